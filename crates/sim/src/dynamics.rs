@@ -1,0 +1,1 @@
+//! The simulated Dynamics 365 environment.
