@@ -22,7 +22,10 @@ impl Clock {
     /// Milliseconds since 1970.
     #[must_use]
     pub fn millis(&self) -> i64 {
-        #[expect(clippy::disallowed_methods, reason = "the simulators' one door to the machine's clock")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the simulators' one door to the machine's clock"
+        )]
         let now = Timestamp::now().as_millisecond();
         now.saturating_add(self.ahead_millis.load(Ordering::Relaxed))
     }

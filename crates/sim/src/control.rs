@@ -13,7 +13,11 @@ pub const PREFIX: &str = "/_sim/";
 
 /// Answers one `/_sim/…` call. None of them is journaled.
 pub fn answer(crm: &dyn Crm, journal: &Journal, faults: &Faults, call: &Call) -> Answer {
-    let path = call.path().strip_prefix(PREFIX).unwrap_or_default().trim_end_matches('/');
+    let path = call
+        .path()
+        .strip_prefix(PREFIX)
+        .unwrap_or_default()
+        .trim_end_matches('/');
     let (resource, rest) = path.split_once('/').unwrap_or((path, ""));
     match (resource, rest, &call.method) {
         ("records", object, &Method::GET) => records(crm, object),
@@ -34,12 +38,16 @@ pub fn answer(crm: &dyn Crm, journal: &Journal, faults: &Faults, call: &Call) ->
             journal.clear();
             nothing()
         }
-        ("records" | "requests" | "faults" | "reset", _, _) => {
-            complain(StatusCode::METHOD_NOT_ALLOWED, &format!("`{}` does not take {}", call.path(), call.method))
-        }
+        ("records" | "requests" | "faults" | "reset", _, _) => complain(
+            StatusCode::METHOD_NOT_ALLOWED,
+            &format!("`{}` does not take {}", call.path(), call.method),
+        ),
         _ => complain(
             StatusCode::NOT_FOUND,
-            &format!("`{}` is none of /_sim/records/{{Object}}, /_sim/requests, /_sim/faults, /_sim/reset", call.path()),
+            &format!(
+                "`{}` is none of /_sim/records/{{Object}}, /_sim/requests, /_sim/faults, /_sim/reset",
+                call.path()
+            ),
         ),
     }
 }
@@ -49,7 +57,10 @@ fn records(crm: &dyn Crm, object: &str) -> Answer {
         Some(records) => reply(StatusCode::OK, &Value::Array(records)),
         None => complain(
             StatusCode::NOT_FOUND,
-            &format!("no object `{object}`; the simulator keeps: {}", crm.objects().join(", ")),
+            &format!(
+                "no object `{object}`; the simulator keeps: {}",
+                crm.objects().join(", ")
+            ),
         ),
     }
 }
@@ -60,9 +71,17 @@ fn requests(journal: &Journal, query: &str) -> Answer {
         match (name.as_ref(), value.parse::<u64>()) {
             ("after", Ok(seq)) => after = seq,
             ("after", Err(_)) => {
-                return complain(StatusCode::BAD_REQUEST, &format!("`after` must be a number, not `{value}`"));
+                return complain(
+                    StatusCode::BAD_REQUEST,
+                    &format!("`after` must be a number, not `{value}`"),
+                );
             }
-            _ => return complain(StatusCode::BAD_REQUEST, &format!("unknown parameter `{name}`; expected `after`")),
+            _ => {
+                return complain(
+                    StatusCode::BAD_REQUEST,
+                    &format!("unknown parameter `{name}`; expected `after`"),
+                );
+            }
         }
     }
     reply(StatusCode::OK, &Value::Array(journal.after(after)))
@@ -71,7 +90,12 @@ fn requests(journal: &Journal, query: &str) -> Answer {
 fn put_faults(faults: &Faults, body: &[u8]) -> Answer {
     let list: FaultList = match serde_json::from_slice(body) {
         Ok(list) => list,
-        Err(error) => return complain(StatusCode::BAD_REQUEST, &format!("faults can't be read: {error}")),
+        Err(error) => {
+            return complain(
+                StatusCode::BAD_REQUEST,
+                &format!("faults can't be read: {error}"),
+            );
+        }
     };
     if let Err(error) = list.check() {
         return complain(StatusCode::BAD_REQUEST, &error.to_string());
@@ -93,6 +117,9 @@ fn nothing() -> Answer {
 fn reply(status: StatusCode, body: &Value) -> Answer {
     let mut response = Response::new(Bytes::from(body.to_string()));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        http::HeaderValue::from_static("application/json"),
+    );
     response
 }

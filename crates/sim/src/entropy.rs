@@ -15,14 +15,21 @@ impl Entropy {
     /// Starts from `seed`, or from the operating system's randomness without one.
     #[must_use]
     pub fn new(seed: Option<[u8; 16]>) -> Self {
-        Self { seed: seed.unwrap_or_else(rand::random), drawn: AtomicU64::new(0) }
+        Self {
+            seed: seed.unwrap_or_else(rand::random),
+            drawn: AtomicU64::new(0),
+        }
     }
 
     /// The next 32 bytes.
     #[must_use]
     pub fn draw(&self) -> [u8; 32] {
         let index = self.drawn.fetch_add(1, Ordering::Relaxed);
-        Sha256::new().chain_update(self.seed).chain_update(index.to_be_bytes()).finalize().into()
+        Sha256::new()
+            .chain_update(self.seed)
+            .chain_update(index.to_be_bytes())
+            .finalize()
+            .into()
     }
 
     /// The next 16 bytes.

@@ -91,8 +91,20 @@ impl FaultList {
     pub fn check(&self) -> Result<(), FaultError> {
         for (index, fault) in self.faults.iter().enumerate() {
             match (fault.kind, fault.status, fault.millis) {
-                (Kind::Delay, _, None) => return Err(FaultError::Missing { index, kind: "delay", setting: "millis" }),
-                (Kind::Status, None, _) => return Err(FaultError::Missing { index, kind: "status", setting: "status" }),
+                (Kind::Delay, _, None) => {
+                    return Err(FaultError::Missing {
+                        index,
+                        kind: "delay",
+                        setting: "millis",
+                    });
+                }
+                (Kind::Status, None, _) => {
+                    return Err(FaultError::Missing {
+                        index,
+                        kind: "status",
+                        setting: "status",
+                    });
+                }
                 (Kind::Status, Some(status), _) if !(400..600).contains(&status) => {
                     return Err(FaultError::Status { index, status });
                 }
@@ -164,7 +176,9 @@ impl Faults {
                 verdict.delay += Duration::from_millis(fault.millis.unwrap_or_default());
                 continue;
             }
-            let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
+            let status = fault
+                .status
+                .and_then(|status| StatusCode::from_u16(status).ok());
             verdict.ending = Some(Ending {
                 kind: fault.kind,
                 status: status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
@@ -184,18 +198,29 @@ impl Faults {
 
 impl Fault {
     fn hits(&self, method: &Method, path: &str) -> bool {
-        let method_fits = self.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()));
+        let method_fits = self
+            .method
+            .as_ref()
+            .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method.as_str()));
         method_fits && self.path.as_ref().is_none_or(|pattern| fits(pattern, path))
     }
 }
 
 /// A pattern without `*` fits what it begins; one with `*` must fit the whole path.
 fn fits(pattern: &str, path: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return path.starts_with(pattern) };
-    let Some(mut left) = path.strip_prefix(head) else { return false };
-    let Some((middle, tail)) = rest.rsplit_once('*').map_or(Some(("", rest)), Some) else { return false };
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return path.starts_with(pattern);
+    };
+    let Some(mut left) = path.strip_prefix(head) else {
+        return false;
+    };
+    let Some((middle, tail)) = rest.rsplit_once('*').map_or(Some(("", rest)), Some) else {
+        return false;
+    };
     for part in middle.split('*').filter(|part| !part.is_empty()) {
-        let Some((_, after)) = left.split_once(part) else { return false };
+        let Some((_, after)) = left.split_once(part) else {
+            return false;
+        };
         left = after;
     }
     left.ends_with(tail)
@@ -213,8 +238,14 @@ mod tests {
     fn patterns_fit_as_documented() {
         assert!(fits("/services/data", "/services/data/v66.0/sobjects"));
         assert!(!fits("/services/data/v65", "/services/data/v66.0/sobjects"));
-        assert!(fits("/services/data/*/sobjects/Account*", "/services/data/v66.0/sobjects/Account/001"));
-        assert!(!fits("/services/data/*/sobjects/Account", "/services/data/v66.0/sobjects/Account/001"));
+        assert!(fits(
+            "/services/data/*/sobjects/Account*",
+            "/services/data/v66.0/sobjects/Account/001"
+        ));
+        assert!(!fits(
+            "/services/data/*/sobjects/Account",
+            "/services/data/v66.0/sobjects/Account/001"
+        ));
         assert!(fits("*/batches", "/jobs/1/batches"));
         assert!(fits("/a/*/b/*/c", "/a/1/b/2/c"));
         assert!(!fits("/a/*/b/*/c", "/a/1/x/2/c"));
@@ -233,7 +264,12 @@ mod tests {
         );
         let first = faults.strike(&Method::POST, "/x/y");
         assert_eq!(first.delay, Duration::from_millis(11));
-        assert_eq!(first.ending.map(|e| (e.kind, e.status.as_u16(), e.retry_after)), Some((Kind::Status, 429, Some(2))));
+        assert_eq!(
+            first
+                .ending
+                .map(|e| (e.kind, e.status.as_u16(), e.retry_after)),
+            Some((Kind::Status, 429, Some(2)))
+        );
         let second = faults.strike(&Method::GET, "/x/y");
         assert_eq!(second.ending.map(|e| e.kind), Some(Kind::LockRow));
         assert_eq!(faults.strike(&Method::GET, "/x/y").ending, None);
@@ -242,9 +278,18 @@ mod tests {
 
     #[test]
     fn a_fault_that_cannot_work_is_named() {
-        let error = list(r#"{"faults":[{"kind":"lock_row"},{"kind":"delay"}]}"#).check().unwrap_err();
+        let error = list(r#"{"faults":[{"kind":"lock_row"},{"kind":"delay"}]}"#)
+            .check()
+            .unwrap_err();
         assert_eq!(error.to_string(), "fault 1: kind `delay` needs `millis`");
-        assert!(list(r#"{"faults":[{"kind":"status","status":200}]}"#).check().is_err());
-        assert!(serde_json::from_str::<FaultList>(r#"{"faults":[{"kind":"status","statsu":500}]}"#).is_err());
+        assert!(
+            list(r#"{"faults":[{"kind":"status","status":200}]}"#)
+                .check()
+                .is_err()
+        );
+        assert!(
+            serde_json::from_str::<FaultList>(r#"{"faults":[{"kind":"status","statsu":500}]}"#)
+                .is_err()
+        );
     }
 }

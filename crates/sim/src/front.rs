@@ -47,21 +47,29 @@ impl Front {
     /// Puts the front before `crm`.
     #[must_use]
     pub fn new(crm: Arc<dyn Crm>, options: Options) -> Self {
-        let shared = Shared { crm, options, journal: Journal::default(), faults: Faults::default() };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared {
+            crm,
+            options,
+            journal: Journal::default(),
+            faults: Faults::default(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// The service, with links by [`Options::tls`].
-    #[must_use]
     pub fn router(&self) -> Router {
         self.router_for(self.shared.options.tls)
     }
 
     /// The service for a listener that speaks TLS, or doesn't. Any number of listeners can share one state.
-    #[must_use]
     pub fn router_for(&self, tls: bool) -> Router {
         let scheme = if tls { "https" } else { "http" };
-        Router::new().fallback(enter).with_state(Door { shared: Arc::clone(&self.shared), scheme })
+        Router::new().fallback(enter).with_state(Door {
+            shared: Arc::clone(&self.shared),
+            scheme,
+        })
     }
 
     /// The calls so far.
@@ -82,14 +90,22 @@ async fn enter(State(door): State<Door>, request: Request) -> Response<Body> {
     let read = axum::body::to_bytes(body, MAX_BODY).await;
     let shared = &door.shared;
     let mut call = Call {
-        base_url: base_url(shared.options.public_url.as_ref(), door.scheme, &parts.headers, &parts.uri),
+        base_url: base_url(
+            shared.options.public_url.as_ref(),
+            door.scheme,
+            &parts.headers,
+            &parts.uri,
+        ),
         method: parts.method,
         uri: parts.uri,
         headers: parts.headers,
         body: Bytes::new(),
         at: shared.options.clock.now(),
     };
-    match read.map_err(|_| Refusal::TooLarge).and_then(|raw| decompress(&call.headers, raw)) {
+    match read
+        .map_err(|_| Refusal::TooLarge)
+        .and_then(|raw| decompress(&call.headers, raw))
+    {
         Ok(plain) => call.body = plain,
         Err(refusal) => {
             let answer = shared.crm.refuse(&call, refusal);
@@ -108,13 +124,24 @@ async fn serve(shared: &Shared, call: Call, verdict: Verdict) -> Response<Body> 
     if !verdict.delay.is_zero() {
         tokio::time::sleep(verdict.delay).await;
     }
-    let Some(Ending { kind, status, retry_after }) = verdict.ending else {
+    let Some(Ending {
+        kind,
+        status,
+        retry_after,
+    }) = verdict.ending
+    else {
         let answer = shared.crm.answer(&call);
         return finish(shared, call, answer, None);
     };
     let answer = match kind {
         Kind::Delay => shared.crm.answer(&call),
-        Kind::Status => shared.crm.refuse(&call, Refusal::Status { status, retry_after }),
+        Kind::Status => shared.crm.refuse(
+            &call,
+            Refusal::Status {
+                status,
+                retry_after,
+            },
+        ),
         Kind::LockRow => shared.crm.refuse(&call, Refusal::LockedRow),
         Kind::ExpireSession => {
             shared.crm.expire_session(&call);
@@ -130,7 +157,11 @@ async fn serve(shared: &Shared, call: Call, verdict: Verdict) -> Response<Body> 
 }
 
 fn finish(shared: &Shared, call: Call, answer: Answer, fault: Option<Kind>) -> Response<Body> {
-    let answer = if shared.options.compress { compress(&call.headers, answer) } else { answer };
+    let answer = if shared.options.compress {
+        compress(&call.headers, answer)
+    } else {
+        answer
+    };
     shared.journal.note(call, Some(answer.status()), fault);
     answer.map(Body::from)
 }
@@ -140,7 +171,10 @@ fn finish(shared: &Shared, call: Call, answer: Answer, fault: Option<Kind>) -> R
 fn sever(shared: &Shared, call: Call, kind: Kind) -> Response<Body> {
     shared.journal.note(call, None, Some(kind));
     let broken = futures::stream::once(async {
-        Err::<Bytes, _>(io::Error::new(io::ErrorKind::ConnectionAborted, "a fault closed the connection"))
+        Err::<Bytes, _>(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "a fault closed the connection",
+        ))
     });
     let mut response = Response::new(Body::from_stream(broken));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -151,13 +185,19 @@ fn base_url(public: Option<&url::Url>, scheme: &str, headers: &HeaderMap, uri: &
     if let Some(url) = public {
         return url.as_str().trim_end_matches('/').to_owned();
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| uri.authority().map(http::uri::Authority::as_str)).unwrap_or("localhost");
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = host
+        .or_else(|| uri.authority().map(http::uri::Authority::as_str))
+        .unwrap_or("localhost");
     format!("{scheme}://{host}")
 }
 
 fn decompress(headers: &HeaderMap, raw: Bytes) -> Result<Bytes, Refusal> {
-    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else { return Ok(raw) };
+    let Some(encoding) = headers.get(header::CONTENT_ENCODING) else {
+        return Ok(raw);
+    };
     let encoding = encoding.to_str().unwrap_or("?").trim().to_ascii_lowercase();
     match encoding.as_str() {
         "" | "identity" => Ok(raw),
@@ -174,14 +214,26 @@ fn decompress(headers: &HeaderMap, raw: Bytes) -> Result<Bytes, Refusal> {
 fn inflate(reader: impl Read) -> Result<Bytes, Refusal> {
     let mut plain = Vec::new();
     let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
-    reader.take(limit + 1).read_to_end(&mut plain).map_err(|_| Refusal::BrokenEncoding)?;
-    if plain.len() > MAX_BODY { Err(Refusal::TooLarge) } else { Ok(Bytes::from(plain)) }
+    reader
+        .take(limit + 1)
+        .read_to_end(&mut plain)
+        .map_err(|_| Refusal::BrokenEncoding)?;
+    if plain.len() > MAX_BODY {
+        Err(Refusal::TooLarge)
+    } else {
+        Ok(Bytes::from(plain))
+    }
 }
 
 /// Compresses an answer for clients that accept it. As the real services do, the `ETag` then says so.
 fn compress(headers: &HeaderMap, answer: Answer) -> Answer {
-    let accepts = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let wanted = accepts.split(',').any(|one| one.split(';').next().unwrap_or_default().trim() == "gzip");
+    let accepts = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let wanted = accepts
+        .split(',')
+        .any(|one| one.split(';').next().unwrap_or_default().trim() == "gzip");
     if !wanted || answer.body().len() < MIN_COMPRESSED {
         return answer;
     }
@@ -189,15 +241,18 @@ fn compress(headers: &HeaderMap, answer: Answer) -> Answer {
     if encoder.write_all(answer.body()).is_err() {
         return answer;
     }
-    let Ok(packed) = encoder.finish() else { return answer };
+    let Ok(packed) = encoder.finish() else {
+        return answer;
+    };
     let mut answer = answer.map(|_| Bytes::from(packed));
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if let Some(tag) = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok()).and_then(|tag| tag.strip_suffix('"')) {
-        if let Ok(tag) = HeaderValue::from_str(&format!("{tag}-gzip\"")) {
-            headers.insert(header::ETAG, tag);
-        }
+    if let Some(tag) = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok())
+        && let Some(tag) = tag.strip_suffix('"')
+        && let Ok(tag) = HeaderValue::from_str(&format!("{tag}-gzip\""))
+    {
+        headers.insert(header::ETAG, tag);
     }
     answer
 }

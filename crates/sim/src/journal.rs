@@ -16,11 +16,24 @@ const MAX_ENTRIES: usize = 100_000;
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// Form fields, SOAP elements and JSON keys that are shown as a hash.
-const SECRET_FIELDS: [&str; 8] =
-    ["password", "client_secret", "assertion", "client_assertion", "refresh_token", "token", "access_token", "code"];
+const SECRET_FIELDS: [&str; 8] = [
+    "password",
+    "client_secret",
+    "assertion",
+    "client_assertion",
+    "refresh_token",
+    "token",
+    "access_token",
+    "code",
+];
 
 /// Headers that are shown as a hash.
-const SECRET_HEADERS: [&str; 4] = ["authorization", "x-sfdc-session", "cookie", "proxy-authorization"];
+const SECRET_HEADERS: [&str; 4] = [
+    "authorization",
+    "x-sfdc-session",
+    "cookie",
+    "proxy-authorization",
+];
 
 /// The newest calls, bounded in number and in bytes held.
 #[derive(Debug, Default)]
@@ -50,7 +63,10 @@ struct Entry {
 impl Journal {
     /// Notes a call. `status` is `None` where the connection was closed without an answer.
     pub fn note(&self, call: Call, status: Option<StatusCode>, fault: Option<Kind>) {
-        let path = call.uri.path_and_query().map_or_else(|| call.uri.to_string(), ToString::to_string);
+        let path = call
+            .uri
+            .path_and_query()
+            .map_or_else(|| call.uri.to_string(), ToString::to_string);
         let mut kept = self.lock();
         kept.next += 1;
         kept.body_bytes += call.body.len();
@@ -65,8 +81,12 @@ impl Journal {
             fault,
         };
         kept.entries.push_back(entry);
-        while kept.entries.len() > MAX_ENTRIES || (kept.body_bytes > MAX_BODY_BYTES && kept.entries.len() > 1) {
-            let Some(gone) = kept.entries.pop_front() else { break };
+        while kept.entries.len() > MAX_ENTRIES
+            || (kept.body_bytes > MAX_BODY_BYTES && kept.entries.len() > 1)
+        {
+            let Some(gone) = kept.entries.pop_front() else {
+                break;
+            };
             kept.body_bytes -= gone.body.len();
         }
     }
@@ -75,7 +95,10 @@ impl Journal {
     #[must_use]
     pub fn after(&self, seq: u64) -> Vec<Value> {
         let kept = self.lock();
-        let oldest = kept.entries.front().map_or(kept.next, |entry| entry.seq.saturating_sub(1));
+        let oldest = kept
+            .entries
+            .front()
+            .map_or(kept.next, |entry| entry.seq.saturating_sub(1));
         let skip = usize::try_from(seq.saturating_sub(oldest)).unwrap_or(usize::MAX);
         kept.entries.iter().skip(skip).map(Entry::to_json).collect()
     }
@@ -97,7 +120,11 @@ impl Entry {
         let mut headers = Map::new();
         for (name, value) in &self.headers {
             let text = String::from_utf8_lossy(value.as_bytes());
-            let shown = if SECRET_HEADERS.contains(&name.as_str()) { hide_credential(&text) } else { text.into_owned() };
+            let shown = if SECRET_HEADERS.contains(&name.as_str()) {
+                hide_credential(&text)
+            } else {
+                text.into_owned()
+            };
             match headers.get_mut(name.as_str()) {
                 Some(Value::String(before)) => *before = format!("{before}, {shown}"),
                 _ => drop(headers.insert(name.as_str().to_owned(), Value::String(shown))),
@@ -117,9 +144,16 @@ impl Entry {
     }
 
     fn shown_body(&self, body: &str) -> String {
-        let kind = self.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = self
+            .headers
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         if kind.starts_with("application/x-www-form-urlencoded") {
-            body.split('&').map(hide_form_field).collect::<Vec<_>>().join("&")
+            body.split('&')
+                .map(hide_form_field)
+                .collect::<Vec<_>>()
+                .join("&")
         } else if kind.starts_with("text/xml") {
             hide_element(body, "password")
         } else {
@@ -151,7 +185,9 @@ fn hide_form_field(field: &str) -> String {
 
 /// Hides the text of an XML element, whatever its prefix.
 fn hide_element(body: &str, name: &str) -> String {
-    let Some(open) = body.find(&format!("{name}>")) else { return body.to_owned() };
+    let Some(open) = body.find(&format!("{name}>")) else {
+        return body.to_owned();
+    };
     let start = open + name.len() + 1;
     let (before, rest) = body.split_at(start);
     match rest.split_once("</") {

@@ -46,11 +46,19 @@ pub async fn spawn_on(router: Router, addr: SocketAddr) -> io::Result<Running> {
             // A sender that is gone means the same as one that sent.
             stopped.await.ok();
         };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+        if let Err(error) = axum::serve(listener, router)
+            .with_graceful_shutdown(until)
+            .await
+        {
             tracing::warn!(%error, "the simulator's listener ended");
         }
     });
-    Ok(Running { addr, url: format!("http://{addr}"), stop: Some(stop), task })
+    Ok(Running {
+        addr,
+        url: format!("http://{addr}"),
+        stop: Some(stop),
+        task,
+    })
 }
 
 impl Running {

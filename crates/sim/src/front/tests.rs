@@ -52,13 +52,22 @@ impl Crm for Echo {
 }
 
 async fn start(options: Options) -> Running {
-    serve::spawn(Front::new(Arc::new(Echo::default()), options).router()).await.unwrap()
+    serve::spawn(Front::new(Arc::new(Echo::default()), options).router())
+        .await
+        .unwrap()
 }
 
 /// Sends one request over a bare connection; what comes back until the other side closes.
-async fn send(server: &Running, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
+async fn send(
+    server: &Running,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> String {
     let mut stream = TcpStream::connect(server.addr).await.unwrap();
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: crm.test:99\r\nConnection: close\r\n");
+    let mut head =
+        format!("{method} {path} HTTP/1.1\r\nHost: crm.test:99\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
@@ -77,12 +86,29 @@ fn body_of(answer: &str) -> Value {
 #[tokio::test]
 async fn links_follow_the_host_unless_told() {
     let server = start(Options::default()).await;
-    assert_eq!(body_of(&send(&server, "GET", "/a", &[], b"").await)["base"], "http://crm.test:99");
-    let server = start(Options { tls: true, ..Options::default() }).await;
-    assert_eq!(body_of(&send(&server, "GET", "/a", &[], b"").await)["base"], "https://crm.test:99");
+    assert_eq!(
+        body_of(&send(&server, "GET", "/a", &[], b"").await)["base"],
+        "http://crm.test:99"
+    );
+    let server = start(Options {
+        tls: true,
+        ..Options::default()
+    })
+    .await;
+    assert_eq!(
+        body_of(&send(&server, "GET", "/a", &[], b"").await)["base"],
+        "https://crm.test:99"
+    );
     let public = Some("https://acme.example.com/".parse().unwrap());
-    let server = start(Options { public_url: public, ..Options::default() }).await;
-    assert_eq!(body_of(&send(&server, "GET", "/a", &[], b"").await)["base"], "https://acme.example.com");
+    let server = start(Options {
+        public_url: public,
+        ..Options::default()
+    })
+    .await;
+    assert_eq!(
+        body_of(&send(&server, "GET", "/a", &[], b"").await)["base"],
+        "https://acme.example.com"
+    );
 }
 
 #[tokio::test]
@@ -91,24 +117,62 @@ async fn compressed_bodies_are_read() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
     gzip.write_all(b"plain text").unwrap();
     let gzip = gzip.finish().unwrap();
-    let answer = send(&server, "POST", "/a", &[("Content-Encoding", "gzip")], &gzip).await;
+    let answer = send(
+        &server,
+        "POST",
+        "/a",
+        &[("Content-Encoding", "gzip")],
+        &gzip,
+    )
+    .await;
     assert_eq!(body_of(&answer)["body"], "plain text");
     let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), Compression::default());
     raw.write_all(b"bare deflate").unwrap();
     let raw = raw.finish().unwrap();
-    let answer = send(&server, "POST", "/a", &[("Content-Encoding", "deflate")], &raw).await;
+    let answer = send(
+        &server,
+        "POST",
+        "/a",
+        &[("Content-Encoding", "deflate")],
+        &raw,
+    )
+    .await;
     assert_eq!(body_of(&answer)["body"], "bare deflate");
-    assert!(send(&server, "POST", "/a", &[("Content-Encoding", "gzip")], b"no").await.starts_with("HTTP/1.1 400"));
-    assert!(send(&server, "POST", "/a", &[("Content-Encoding", "br")], b"no").await.starts_with("HTTP/1.1 415"));
+    assert!(
+        send(
+            &server,
+            "POST",
+            "/a",
+            &[("Content-Encoding", "gzip")],
+            b"no"
+        )
+        .await
+        .starts_with("HTTP/1.1 400")
+    );
+    assert!(
+        send(&server, "POST", "/a", &[("Content-Encoding", "br")], b"no")
+            .await
+            .starts_with("HTTP/1.1 415")
+    );
 }
 
 async fn put_faults(server: &Running, faults: Value) {
-    let answer = send(server, "PUT", "/_sim/faults", &[], json!({"faults": faults}).to_string().as_bytes()).await;
+    let answer = send(
+        server,
+        "PUT",
+        "/_sim/faults",
+        &[],
+        json!({"faults": faults}).to_string().as_bytes(),
+    )
+    .await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 async fn records(server: &Running) -> usize {
-    body_of(&send(server, "GET", "/_sim/records/Thing", &[], b"").await).as_array().unwrap().len()
+    body_of(&send(server, "GET", "/_sim/records/Thing", &[], b"").await)
+        .as_array()
+        .unwrap()
+        .len()
 }
 
 #[tokio::test]
@@ -124,8 +188,19 @@ async fn a_dropped_call_gets_no_byte_and_is_journaled() {
     assert_eq!(send(&server, "POST", "/after", &[], b"{}").await, "");
     assert_eq!(records(&server).await, 1);
     let journal = body_of(&send(&server, "GET", "/_sim/requests?after=0", &[], b"").await);
-    let seen: Vec<_> = journal.as_array().unwrap().iter().map(|entry| (&entry["path"], &entry["status"])).collect();
-    assert_eq!(seen, [(&json!("/before"), &Value::Null), (&json!("/after"), &Value::Null)]);
+    let seen: Vec<_> = journal
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| (&entry["path"], &entry["status"]))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (&json!("/before"), &Value::Null),
+            (&json!("/after"), &Value::Null)
+        ]
+    );
 }
 
 #[tokio::test]
@@ -138,36 +213,85 @@ async fn other_faults_do_as_told() {
     )
     .await;
     let begun = Instant::now();
-    assert!(send(&server, "GET", "/1", &[], b"").await.starts_with("HTTP/1.1 429"));
+    assert!(
+        send(&server, "GET", "/1", &[], b"")
+            .await
+            .starts_with("HTTP/1.1 429")
+    );
     assert!(begun.elapsed() >= Duration::from_millis(60));
-    assert!(send(&server, "GET", "/2", &[], b"").await.starts_with("HTTP/1.1 409"));
-    assert!(send(&server, "GET", "/3", &[], b"").await.starts_with("HTTP/1.1 200"));
-    assert_eq!(records(&server).await, 2, "the session's end and the call itself");
+    assert!(
+        send(&server, "GET", "/2", &[], b"")
+            .await
+            .starts_with("HTTP/1.1 409")
+    );
+    assert!(
+        send(&server, "GET", "/3", &[], b"")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert_eq!(
+        records(&server).await,
+        2,
+        "the session's end and the call itself"
+    );
     put_faults(&server, json!([{"kind": "lock_row"}])).await;
-    assert!(send(&server, "DELETE", "/_sim/faults", &[], b"").await.starts_with("HTTP/1.1 204"));
-    assert!(send(&server, "GET", "/4", &[], b"").await.starts_with("HTTP/1.1 200"));
-    assert!(send(&server, "POST", "/_sim/reset", &[], b"").await.starts_with("HTTP/1.1 204"));
+    assert!(
+        send(&server, "DELETE", "/_sim/faults", &[], b"")
+            .await
+            .starts_with("HTTP/1.1 204")
+    );
+    assert!(
+        send(&server, "GET", "/4", &[], b"")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(
+        send(&server, "POST", "/_sim/reset", &[], b"")
+            .await
+            .starts_with("HTTP/1.1 204")
+    );
     assert_eq!(records(&server).await, 0);
 }
 
 #[tokio::test]
 async fn control_calls_say_what_is_wrong() {
     let server = start(Options::default()).await;
-    let answer = send(&server, "PUT", "/_sim/faults", &[], br#"{"faults":[{"kind":"slow"}]}"#).await;
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("slow"), "{answer}");
+    let answer = send(
+        &server,
+        "PUT",
+        "/_sim/faults",
+        &[],
+        br#"{"faults":[{"kind":"slow"}]}"#,
+    )
+    .await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("slow"),
+        "{answer}"
+    );
     let answer = send(&server, "GET", "/_sim/records/Nothing", &[], b"").await;
-    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("Thing"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 404") && answer.contains("Thing"),
+        "{answer}"
+    );
     let answer = send(&server, "GET", "/_sim/requests?after=x", &[], b"").await;
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("`x`"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("`x`"),
+        "{answer}"
+    );
 }
 
 #[test]
 fn compressed_answers_mark_their_tag() {
     let mut answer = Response::new(Bytes::from("x".repeat(5000)));
-    answer.headers_mut().insert(header::ETAG, HeaderValue::from_static("\"abc\""));
+    answer
+        .headers_mut()
+        .insert(header::ETAG, HeaderValue::from_static("\"abc\""));
     let mut headers = HeaderMap::new();
     assert_eq!(compress(&headers, answer.clone()).body().len(), 5000);
-    headers.insert(HeaderName::from_static("accept-encoding"), HeaderValue::from_static("gzip, deflate"));
+    headers.insert(
+        HeaderName::from_static("accept-encoding"),
+        HeaderValue::from_static("gzip, deflate"),
+    );
     let packed = compress(&headers, answer);
     assert!(packed.body().len() < 200);
     assert_eq!(packed.headers().get("etag").unwrap(), "\"abc-gzip\"");

@@ -4,7 +4,10 @@ use super::*;
 
 fn call(path: &str, body: &str) -> Call {
     let mut headers = HeaderMap::new();
-    headers.insert("Authorization", HeaderValue::from_static("Bearer very-secret"));
+    headers.insert(
+        "Authorization",
+        HeaderValue::from_static("Bearer very-secret"),
+    );
     headers.insert("X-One", HeaderValue::from_static("1"));
     Call {
         method: Method::POST,
@@ -20,7 +23,11 @@ fn call(path: &str, body: &str) -> Call {
 fn calls_are_numbered_and_read_from_a_place() {
     let journal = Journal::default();
     for index in 0..5 {
-        journal.note(call(&format!("/a?n={index}"), "{}"), Some(StatusCode::OK), None);
+        journal.note(
+            call(&format!("/a?n={index}"), "{}"),
+            Some(StatusCode::OK),
+            None,
+        );
     }
     let rest = journal.after(3);
     assert_eq!(rest.len(), 2);
@@ -31,7 +38,10 @@ fn calls_are_numbered_and_read_from_a_place() {
     journal.clear();
     journal.note(call("/b", ""), None, Some(Kind::DropBeforeCommit));
     let last = journal.after(5);
-    assert_eq!((last[0]["seq"].as_u64(), &last[0]["status"]), (Some(6), &Value::Null));
+    assert_eq!(
+        (last[0]["seq"].as_u64(), &last[0]["status"]),
+        (Some(6), &Value::Null)
+    );
     assert_eq!(last[0]["fault"], "drop_before_commit");
 }
 
@@ -50,12 +60,29 @@ fn it_stays_within_its_bounds() {
 fn secrets_are_shown_as_a_hash() {
     let journal = Journal::default();
     let mut login = call("/token", "grant_type=password&password=hunter2&username=a");
-    login.headers.insert("content-type", HeaderValue::from_static("application/x-www-form-urlencoded"));
+    login.headers.insert(
+        "content-type",
+        HeaderValue::from_static("application/x-www-form-urlencoded"),
+    );
     journal.note(login, None, None);
-    let mut soap = call("/soap", "<n:login><n:username>u</n:username><n:password>hunter2</n:password></n:login>");
-    soap.headers.insert("content-type", HeaderValue::from_static("text/xml; charset=UTF-8"));
+    let mut soap = call(
+        "/soap",
+        "<n:login><n:username>u</n:username><n:password>hunter2</n:password></n:login>",
+    );
+    soap.headers.insert(
+        "content-type",
+        HeaderValue::from_static("text/xml; charset=UTF-8"),
+    );
     journal.note(soap, None, None);
     let text = Value::Array(journal.after(0)).to_string();
-    assert!(!text.contains("hunter2") && !text.contains("very-secret"), "{text}");
-    assert!(text.contains("Bearer sha256:") && text.contains("username=a") && text.contains("</n:login>"), "{text}");
+    assert!(
+        !text.contains("hunter2") && !text.contains("very-secret"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Bearer sha256:")
+            && text.contains("username=a")
+            && text.contains("</n:login>"),
+        "{text}"
+    );
 }
