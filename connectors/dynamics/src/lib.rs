@@ -1,0 +1,1 @@
+//! The Dynamics 365 (Dataverse) connector.

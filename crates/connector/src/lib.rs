@@ -1,0 +1,1 @@
+//! The connector trait, its capabilities, failure kinds and conformance suite.

@@ -1,0 +1,2 @@
+//! The crmgate binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Enrich, judge, record, write, reconcile: the one way a write takes.

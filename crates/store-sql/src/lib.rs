@@ -1,0 +1,1 @@
+//! The record stores on SQL.

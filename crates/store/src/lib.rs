@@ -1,0 +1,1 @@
+//! The storage traits, the permit and the recorder.
