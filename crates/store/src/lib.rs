@@ -1,1 +1,34 @@
-//! The storage traits, the permit and the recorder.
+//! What crmgate remembers, as traits; and the permit, which only a recorded decision mints.
+//!
+//! `store-sql` implements the traits. [`Recorder`] is the single place where a [`Permit`] is made:
+//! INVARIANT: no permit without a decision on disk (but for a connection in observe mode that
+//! cannot record, which passes and counts it).
+
+pub mod attempt;
+pub mod connections;
+pub mod decisions;
+pub mod error;
+pub mod holds;
+pub mod permit;
+pub mod recorder;
+pub mod tokens;
+
+pub use attempt::{AttemptLog, Outcome, OutcomeKind, ReadBack, Unfinished};
+pub use connections::{ConnectionLog, ModeChange, Sighting, SightingKey};
+pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page};
+pub use error::StoreError;
+pub use holds::{Hold, HoldLog, HoldStatus};
+pub use permit::{Admitted, Basis, Permit, PermitError};
+pub use recorder::{Recorded, Recorder};
+pub use tokens::{NewToken, Role, TokenInfo, TokenLog};
+
+/// Everything one process needs to remember, behind one handle.
+pub trait Store:
+    DecisionLog + AttemptLog + HoldLog + TokenLog + ConnectionLog + Send + Sync + 'static
+{
+}
+
+impl<T> Store for T where
+    T: DecisionLog + AttemptLog + HoldLog + TokenLog + ConnectionLog + Send + Sync + 'static
+{
+}

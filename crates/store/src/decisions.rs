@@ -1,0 +1,108 @@
+//! The record of decisions: append-only.
+
+use async_trait::async_trait;
+use crmgate_domain::{
+    ConnectionName, Decision, DecisionId, Effect, HoldId, Operation, PayloadHash, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Basis, Outcome, ReadBack, StoreError};
+
+/// One decision as it is recorded: what was asked, what was decided and why. No record values but
+/// those that patches and reasons quote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// The operation, without the record itself. `None` in observe mode for a request that the
+    /// gate does not understand; then `opaque` tells what was seen.
+    pub operation: Option<Operation>,
+    /// The connection.
+    pub connection: ConnectionName,
+    /// The decision.
+    pub decision: Decision,
+    /// SHA-256 over the policy input, canonical JSON.
+    pub input_hash: PayloadHash,
+    /// What would be sent, when something would be.
+    pub payload_hash: Option<PayloadHash>,
+    /// What lets it pass; `None` when it does not pass.
+    pub basis: Option<Basis>,
+    /// Names of the fields that patches changed, native.
+    #[serde(default)]
+    pub changed: Vec<String>,
+    /// The hold it made or joined.
+    pub hold: Option<HoldId>,
+    /// Method and path of a request that is not understood.
+    pub opaque: Option<String>,
+    /// How to find out later whether the write happened. Kept until the outcome is known.
+    pub read_back: Option<ReadBack>,
+    /// Zero-based number of the judgement of this operation: re-judged after a version mismatch.
+    #[serde(default)]
+    pub round: u32,
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "each narrows by the record's field of that name"
+)]
+pub struct DecisionFilter {
+    pub connection: Option<ConnectionName>,
+    pub object: Option<String>,
+    pub record_id: Option<String>,
+    pub actor: Option<String>,
+    pub effect: Option<Effect>,
+    pub package: Option<String>,
+    pub reason: Option<String>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// Only these connections may be seen (the caller's scope); `None` is all.
+    pub visible: Option<Vec<ConnectionName>>,
+}
+
+/// One page of a listing, newest first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<String>,
+}
+
+/// A stored decision with what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredDecision {
+    /// Its place in this store's sequence, from 1.
+    pub sequence: u64,
+    /// What was decided.
+    #[serde(flatten)]
+    pub record: DecisionRecord,
+    /// What came of the write; `None` when nothing was sent or it is not known yet.
+    pub outcome: Option<Outcome>,
+}
+
+/// The append-only record of decisions.
+#[async_trait]
+pub trait DecisionLog {
+    /// Appends and returns once it is on disk: the sequence number.
+    ///
+    /// # Errors
+    /// When it is not certainly on disk.
+    async fn append_decision(&self, record: DecisionRecord) -> Result<u64, StoreError>;
+
+    /// One decision.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn decision(&self, id: DecisionId) -> Result<Option<StoredDecision>, StoreError>;
+
+    /// Decisions, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read or the cursor is not one of its own.
+    async fn decisions(
+        &self,
+        filter: &DecisionFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<StoredDecision>, StoreError>;
+}
