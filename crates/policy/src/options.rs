@@ -1,0 +1,77 @@
+//! What a judgement is asked for, and what it gives back.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crmgate_domain::{Candidate, Document, Judgement, Point};
+
+/// What happens to an operation that no package governs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ungoverned {
+    /// It passes, marked.
+    Allow,
+    /// It is refused.
+    #[default]
+    Deny,
+}
+
+/// What a judgement depends on beside the operation and the policies.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgeOptions {
+    /// What happens when no package governs; the connection's choice per object and kind.
+    pub ungoverned: Ungoverned,
+    /// Whether the point can change the record. A hook can't: there a patch refuses.
+    pub can_patch: bool,
+    /// Whether the point can hold the operation. A hook can't: there `require_approval` refuses.
+    pub can_hold: bool,
+    /// How long the whole judgement may take.
+    pub time_limit: Duration,
+    /// Valid approvals, as the input shows them.
+    pub approvals: Vec<Document>,
+    /// Exceptions in force, as the input shows them.
+    pub exceptions: Vec<Document>,
+}
+
+impl Default for JudgeOptions {
+    fn default() -> Self {
+        Self {
+            ungoverned: Ungoverned::Deny,
+            can_patch: true,
+            can_hold: true,
+            time_limit: Duration::from_millis(50),
+            approvals: Vec::new(),
+            exceptions: Vec::new(),
+        }
+    }
+}
+
+impl JudgeOptions {
+    /// What the point itself can do; everything else as by default.
+    #[must_use]
+    pub fn at(point: Point) -> Self {
+        let hook = point == Point::Hook;
+        Self {
+            can_patch: !hook,
+            can_hold: !hook,
+            ..Self::default()
+        }
+    }
+}
+
+/// A judgement and the record it is about.
+#[derive(Clone)]
+pub struct Judged {
+    /// The verdict.
+    pub judgement: Judgement,
+    /// The candidate with the judgement's patches applied: what may be written.
+    pub candidate: Arc<dyn Candidate>,
+}
+
+impl fmt::Debug for Judged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judged")
+            .field("judgement", &self.judgement)
+            .finish_non_exhaustive()
+    }
+}
