@@ -1,1 +1,37 @@
-//! The connector trait, its capabilities, failure kinds and conformance suite.
+//! What a CRM must be able to do to stand behind the gate.
+//!
+//! A connector owns *all* that is particular to its CRM; everything above speaks in these types
+//! and never names a vendor. The contract, with its MUSTs, is on [`Connector`]; the suite that
+//! every connector runs is [`conformance`].
+//!
+//! The way of one write through a connector:
+//!
+//! ```text
+//! NativeRequest ─classify─▶ Class::Write ─parse─▶ Draft ─resolve─▶ Resolved{kind, id, change}
+//!                                                                       │ judged, patched, recorded
+//! NativeResponse ◀─reply─ Written ◀─write(permit, outgoing)─ Outgoing ◀─┘
+//! ```
+
+pub mod answer;
+pub mod capabilities;
+pub mod change;
+pub mod connector;
+pub mod failure;
+pub mod http;
+pub mod kind;
+pub mod mapping;
+pub mod records;
+pub mod routes;
+pub mod secret;
+pub mod vocabulary;
+
+pub use answer::Refusal;
+pub use capabilities::{Capabilities, Pin};
+pub use change::{Draft, NativeChange, Needs, Outgoing, Resolved, Target};
+pub use connector::{Connector, Credential, Identity, ParseFailure, ReadBackResult, Written};
+pub use failure::{Failure, Malformed};
+pub use http::{Body, BodyError, NativeRequest, NativeResponse, RequestHead};
+pub use kind::{BuildContext, ConnectorKind, Fault};
+pub use records::{Fields, Locator, QueryPage, StoredRecord};
+pub use routes::{Class, Matched, Route, RouteClass, Routes};
+pub use secret::{Secret, SecretError};

@@ -1,0 +1,225 @@
+//! The contract.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use crmgate_domain::{Actor, ConnectionName, Object, Operation};
+use crmgate_store::{Permit, ReadBack};
+use http::HeaderMap;
+use secrecy::SecretString;
+
+use crate::{
+    Capabilities, Class, Draft, Failure, Fields, Locator, Malformed, NativeRequest, NativeResponse,
+    Needs, Outgoing, QueryPage, Refusal, RequestHead, Resolved, Routes, StoredRecord,
+};
+
+/// Whose credential goes upstream.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// The caller's own token (pass-through).
+    Caller(SecretString),
+    /// The connection's own.
+    Service,
+}
+
+/// Who a caller's token belongs to.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The actor; roles and groups as far as the connection's configuration says to look.
+    pub actor: Actor,
+    /// The CRM's org id, normalized.
+    pub org: Option<String>,
+}
+
+/// What a successful write gave.
+#[derive(Debug)]
+pub struct Written {
+    /// The CRM's answer to what was sent; not yet through [`NativeChange::reply`](crate::NativeChange::reply).
+    pub response: NativeResponse,
+    /// The record's normalized id, where the answer tells.
+    pub record_id: Option<String>,
+}
+
+/// What reading back found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadBackResult {
+    /// It happened; the record's id.
+    Happened(Option<String>),
+    /// It did not happen.
+    DidNotHappen,
+    /// It cannot be told.
+    Uncertain(String),
+}
+
+/// One connection to one CRM org.
+///
+/// MUSTs, each held by the conformance suite:
+///
+/// 1. `classify` MUST be total and MUST give [`Class::Unknown`] for whatever is not in the route
+///    table, whatever the spelling, override or suffix.
+/// 2. `parse` MUST refuse what two readers could read differently: duplicate keys after the CRM's
+///    own folding, content types it does not parse, forms it does not know.
+/// 3. Two spellings of one write MUST give equal views; native to canonical and back MUST be the
+///    identity on mapped values.
+/// 4. `write` MUST admit the permit against `outgoing.hash()` before a byte is sent, MUST NOT send
+///    twice, and MUST tell the failures apart as [`Failure`] says.
+/// 5. Nothing a connector logs, returns in an error, or formats may hold a token, password or key.
+/// 6. Answers that leave through a connector MUST NOT contain the CRM's own address where a client
+///    would follow it.
+/// 7. Refusals MUST be in the CRM's own shape, with a status no real client retries, loops on or
+///    swallows; inabilities in a retryable one.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// `salesforce`, `dynamics`, ….
+    fn system(&self) -> &'static str;
+
+    /// The connection's name.
+    fn name(&self) -> &ConnectionName;
+
+    /// What this CRM can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The understood routes, as data.
+    fn routes(&self) -> &Routes;
+
+    /// Whether the connection has a credential of its own.
+    fn has_service_credential(&self) -> bool;
+
+    // --- the native protocol ---
+
+    /// Which door a request knocks at. Resolves method overrides and suffixes first.
+    fn classify(&self, head: &RequestHead) -> Class;
+
+    /// The caller's credential, wherever this CRM's clients put it.
+    fn caller_token(&self, head: &RequestHead) -> Option<SecretString>;
+
+    /// Who a token belongs to, by asking the CRM. Not cached here.
+    ///
+    /// # Errors
+    /// `Refused` when the CRM says the token is not valid.
+    async fn identify(&self, token: &SecretString) -> Result<Identity, Failure>;
+
+    /// Forwards a sign-in request to the CRM's sign-in host and rewrites the answer so that the
+    /// client stays at the gate. Remembers the scopes a token answer shows, for [`Self::identify`].
+    ///
+    /// # Errors
+    /// When the sign-in host cannot be reached. The host's own refusals are answers, not errors.
+    async fn sign_in(&self, request: NativeRequest) -> Result<NativeResponse, Failure>;
+
+    /// The crmgate token inside a sign-in request at a brokered connection (the OAuth client
+    /// secret or the password), if it has one.
+    fn brokered_sign_in(&self, request: &NativeRequest) -> Option<SecretString>;
+
+    /// The sign-in answer of a brokered connection: `token` becomes the client's access token.
+    fn brokered_answer(&self, request: &NativeRequest, token: &SecretString) -> NativeResponse;
+
+    /// Parses a write of an understood route. The body is whole and decoded.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing was sent.
+    async fn parse(&self, request: NativeRequest) -> Result<Draft, ParseFailure>;
+
+    /// Makes a draft of an operation in canonical form (validate calls, later the queue): `kind`,
+    /// `object`, `id` and a change under canonical (`email`) or `native.X` names.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    async fn draft(
+        &self,
+        operation: &Operation,
+        change: Option<Object>,
+    ) -> Result<Draft, ParseFailure>;
+
+    /// Looks up what the draft is about and what the policies need: stored record, version,
+    /// related records, metadata.
+    ///
+    /// A field that cannot be read MUST be in `views.unknown`; a record that does not exist is a
+    /// `Refused` failure with the CRM's own not-found answer (an upsert's becomes a create).
+    ///
+    /// # Errors
+    /// As [`Failure`].
+    async fn resolve(
+        &self,
+        draft: Draft,
+        needs: &dyn Needs,
+        caller: &Credential,
+    ) -> Result<Resolved, ParseFailure>;
+
+    /// Sends a judged write, once.
+    ///
+    /// # Errors
+    /// As [`Failure`]; `VersionMismatch` only when `outgoing.pinned_by_gate`.
+    async fn write(
+        &self,
+        permit: Permit,
+        outgoing: Outgoing,
+        credential: &Credential,
+    ) -> Result<Written, Failure>;
+
+    /// Passes a request that is not judged: reads, open doors; with a permit of basis `opaque`,
+    /// in observe mode, writes that are not understood. Answers flow, links rewritten.
+    ///
+    /// # Errors
+    /// When no answer came. The CRM's own refusals are answers, not errors.
+    async fn pass(
+        &self,
+        request: NativeRequest,
+        credential: &Credential,
+        permit: Option<Permit>,
+    ) -> Result<NativeResponse, Failure>;
+
+    /// Puts an answer of the gate into the CRM's own shape.
+    fn render(&self, head: &RequestHead, refusal: &Refusal) -> NativeResponse;
+
+    // --- records, with the connection's own credential ---
+
+    /// Reads one record; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// As [`Failure`].
+    async fn read(
+        &self,
+        native_object: &str,
+        locator: &Locator,
+        fields: &Fields,
+    ) -> Result<Option<StoredRecord>, Failure>;
+
+    /// Runs a query in the CRM's own language, or continues one.
+    ///
+    /// # Errors
+    /// As [`Failure`].
+    async fn query(&self, query: &str, cursor: Option<&str>) -> Result<QueryPage, Failure>;
+
+    /// Canonical and native names of the objects this connector maps.
+    fn mapped_objects(&self) -> Vec<(String, String)>;
+
+    /// Whether a write whose outcome is unknown happened.
+    ///
+    /// # Errors
+    /// As [`Failure`]; then it is asked again later.
+    async fn read_back(&self, read_back: &ReadBack) -> Result<ReadBackResult, Failure>;
+
+    /// Signs in and asks who we are: `crmgate check` and readiness.
+    ///
+    /// # Errors
+    /// As [`Failure`].
+    async fn probe(&self) -> Result<Identity, Failure>;
+
+    /// Headers of a native request that reach the CRM on a pass-through write or read; everything
+    /// else is dropped. Exposed so that a test can walk it.
+    fn forwarded_headers(&self, head: &RequestHead) -> HeaderMap;
+}
+
+/// Why a request gives no draft or no resolved change.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseFailure {
+    /// The request is wrong.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// Looking something up failed.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+/// A shared connector.
+pub type Shared = Arc<dyn Connector>;
