@@ -1,6 +1,10 @@
 //! What the client says about a request that got no answer, against servers that misbehave byte by
 //! byte.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test fail loudly"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
