@@ -23,6 +23,7 @@ pub mod mapping;
 pub mod records;
 pub mod routes;
 pub mod secret;
+pub mod session;
 pub mod vocabulary;
 
 pub use answer::Refusal;
@@ -35,3 +36,4 @@ pub use kind::{BuildContext, ConnectorKind, Fault};
 pub use records::{Fields, Locator, QueryPage, StoredRecord};
 pub use routes::{Class, Matched, Route, RouteClass, Routes};
 pub use secret::{Secret, SecretError};
+pub use session::{Attempt, Session, SignIn, SignInError, Token};
