@@ -50,6 +50,7 @@ pub struct Permit {
 
 /// Proof, inside a connector, that a permit matched what is about to be sent.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Admitted {
     /// The decision it rests on.
     pub decision: DecisionId,
@@ -59,7 +60,6 @@ pub struct Admitted {
     pub revision: Option<RevisionId>,
     /// What it rests on.
     pub basis: Basis,
-    _private: (),
 }
 
 /// A permit that does not fit. Always a fault of this program, never of a caller.
@@ -122,7 +122,6 @@ impl Permit {
             operation: self.operation,
             revision: self.revision,
             basis: self.basis,
-            _private: (),
         })
     }
 }
