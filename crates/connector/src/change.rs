@@ -91,6 +91,10 @@ pub trait NativeChange: Candidate {
     /// that went out as a create or a pinned update), links rewritten.
     fn reply(&self, response: NativeResponse) -> NativeResponse;
 
+    /// The answer to what was asked for a write whose own answer was lost and which reading back
+    /// found to have happened: what the CRM would have said, as far as it can be told.
+    fn confirmed(&self, record_id: Option<&str>) -> NativeResponse;
+
     /// How to find out later whether it happened. `actor` is the CRM's id of who writes.
     fn read_back(&self, actor: Option<&str>) -> ReadBack;
 }

@@ -156,8 +156,11 @@ pub trait Connector: Send + Sync {
         credential: &Credential,
     ) -> Result<Written, Failure>;
 
-    /// Passes a request that is not judged: reads, open doors; with a permit of basis `opaque`,
-    /// in observe mode, writes that are not understood. Answers flow, links rewritten.
+    /// Passes a request as it came: reads and open doors without a permit; with one (of basis
+    /// `opaque`, `observed` or `failed_open`) a write that is not understood, or not changed by
+    /// the gate. A permit MUST be admitted against [`RequestHead::passing_hash`] before a byte is
+    /// sent; a request whose class may write MUST NOT pass without one. Answers flow, links
+    /// rewritten.
     ///
     /// # Errors
     /// When no answer came. The CRM's own refusals are answers, not errors.

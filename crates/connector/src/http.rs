@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use ::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use bytes::Bytes;
+use crmgate_domain::PayloadHash;
 use futures::{Stream, StreamExt as _};
 use url::Url;
 
@@ -91,6 +92,14 @@ impl RequestHead {
         url::form_urlencoded::parse(query.as_bytes())
             .into_owned()
             .collect()
+    }
+
+    /// What a permit to pass this request as it came is bound to: method, path and query. The body
+    /// may flow, so it is not part of it.
+    #[must_use]
+    pub fn passing_hash(&self) -> PayloadHash {
+        let path = self.uri.path_and_query().map_or("", |path| path.as_str());
+        PayloadHash::of(&[b"pass", self.method.as_str().as_bytes(), path.as_bytes()])
     }
 
     /// A header's text, when it is there once and is text.
