@@ -13,6 +13,7 @@
 //! ```
 
 pub mod answer;
+pub mod assemble;
 pub mod capabilities;
 pub mod change;
 pub mod connector;
@@ -21,6 +22,7 @@ pub mod http;
 pub mod kind;
 pub mod mapping;
 pub mod records;
+pub mod rewrite;
 pub mod routes;
 pub mod secret;
 pub mod session;

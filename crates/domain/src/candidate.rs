@@ -57,6 +57,12 @@ pub enum PatchError {
         /// What would fit.
         expected: String,
     },
+    /// The patch is a default, and the stored value that decides about it was not read.
+    #[error("the stored value of field `{field}` is not known, so no default can be given to it")]
+    NotRead {
+        /// The field as the policy named it.
+        field: FieldRef,
+    },
     /// The operation carries no record, as a delete.
     #[error("a delete has no record to patch")]
     NoRecord,

@@ -67,6 +67,31 @@ impl Number {
         i64::try_from(if negative { -whole } else { whole }).ok()
     }
 
+    /// The one spelling of this value: plain digits without needless zeros, an exponent only for
+    /// numbers of more than forty digits.
+    #[must_use]
+    pub fn normalized(&self) -> Self {
+        let Some((negative, digits, exponent)) = self.decimal() else {
+            return self.clone();
+        };
+        let sign = if negative { "-" } else { "" };
+        let small = usize::try_from(exponent.unsigned_abs())
+            .ok()
+            .filter(|shift| *shift <= 40);
+        let Some(shift) = small else {
+            return Self(format!("{sign}{digits}e{exponent:+}"));
+        };
+        if digits.is_empty() {
+            return Self("0".to_owned());
+        }
+        if exponent >= 0 {
+            return Self(format!("{sign}{digits}{}", "0".repeat(shift)));
+        }
+        let padded = format!("{digits:0>width$}", width = shift + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - shift);
+        Self(format!("{sign}{whole}.{fraction}"))
+    }
+
     /// Sign, significant digits without leading or trailing zeros, and the power of ten they are
     /// multiplied by. Zero has no digits and exponent 0.
     fn decimal(&self) -> Option<(bool, String, i64)> {

@@ -70,6 +70,27 @@ fn serde_and_own_writer_agree() {
     );
 }
 
+#[test]
+fn numbers_have_one_spelling() {
+    for (text, expected) in [
+        ("100", "100"),
+        ("100.00", "100"),
+        ("1e2", "100"),
+        ("-0.0", "0"),
+        ("12500.50", "12500.5"),
+        ("5e-3", "0.005"),
+        ("-1.5e-1", "-0.15"),
+        ("1e41", "1e+41"),
+        ("0e99", "0"),
+    ] {
+        assert_eq!(
+            Number::parse(text).unwrap().normalized().as_str(),
+            expected,
+            "{text}"
+        );
+    }
+}
+
 fn documents() -> impl Strategy<Value = Document> {
     let leaf = prop_oneof![
         Just(Document::Null),
@@ -91,6 +112,11 @@ proptest! {
     #[test]
     fn writing_and_parsing_is_the_identity(document in documents()) {
         prop_assert_eq!(Document::parse(document.to_json().as_bytes()).unwrap(), document);
+    }
+
+    #[test]
+    fn one_spelling_keeps_the_value(number in any::<f64>().prop_filter_map("finite", Number::from_f64)) {
+        prop_assert_eq!(number.normalized(), number);
     }
 
     #[test]
