@@ -1,2 +1,4 @@
 //! The crmgate binary.
+mod config;
+
 fn main() {}

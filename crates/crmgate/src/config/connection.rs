@@ -1,0 +1,283 @@
+//! One connection's settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use ::config::{Value, ValueKind};
+use crmgate_domain::{ConnectionName, Enforcement, Kind, Mode, Object};
+use crmgate_policy::Ungoverned;
+use url::Url;
+
+use super::areas::{Gateway, Listen, Upstream};
+use super::section::Section;
+use super::{Faults, value};
+
+/// Whose credential goes upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum IdentityMode {
+    /// The caller's own CRM token.
+    #[default]
+    PassThrough,
+    /// The connection's; callers hold crmgate tokens.
+    Brokered,
+}
+
+impl IdentityMode {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::PassThrough => "pass_through",
+            Self::Brokered => "brokered",
+        }
+    }
+}
+
+/// One configured CRM org.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) system: String,
+    pub(crate) mode: Mode,
+    pub(crate) identity: IdentityMode,
+    pub(crate) identity_ttl: Duration,
+    /// The host name by which clients come to the shared listener.
+    pub(crate) host: Option<String>,
+    /// A listener of its own.
+    pub(crate) listen: Option<Listen>,
+    pub(crate) public_url: Option<Url>,
+    pub(crate) ungoverned: UngovernedTable,
+    pub(crate) fail_open: bool,
+    /// Parameters of global packages, as `data.params`.
+    pub(crate) params: Object,
+    /// Global packages that count less or more here.
+    pub(crate) enforcement: BTreeMap<String, Enforcement>,
+    pub(crate) upstream: Upstream,
+    /// The connector's own settings.
+    pub(crate) settings: serde_json::Value,
+}
+
+/// How long a caller's identity is remembered unless the connection says otherwise: short enough
+/// that a removed permission soon counts.
+const IDENTITY_TTL: Duration = Duration::from_secs(300);
+
+/// Reads all connections and checks that clients can tell them apart.
+pub(super) fn read_all(
+    section: Section<'_>,
+    gateway: &Gateway,
+    upstream: &Upstream,
+    faults: &Faults,
+) -> BTreeMap<ConnectionName, Connection> {
+    let mut connections = BTreeMap::new();
+    for (name, mut section) in section.sections() {
+        let place = format!("connections.{name}");
+        match ConnectionName::try_from(name) {
+            Ok(name) => {
+                let connection = Connection::read(&mut section, gateway, upstream);
+                let settings = section.rest();
+                connections.insert(name, Connection { settings, ..connection });
+            }
+            Err(error) => faults.add(&place, error.to_string()),
+        }
+    }
+    tell_apart(&connections, faults);
+    connections
+}
+
+fn tell_apart(connections: &BTreeMap<ConnectionName, Connection>, faults: &Faults) {
+    let mut hosts = BTreeMap::new();
+    let mut addresses = BTreeMap::new();
+    for (name, connection) in connections {
+        let host = connection.host.clone();
+        if let Some(other) = host.and_then(|host| hosts.insert(host, name)) {
+            faults.add(
+                &format!("connections.{name}.host"),
+                format!("is the host of connection `{other}` already"),
+            );
+        }
+        let address = connection.listen.as_ref().map(|listen| listen.address);
+        let address = address.filter(|address| address.port() != 0);
+        if let Some(other) = address.and_then(|address| addresses.insert(address, name)) {
+            faults.add(
+                &format!("connections.{name}.listen"),
+                format!("is the address of connection `{other}` already"),
+            );
+        }
+    }
+}
+
+impl Connection {
+    /// Reads what is common to all kinds; what is left is the connector's.
+    fn read(section: &mut Section<'_>, gateway: &Gateway, upstream: &Upstream) -> Self {
+        let modes = [("observe", Mode::Observe), ("enforce", Mode::Enforce)];
+        let identities = [
+            ("pass_through", IdentityMode::PassThrough),
+            ("brokered", IdentityMode::Brokered),
+        ];
+        reachable(section, gateway);
+        let host = section.get("host", host_name);
+        let listen = Listen::read(section);
+        Self {
+            system: section.need("system", value::text),
+            mode: section
+                .get("mode", |v| value::word(v, &modes))
+                .unwrap_or_default(),
+            identity: section
+                .get("identity", |v| value::word(v, &identities))
+                .unwrap_or_default(),
+            identity_ttl: section
+                .get("identity_ttl", value::duration)
+                .unwrap_or(IDENTITY_TTL),
+            host,
+            listen,
+            public_url: section.get("public_url", origin),
+            ungoverned: UngovernedTable::read(section),
+            fail_open: section.get("fail_open", value::flag).unwrap_or_default(),
+            params: section.get("params", object).unwrap_or_default(),
+            enforcement: section
+                .section("enforcement")
+                .map(enforcement)
+                .unwrap_or_default(),
+            upstream: Upstream::read(section.section_or_empty("upstream"), Some(upstream)),
+            settings: serde_json::Value::Null,
+        }
+    }
+}
+
+fn reachable(section: &Section<'_>, gateway: &Gateway) {
+    if section.has("listen") {
+        return;
+    }
+    if !section.has("host") {
+        section.fault(
+            "host",
+            "is missing: expected the `host` by which clients come to `gateway.listen`, or a \
+             `listen` address of the connection's own",
+        );
+    } else if gateway.listen.is_none() {
+        section.fault(
+            "host",
+            "needs `gateway.listen`, which is not set; or give the connection a `listen` of its own",
+        );
+    }
+}
+
+fn host_name(v: &Value) -> Result<String, String> {
+    let text = value::text(v)?.to_ascii_lowercase();
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+    if plain && !text.starts_with('.') && !text.ends_with('.') {
+        Ok(text)
+    } else {
+        Err(format!("expected a host name without port, found `{text}`"))
+    }
+}
+
+/// A URL that is nothing but scheme, host and port: real clients drop paths.
+fn origin(v: &Value) -> Result<Url, String> {
+    let url = value::web_url(v)?;
+    if url.path() == "/" && url.query().is_none() && url.fragment().is_none() {
+        Ok(url)
+    } else {
+        Err(format!(
+            "expected an address without a path: clients would drop it; found `{url}`"
+        ))
+    }
+}
+
+fn object(v: &Value) -> Result<Object, String> {
+    let json = value::json(v);
+    if !json.is_object() {
+        return Err(format!("expected a table, found {}", value::describe(v)));
+    }
+    serde_json::from_value(json).map_err(|error| error.to_string())
+}
+
+fn enforcement(mut section: Section<'_>) -> BTreeMap<String, Enforcement> {
+    let words = [
+        ("enforce", Enforcement::Enforce),
+        ("warn", Enforcement::Warn),
+        ("dryrun", Enforcement::Dryrun),
+        ("off", Enforcement::Off),
+    ];
+    let entries = flatten(section.entries());
+    let read = entries.into_iter().filter_map(|(package, entry)| {
+        let word = value::word(&entry, &words);
+        word.map(|word| (package.clone(), word))
+            .map_err(|problem| section.fault(&package, problem))
+            .ok()
+    });
+    read.collect()
+}
+
+/// Package names have dots, which TOML reads as tables unless they are quoted; both are meant.
+fn flatten(entries: Vec<(String, Value)>) -> Vec<(String, Value)> {
+    let inner = entries.into_iter().flat_map(|(key, entry)| match entry.kind {
+        ValueKind::Table(table) => flatten(table.into_iter().collect())
+            .into_iter()
+            .map(|(rest, entry)| (format!("{key}.{rest}"), entry))
+            .collect(),
+        _ => vec![(key, entry)],
+    });
+    inner.collect()
+}
+
+/// What happens to operations that no policy governs, per object and kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct UngovernedTable(pub(crate) BTreeMap<(String, Option<Kind>), Ungoverned>);
+
+/// The kinds of operation that the table can name: those that policies see and that write.
+const KINDS: [Kind; 6] = [
+    Kind::Create,
+    Kind::Update,
+    Kind::Delete,
+    Kind::Associate,
+    Kind::Disassociate,
+    Kind::Action,
+];
+
+impl UngovernedTable {
+    fn read(section: &mut Section<'_>) -> Self {
+        let words = [("allow", Ungoverned::Allow), ("deny", Ungoverned::Deny)];
+        let mut table = BTreeMap::new();
+        // One word for everything is the commonest choice.
+        if section.is_text("ungoverned") {
+            let all = section.get("ungoverned", |v| value::word(v, &words));
+            table.extend(all.map(|all| (("*".to_owned(), None), all)));
+            return Self(table);
+        }
+        let Some(mut objects) = section.section("ungoverned") else {
+            return Self(table);
+        };
+        for (object, entry) in objects.entries() {
+            let key = object.to_ascii_lowercase();
+            let ValueKind::Table(kinds) = &entry.kind else {
+                match value::word(&entry, &words) {
+                    Ok(word) => drop(table.insert((key, None), word)),
+                    Err(problem) => objects.fault(&object, problem),
+                }
+                continue;
+            };
+            for (kind, entry) in kinds.iter().collect::<BTreeMap<_, _>>() {
+                let setting = format!("{object}.{kind}");
+                let known = KINDS.iter().find(|known| known.as_str() == kind.as_str());
+                match (known, value::word(entry, &words)) {
+                    (Some(known), Ok(word)) => {
+                        table.insert((key.clone(), Some(*known)), word);
+                    }
+                    (None, _) => objects.fault(&setting, unknown_kind()),
+                    (_, Err(problem)) => objects.fault(&setting, problem),
+                }
+            }
+        }
+        Self(table)
+    }
+
+    /// The objects named, for a check against what the connector knows.
+    pub(crate) fn objects(&self) -> BTreeSet<&str> {
+        self.0.keys().map(|(object, _)| object.as_str()).collect()
+    }
+}
+
+fn unknown_kind() -> String {
+    let known: Vec<&str> = KINDS.iter().map(|kind| kind.as_str()).collect();
+    format!("is no kind of write; expected one of: {}", known.join(", "))
+}

@@ -1,0 +1,167 @@
+//! What a configuration says, and what is said of a broken one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crmgate_domain::{ConnectionName, Kind, Mode};
+use crmgate_policy::Ungoverned;
+
+use super::{ConfigError, IdentityMode, Loaded, load_text};
+
+fn read(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    let environment: Vec<(String, String)> = environment
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect();
+    let file = Path::new("crmgate.toml");
+    load_text(Some((file, text)), Path::new("/etc/crmgate"), &environment)
+}
+
+fn faults(text: &str, environment: &[(&str, &str)]) -> String {
+    match read(text, environment) {
+        Ok(_) => panic!("the configuration has faults"),
+        Err(error) => error.to_string(),
+    }
+}
+
+const CONNECTION: &str = "
+[connections.acme-sf]
+system = \"salesforce\"
+listen = \"127.0.0.1:8701\"
+";
+
+#[test]
+fn the_default_file_alone_is_a_whole_configuration() {
+    let loaded = load_text(None, Path::new("."), &[]).unwrap_or_else(|error| panic!("{error}"));
+    let config = loaded.config;
+    assert_eq!(config.limits.body, 8 << 20);
+    assert_eq!(config.policies.time_limit, Duration::from_millis(50));
+    let control = config.control.listen.unwrap();
+    assert_eq!(control.address.to_string(), "127.0.0.1:8700");
+    assert!(config.gateway.listen.is_none());
+    assert!(config.connections.is_empty());
+}
+
+#[test]
+fn files_lie_over_the_default_and_the_environment_over_both() {
+    let text = format!("data_dir = \"data\"\n[limits]\nbody = \"1 MiB\"\n{CONNECTION}");
+    let loaded = read(
+        &text,
+        &[
+            ("CRMGATE__CONNECTIONS__ACME_SF__MODE", "observe"),
+            ("CRMGATE__CONTROL__LISTEN", "127.0.0.1:9000"),
+            ("CRMGATE__UPSTREAM__NO_PROXY", "localhost, .intern"),
+            ("CRMGATE__POLICIES__WATCH", "false"),
+            ("CRMGATE_URL", "not a setting"),
+        ],
+    );
+    let config = loaded.unwrap_or_else(|error| panic!("{error}")).config;
+    assert_eq!(config.data_dir, Path::new("/etc/crmgate/data"));
+    assert_eq!(config.limits.body, 1 << 20);
+    assert_eq!(config.limits.headers, 64 << 10);
+    let control = config.control.listen.unwrap();
+    assert_eq!(control.address.port(), 9000);
+    assert!(!config.policies.watch);
+    let name: ConnectionName = "acme-sf".parse().unwrap();
+    let connection = &config.connections[&name];
+    assert_eq!(connection.mode, Mode::Observe);
+    assert_eq!(connection.identity, IdentityMode::PassThrough);
+    assert_eq!(connection.upstream.0.no_proxy, "localhost, .intern");
+}
+
+#[test]
+fn a_connection_says_what_happens_to_what_nobody_governs() {
+    let text = format!(
+        "{CONNECTION}instance_url = \"https://acme.example.com\"\n\
+         [connections.acme-sf.ungoverned]\n\"*\" = \"deny\"\nTask = \"allow\"\n\
+         case = {{ create = \"allow\" }}\n\
+         [connections.acme-sf.params]\nsales.discounts.max_percent = 25\n\
+         [connections.acme-sf.enforcement]\n\"crm.sales.discounts\" = \"dryrun\"\n\
+         crm.quality.phones = \"warn\"\n\
+         [connections.acme-sf.auth]\nflow = \"none\"\n"
+    );
+    let loaded = read(&text, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let name: ConnectionName = "acme-sf".parse().unwrap();
+    let connection = &loaded.config.connections[&name];
+    let table = &connection.ungoverned.0;
+    assert_eq!(table[&("task".to_owned(), None)], Ungoverned::Allow);
+    assert_eq!(
+        table[&("case".to_owned(), Some(Kind::Create))],
+        Ungoverned::Allow
+    );
+    let packages: Vec<&str> = connection.enforcement.keys().map(String::as_str).collect();
+    assert_eq!(packages, ["crm.quality.phones", "crm.sales.discounts"]);
+    assert!(connection.params.get("sales").is_some());
+    assert_eq!(
+        connection.settings,
+        serde_json::json!({
+            "auth": {"flow": "none"},
+            "instance_url": "https://acme.example.com",
+        })
+    );
+}
+
+#[test]
+fn all_faults_are_told_together_each_with_its_place() {
+    let text = r#"
+data_dir = 7
+retention = "90d"
+
+[logging]
+format = "xml"
+level = "info,="
+
+[control]
+listen = "0.0.0.0:8700"
+trusted_proxies = ["10.0.0.0/99"]
+
+[limits]
+body = "8 MB"
+connections = 0
+
+[upstream]
+proxy = "http://user:secret@proxy:3128"
+connect_timeout = "2m"
+proxy_password = "hunter2"
+
+[connections.Acme]
+system = "salesforce"
+listen = "127.0.0.1:1"
+
+[connections.a]
+listen = "127.0.0.1:8701"
+mode = "obsrve"
+tls = { certificate = "a.pem", pem = "a.key" }
+
+[connections.b]
+system = "dynamics"
+listen = "127.0.0.1:8701"
+public_url = "https://gate.example.com/dynamics"
+ungoverned = { contact = { upsert = "allow" }, lead = "maybe" }
+enforcement = { "crm.sales.discounts" = "on" }
+
+[connections.c]
+system = "dynamics"
+identity = "passthrough"
+fail_open = "yes"
+
+[connections.d]
+system = "dynamics"
+host = "https://d.example.com"
+"#;
+    insta::assert_snapshot!(
+        faults(text, &[("CRMGATE__LIMITS__HEADERS", "lots"), ("CRMGATE__LIMITS__COOKIES", "1")]),
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_told_with_line_and_column() {
+    insta::assert_snapshot!(faults("[logging]\nformat = json\n[limits\nbody = 1\n", &[]));
+}
+
+#[test]
+fn a_secret_is_never_part_of_a_fault() {
+    let text = "[upstream]\nproxy = \"http://user:hunter2@proxy:3128\"\nproxy_password = \"hunter3\"\n";
+    let told = faults(text, &[]);
+    assert!(!told.contains("hunter"), "{told}");
+}

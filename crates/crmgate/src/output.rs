@@ -1,0 +1,69 @@
+//! What commands say: tables for people, JSON for programs. The one door to standard output.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// The form of a command's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Writes a line to standard output. A reader that went away is no fault of ours.
+pub(crate) fn say(line: impl std::fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).ok();
+}
+
+/// Writes a line to standard error.
+pub(crate) fn complain(line: impl std::fmt::Display) {
+    writeln!(std::io::stderr().lock(), "{line}").ok();
+}
+
+/// Writes a value as indented JSON.
+pub(crate) fn say_json(value: &impl serde::Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => say(text),
+        Err(error) => complain(format!("error: the answer is no JSON: {error}")),
+    }
+}
+
+/// A table in house style.
+pub(crate) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header.to_vec());
+    if table.width().is_none() {
+        table.set_width(120);
+    }
+    table
+}
+
+/// How long something may take before a person is told that it goes on.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Waits; after two seconds shows on a terminal that it goes on.
+pub(crate) async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(PATIENCE), if std::io::stderr().is_terminal() => {}
+    }
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let done = work.await;
+    bar.finish_and_clear();
+    done
+}
