@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crmgate_domain::Timestamp;
+use jiff::Timestamp;
 
 /// A listener that can't be opened.
 #[derive(Debug, thiserror::Error)]

@@ -42,7 +42,7 @@ impl Served {
 }
 
 /// The middle of 2026, at which the certificates of these tests are valid unless they say otherwise.
-pub(crate) fn now() -> crmgate_domain::Timestamp {
+pub(crate) fn now() -> jiff::Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
 }
 
