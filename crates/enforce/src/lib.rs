@@ -1,1 +1,23 @@
 //! Enrich, judge, record, write, reconcile: the one way a write takes.
+//!
+//! A [`Gate`] stands before each connection. Whatever wants to write gives it an [`Ask`] and gets
+//! an [`Answer`]; there is no second way.
+//!
+//! ```text
+//! Ask ─resolve─▶ Resolved ─judge─▶ Assessment ─record─▶ Permit ─write─▶ Outcome ─▶ Answer
+//!   (connector)           (policy)           (store)         (connector)  (store)
+//! ```
+//!
+//! INVARIANT: a connector's write gets a permit, and permits come from recorded decisions only.
+//! INVARIANT: from the moment a decision is recorded, the write and its outcome go on even when
+//! nobody waits for the answer any more; [`Gate::finish`] waits for them.
+
+pub mod answer;
+pub mod ask;
+pub mod gate;
+pub mod settings;
+
+pub use answer::{Answer, Reply};
+pub use ask::{Ask, Caller};
+pub use gate::{Gate, Parts};
+pub use settings::{KindRules, Settings, UngovernedRules};
