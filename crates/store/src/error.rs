@@ -12,6 +12,9 @@ pub enum StoreError {
     /// A unique thing exists already.
     #[error("{0} exists already")]
     Exists(String),
+    /// A cursor that this store did not give.
+    #[error("the cursor is not one that a listing gave")]
+    BadCursor,
 }
 
 impl StoreError {
@@ -22,6 +25,7 @@ impl StoreError {
             Self::Unavailable(_) => "store_unavailable",
             Self::Corrupt(_) => "store_corrupt",
             Self::Exists(_) => "exists",
+            Self::BadCursor => "bad_cursor",
         }
     }
 }

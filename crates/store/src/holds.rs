@@ -7,7 +7,7 @@ use crmgate_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Page, StoreError};
+use crate::{DecisionRecord, Page, StoreError};
 
 /// Where a hold stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -47,6 +47,19 @@ pub struct Hold {
     pub requests: u64,
 }
 
+/// Which holds to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    missing_docs,
+    reason = "each narrows by the hold's field of that name"
+)]
+pub struct HoldFilter {
+    pub connection: Option<ConnectionName>,
+    pub actor: Option<String>,
+    /// Only these connections may be seen (the caller's scope); `None` is all.
+    pub visible: Option<Vec<ConnectionName>>,
+}
+
 /// The store of held operations.
 #[async_trait]
 pub trait HoldLog {
@@ -57,6 +70,13 @@ pub trait HoldLog {
     /// When it is not certainly on disk.
     async fn hold(&self, hold: Hold) -> Result<Hold, StoreError>;
 
+    /// As [`Self::hold`], and appends the decision that holds, its `hold` set to the one in force,
+    /// in one transaction: neither is there without the other.
+    ///
+    /// # Errors
+    /// When it is not certainly on disk.
+    async fn hold_decided(&self, hold: Hold, record: DecisionRecord) -> Result<Hold, StoreError>;
+
     /// One hold.
     ///
     /// # Errors
@@ -66,10 +86,10 @@ pub trait HoldLog {
     /// Holds, newest first.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// When the store cannot be read or the cursor is not one of its own.
     async fn holds(
         &self,
-        connection: Option<&ConnectionName>,
+        filter: &HoldFilter,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<Hold>, StoreError>;

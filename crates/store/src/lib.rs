@@ -11,24 +11,44 @@ pub mod error;
 pub mod holds;
 pub mod permit;
 pub mod recorder;
+pub mod revisions;
 pub mod tokens;
 
-pub use attempt::{AttemptLog, Outcome, OutcomeKind, ReadBack, Unfinished};
+pub use attempt::{AttemptLog, Locate, Outcome, OutcomeKind, ReadBack, Unfinished};
 pub use connections::{ConnectionLog, ModeChange, Sighting, SightingKey};
-pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page};
+pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page, StoredDecision};
 pub use error::StoreError;
-pub use holds::{Hold, HoldLog, HoldStatus};
+pub use holds::{Hold, HoldFilter, HoldLog, HoldStatus};
 pub use permit::{Admitted, Basis, Permit, PermitError};
 pub use recorder::{Recorded, Recorder};
+pub use revisions::{Pulse, RevisionLog, StoredRevision};
 pub use tokens::{NewToken, Role, TokenInfo, TokenLog};
 
 /// Everything one process needs to remember, behind one handle.
 pub trait Store:
-    DecisionLog + AttemptLog + HoldLog + TokenLog + ConnectionLog + Send + Sync + 'static
+    DecisionLog
+    + AttemptLog
+    + HoldLog
+    + TokenLog
+    + ConnectionLog
+    + RevisionLog
+    + Pulse
+    + Send
+    + Sync
+    + 'static
 {
 }
 
 impl<T> Store for T where
-    T: DecisionLog + AttemptLog + HoldLog + TokenLog + ConnectionLog + Send + Sync + 'static
+    T: DecisionLog
+        + AttemptLog
+        + HoldLog
+        + TokenLog
+        + ConnectionLog
+        + RevisionLog
+        + Pulse
+        + Send
+        + Sync
+        + 'static
 {
 }
