@@ -1,1 +1,35 @@
 //! Use cases, one module each.
+//!
+//! [`App`] bundles them for the gateway and the control API, which translate and decide nothing.
+//! Who may do what is one table: [`access`].
+
+pub mod access;
+pub mod app;
+pub mod connections;
+pub mod decide_write;
+pub mod decisions;
+pub mod error;
+pub mod health;
+pub mod holds;
+pub mod identify;
+pub mod pass;
+pub mod policies;
+pub mod report;
+pub mod sightings;
+pub mod sign_in;
+pub mod tokens;
+pub mod validate;
+
+pub use access::{Action, Principal};
+pub use app::{App, AppParts};
+pub use connections::{Connection, ConnectionParts, ConnectionStatus, Connections, IdentityMode};
+pub use decisions::Decisions;
+pub use error::AppError;
+pub use health::{Check, Health, Readiness, State};
+pub use holds::Holds;
+pub use identify::{Identities, IdentitySettings};
+pub use policies::{Policies, PolicyChecker, PolicyParts, PolicySource, PolicyStatus, Reloaded};
+pub use report::{Obstacle, Report, ReportRow};
+pub use sightings::Sightings;
+pub use tokens::{CreatedToken, TokenRequest, Tokens};
+pub use validate::{CanonicalForm, NativeForm, ValidateRequest, Validated};

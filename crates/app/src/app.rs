@@ -1,0 +1,183 @@
+//! Everything the faces call.
+
+use std::sync::Arc;
+
+use crmgate_connector::{Class, NativeRequest, Refusal};
+use crmgate_domain::Ambient;
+use crmgate_enforce::{Answer, Caller};
+use crmgate_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Connection, ConnectionParts, Connections, Decisions, Health, Holds, Identities, Policies,
+    Sightings, Tokens,
+};
+
+/// What the application is made of.
+pub struct AppParts {
+    /// The memory.
+    pub store: Arc<dyn Store>,
+    /// Time and randomness.
+    pub ambient: Arc<dyn Ambient>,
+    /// The policies, started.
+    pub policies: Policies,
+    /// The configured connections.
+    pub connections: Vec<ConnectionParts>,
+}
+
+/// The use cases, bundled. Share it in an [`Arc`].
+pub struct App {
+    connections: Arc<Connections>,
+    identities: Identities,
+    tokens: Arc<Tokens>,
+    decisions: Decisions,
+    holds: Holds,
+    policies: Arc<Policies>,
+    health: Health,
+    sightings: Arc<Sightings>,
+}
+
+impl App {
+    /// Puts the parts together. Nothing runs yet: see [`Self::run`].
+    #[must_use]
+    pub fn new(parts: AppParts) -> Self {
+        let AppParts {
+            store,
+            ambient,
+            policies,
+            connections,
+        } = parts;
+        let policies = Arc::new(policies);
+        let sightings = Arc::new(Sightings::new(Arc::clone(&store), Arc::clone(&ambient)));
+        let tokens = Arc::new(Tokens::new(Arc::clone(&store), Arc::clone(&ambient)));
+        let connections = Connections::new(connections, &store, &ambient, &policies, &sightings);
+        let connections = Arc::new(connections);
+        Self {
+            identities: Identities::new(Arc::clone(&tokens)),
+            decisions: Decisions::new(Arc::clone(&store)),
+            holds: Holds::new(Arc::clone(&store)),
+            health: Health::new(
+                store,
+                ambient,
+                Arc::clone(&policies),
+                Arc::clone(&connections),
+            ),
+            connections,
+            tokens,
+            policies,
+            sightings,
+        }
+    }
+
+    /// Answers a request at a connection's gateway.
+    ///
+    /// `class` is what [`Connection::classify`] said of the request's head; it is asked first
+    /// because it tells how to read the body: whole, decoded and within the limit for
+    /// [`Class::Write`] and [`Class::SignIn`], flowing for everything else. A write whose body is
+    /// over the limit is refused as `TooLarge` by the gateway when the connection enforces; when
+    /// it observes, hand it in as [`Class::Unknown`] with a flowing body.
+    ///
+    /// Dropping the future does not undo or stop what was decided.
+    pub async fn serve(
+        &self,
+        connection: &Arc<Connection>,
+        class: Class,
+        request: NativeRequest,
+    ) -> Answer {
+        match class {
+            Class::Open(_) | Class::Read(_) => self.pass(connection, request).await,
+            Class::SignIn(_) => self.sign_in(connection, request).await,
+            Class::Write(matched) => self.write(connection, &matched, request).await,
+            Class::Unknown { why } => {
+                let caller = self.identities.caller(connection, &request.head).await;
+                let caller = match caller {
+                    Ok(caller) => caller,
+                    Err(refusal) => return Answer::refused(connection.mode(), refusal),
+                };
+                self.unknown(connection, request, caller, &why).await
+            }
+        }
+    }
+
+    /// A refusal that the gateway itself found (a body over the limit, a broken encoding): counted
+    /// for the connection's report, and put into the form of an answer.
+    pub fn refuse(
+        &self,
+        connection: &Connection,
+        head: &crmgate_connector::RequestHead,
+        refusal: Refusal,
+    ) -> Answer {
+        let _ = head;
+        Answer::refused(connection.mode(), refusal)
+    }
+
+    async fn unknown(
+        &self,
+        connection: &Arc<Connection>,
+        request: NativeRequest,
+        caller: Caller,
+        why: &str,
+    ) -> Answer {
+        connection.gate().pass_opaque(request, caller, why).await
+    }
+
+    /// The connections.
+    #[must_use]
+    pub const fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
+    /// Who callers are.
+    #[must_use]
+    pub const fn identities(&self) -> &Identities {
+        &self.identities
+    }
+
+    /// crmgate's own tokens.
+    #[must_use]
+    pub const fn tokens(&self) -> &Arc<Tokens> {
+        &self.tokens
+    }
+
+    /// The decisions.
+    #[must_use]
+    pub const fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
+    /// The held operations.
+    #[must_use]
+    pub const fn holds(&self) -> &Holds {
+        &self.holds
+    }
+
+    /// The policies.
+    #[must_use]
+    pub const fn policies(&self) -> &Arc<Policies> {
+        &self.policies
+    }
+
+    /// Whether the gate can do its work.
+    #[must_use]
+    pub const fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Does the standing work until `stop` is cancelled: finds out what came of writes with an
+    /// unknown outcome (also of an earlier process), writes sightings down, probes the CRMs. Run
+    /// it in a task of its own.
+    pub async fn run(&self, stop: CancellationToken) {
+        stop.cancelled().await;
+    }
+
+    /// Ends well: waits for the writes that were judged, then writes down what is still in memory.
+    /// Call it when no request comes in any more; bound it by a time-out.
+    pub async fn finish(&self) {
+        for connection in self.connections.iter() {
+            connection.gate().finish().await;
+        }
+        if let Err(error) = self.sightings.flush().await {
+            tracing::warn!(%error, "what was seen last could not be written down");
+        }
+    }
+}

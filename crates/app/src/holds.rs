@@ -1,0 +1,60 @@
+//! Held operations, to be looked at.
+
+use std::sync::Arc;
+
+use crmgate_domain::HoldId;
+use crmgate_store::{Hold, HoldFilter, Page, Store};
+
+use crate::decisions::check_limit;
+use crate::{Action, AppError, Principal};
+
+/// Reads holds.
+pub struct Holds {
+    store: Arc<dyn Store>,
+}
+
+impl Holds {
+    /// Over a store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Holds, newest first, of the connections the caller may see; a mere client sees its own
+    /// only. `filter.visible` is set here, whatever the caller put there.
+    ///
+    /// # Errors
+    /// `Forbidden`; `Invalid` for a cursor or limit that is none; `Unavailable`.
+    pub async fn list(
+        &self,
+        by: &Principal,
+        mut filter: HoldFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Hold>, AppError> {
+        by.demand(Action::ReadHolds)?;
+        check_limit(limit)?;
+        filter.visible = by.visible();
+        if let Some(own) = by.only_own() {
+            filter.actor = Some(own.to_owned());
+        }
+        Ok(self.store.holds(&filter, cursor, limit).await?)
+    }
+
+    /// One hold.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound`, also for one that the caller may not see; `Unavailable`.
+    pub async fn show(&self, by: &Principal, id: HoldId) -> Result<Hold, AppError> {
+        by.demand(Action::ReadHolds)?;
+        let found = self.store.held(id).await?;
+        found
+            .filter(|hold| {
+                by.sees(&hold.connection)
+                    && by
+                        .only_own()
+                        .is_none_or(|own| hold.operation.actor.id == own)
+            })
+            .ok_or_else(|| AppError::not_found("hold", id))
+    }
+}
