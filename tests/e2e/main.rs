@@ -1,1 +1,18 @@
 //! Real processes, real clients.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test's failure is its message, and tests may look at the environment"
+)]
+
+mod clients;
+mod control;
+mod demo;
+mod needs;
+mod process;
+mod tour;
