@@ -60,7 +60,8 @@ pub trait ConnectionLog {
         seen: Vec<Sighting>,
     ) -> Result<(), StoreError>;
 
-    /// All that was seen since `since`.
+    /// All that was seen since `since`, counts of one key summed up. Counting goes by the hour:
+    /// an hour is in the sum when its last sighting is not before `since`.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -1,1 +1,14 @@
-//! Builders and helpers for tests.
+//! Builders and helpers for tests: a clock that tests move, a store in memory that can be made to
+//! fail, and a CRM with its connector that do as they are told and remember what reached them.
+
+#![expect(clippy::unwrap_used, reason = "a test's helper fails the test")]
+
+pub mod ambient;
+pub mod crm;
+pub mod fake;
+pub mod memory;
+
+pub use ambient::TestAmbient;
+pub use crm::{FakeCrm, Fault, Sent};
+pub use fake::{FakeConnector, request};
+pub use memory::MemoryStore;

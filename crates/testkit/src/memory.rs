@@ -1,0 +1,418 @@
+//! A store in memory.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use crmgate_domain::{ConnectionName, DecisionId, HoldId, PayloadHash, RevisionId, Timestamp};
+use crmgate_store::{
+    AttemptLog, ConnectionLog, DecisionFilter, DecisionLog, DecisionRecord, Hold, HoldFilter,
+    HoldLog, HoldStatus, ModeChange, NewToken, Outcome, Page, Pulse, ReadBack, RevisionLog,
+    Sighting, SightingKey, StoreError, StoredDecision, StoredRevision, TokenInfo, TokenLog,
+    Unfinished,
+};
+
+/// Keeps everything in memory, and fails when told to.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+    broken: AtomicBool,
+    outcomes_broken: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    decisions: Vec<DecisionRecord>,
+    outcomes: Vec<Outcome>,
+    holds: Vec<Hold>,
+    tokens: Vec<NewToken>,
+    /// Per hour of the first time.
+    sightings: BTreeMap<(ConnectionName, SightingKey, i64), Sighting>,
+    modes: Vec<(ConnectionName, ModeChange)>,
+    revisions: Vec<StoredRevision>,
+}
+
+impl MemoryStore {
+    /// Breaks the store, or mends it: while broken, nothing can be written or read.
+    pub fn set_broken(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// Breaks only the appending of outcomes, or mends it.
+    pub fn set_outcomes_broken(&self, broken: bool) {
+        self.outcomes_broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// All decisions, oldest first.
+    #[must_use]
+    pub fn all_decisions(&self) -> Vec<DecisionRecord> {
+        self.inner.lock().unwrap().decisions.clone()
+    }
+
+    /// All outcomes, oldest first.
+    #[must_use]
+    pub fn all_outcomes(&self) -> Vec<Outcome> {
+        self.inner.lock().unwrap().outcomes.clone()
+    }
+
+    fn open(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("told to fail".to_owned()));
+        }
+        Ok(self.inner.lock().unwrap())
+    }
+}
+
+impl Inner {
+    fn outcome(&self, id: DecisionId) -> Option<&Outcome> {
+        self.outcomes.iter().rev().find(|o| o.decision == id)
+    }
+
+    fn stored(&self, index: usize) -> Option<StoredDecision> {
+        let record = self.decisions.get(index)?.clone();
+        let finished = self
+            .outcome(record.decision.id)
+            .is_some_and(|outcome| outcome.kind.is_final());
+        Some(StoredDecision {
+            sequence: index as u64 + 1,
+            outcome: self.outcome(record.decision.id).cloned(),
+            record: DecisionRecord {
+                read_back: record.read_back.filter(|_| !finished),
+                ..record
+            },
+        })
+    }
+
+    fn unfinished(&self) -> impl DoubleEndedIterator<Item = Unfinished> {
+        self.decisions.iter().filter_map(|record| {
+            let read_back: ReadBack = record.read_back.clone()?;
+            let id = record.decision.id;
+            let finished = self.outcome(id).is_some_and(|o| o.kind.is_final());
+            (!finished && record.basis.is_some()).then(|| Unfinished {
+                decision: id,
+                connection: record.connection.clone(),
+                at: record.decision.at,
+                read_back,
+            })
+        })
+    }
+
+    fn join(&mut self, hold: Hold) -> Hold {
+        let now = hold.created_at;
+        let same = self.holds.iter_mut().find(|other| {
+            other.status == HoldStatus::Waiting
+                && other.connection == hold.connection
+                && other.operation.actor.id == hold.operation.actor.id
+                && other.operation.native_object == hold.operation.native_object
+                && other.operation.record_id == hold.operation.record_id
+                && other.payload_hash == hold.payload_hash
+        });
+        if let Some(other) = same {
+            if other.expires_at > now {
+                other.requests += 1;
+                return other.clone();
+            }
+            other.status = HoldStatus::Expired;
+        }
+        self.holds.push(hold.clone());
+        hold
+    }
+}
+
+/// Pages over items numbered from 1, newest first.
+fn page<T>(
+    newest_first: impl Iterator<Item = (u64, T)>,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<Page<T>, StoreError> {
+    let below = match cursor {
+        Some(text) => text.parse().map_err(|_| StoreError::BadCursor)?,
+        None => u64::MAX,
+    };
+    let mut items: Vec<(u64, T)> = newest_first
+        .filter(|(number, _)| *number < below)
+        .take(limit + 1)
+        .collect();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items
+        .last()
+        .filter(|_| more)
+        .map(|(number, _)| number.to_string());
+    Ok(Page {
+        items: items.into_iter().map(|(_, item)| item).collect(),
+        next,
+    })
+}
+
+fn add(sum: &mut Sighting, more: &Sighting) {
+    sum.count += more.count;
+    sum.first_at = sum.first_at.min(more.first_at);
+    sum.last_at = sum.last_at.max(more.last_at);
+}
+
+fn matches(filter: &DecisionFilter, record: &DecisionRecord) -> bool {
+    fn is<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
+        wanted.is_none_or(|wanted| found == Some(wanted))
+    }
+    let operation = record.operation.as_ref();
+    let judgement = &record.decision.judgement;
+    let at = record.decision.at;
+    is(filter.connection.as_ref(), Some(&record.connection))
+        && is(filter.object.as_ref(), operation.map(|op| &op.object))
+        && is(
+            filter.record_id.as_ref(),
+            operation.and_then(|op| op.record_id.as_ref()),
+        )
+        && is(filter.actor.as_ref(), operation.map(|op| &op.actor.id))
+        && is(filter.effect.as_ref(), Some(&judgement.effect))
+        && filter
+            .package
+            .as_ref()
+            .is_none_or(|name| judgement.packages.iter().any(|p| p.package == *name))
+        && filter
+            .reason
+            .as_ref()
+            .is_none_or(|code| judgement.reasons.iter().any(|r| r.code == *code))
+        && filter.since.is_none_or(|since| at >= since)
+        && filter.until.is_none_or(|until| at < until)
+        && filter
+            .visible
+            .as_ref()
+            .is_none_or(|names| names.contains(&record.connection))
+}
+
+#[async_trait]
+impl DecisionLog for MemoryStore {
+    async fn append_decision(&self, record: DecisionRecord) -> Result<u64, StoreError> {
+        let mut inner = self.open()?;
+        inner.decisions.push(record);
+        Ok(inner.decisions.len() as u64)
+    }
+
+    async fn decision(&self, id: DecisionId) -> Result<Option<StoredDecision>, StoreError> {
+        let inner = self.open()?;
+        let index = inner.decisions.iter().position(|r| r.decision.id == id);
+        Ok(index.and_then(|index| inner.stored(index)))
+    }
+
+    async fn decisions(
+        &self,
+        filter: &DecisionFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<StoredDecision>, StoreError> {
+        let inner = self.open()?;
+        let found = (0..inner.decisions.len())
+            .rev()
+            .filter_map(|index| inner.stored(index))
+            .filter(|stored| matches(filter, &stored.record))
+            .map(|stored| (stored.sequence, stored));
+        page(found, cursor, limit)
+    }
+}
+
+#[async_trait]
+impl AttemptLog for MemoryStore {
+    async fn append_outcome(&self, outcome: Outcome) -> Result<(), StoreError> {
+        let mut inner = self.open()?;
+        if self.outcomes_broken.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("told to fail".to_owned()));
+        }
+        inner.outcomes.push(outcome);
+        Ok(())
+    }
+
+    async fn unfinished(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Unfinished>, StoreError> {
+        let inner = self.open()?;
+        let found = inner.unfinished().filter(|found| found.at < before);
+        Ok(found.take(limit).collect())
+    }
+
+    async fn unfinished_twin(
+        &self,
+        connection: &ConnectionName,
+        join_key: PayloadHash,
+        since: Timestamp,
+    ) -> Result<Option<Unfinished>, StoreError> {
+        let inner = self.open()?;
+        Ok(inner.unfinished().rev().find(|found| {
+            found.connection == *connection
+                && found.read_back.join_key == join_key
+                && found.at >= since
+        }))
+    }
+}
+
+#[async_trait]
+impl HoldLog for MemoryStore {
+    async fn hold(&self, hold: Hold) -> Result<Hold, StoreError> {
+        Ok(self.open()?.join(hold))
+    }
+
+    async fn hold_decided(&self, hold: Hold, record: DecisionRecord) -> Result<Hold, StoreError> {
+        let mut inner = self.open()?;
+        let in_force = inner.join(hold);
+        inner.decisions.push(DecisionRecord {
+            hold: Some(in_force.id),
+            ..record
+        });
+        Ok(in_force)
+    }
+
+    async fn held(&self, id: HoldId) -> Result<Option<Hold>, StoreError> {
+        Ok(self.open()?.holds.iter().find(|h| h.id == id).cloned())
+    }
+
+    async fn holds(
+        &self,
+        filter: &HoldFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Hold>, StoreError> {
+        let inner = self.open()?;
+        let numbered = inner.holds.iter().enumerate().rev();
+        let found = numbered
+            .filter(|(_, hold)| {
+                let named = filter.connection.as_ref();
+                named.is_none_or(|name| hold.connection == *name)
+                    && filter
+                        .actor
+                        .as_ref()
+                        .is_none_or(|actor| hold.operation.actor.id == *actor)
+                    && filter
+                        .visible
+                        .as_ref()
+                        .is_none_or(|names| names.contains(&hold.connection))
+            })
+            .map(|(index, hold)| (index as u64 + 1, hold.clone()));
+        page(found, cursor, limit)
+    }
+}
+
+#[async_trait]
+impl TokenLog for MemoryStore {
+    async fn add_token(&self, token: NewToken) -> Result<(), StoreError> {
+        let mut inner = self.open()?;
+        if inner.tokens.iter().any(|t| t.info.id == token.info.id) {
+            return Err(StoreError::Exists(format!("token `{}`", token.info.id)));
+        }
+        inner.tokens.push(token);
+        Ok(())
+    }
+
+    async fn token(&self, id: &str) -> Result<Option<NewToken>, StoreError> {
+        let inner = self.open()?;
+        Ok(inner.tokens.iter().find(|t| t.info.id == id).cloned())
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenInfo>, StoreError> {
+        let inner = self.open()?;
+        Ok(inner.tokens.iter().rev().map(|t| t.info.clone()).collect())
+    }
+
+    async fn revoke_token(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
+        let mut inner = self.open()?;
+        let found = inner
+            .tokens
+            .iter_mut()
+            .find(|t| t.info.id == id && t.info.revoked_at.is_none());
+        Ok(found.is_some_and(|token| {
+            token.info.revoked_at = Some(at);
+            true
+        }))
+    }
+}
+
+#[async_trait]
+impl ConnectionLog for MemoryStore {
+    async fn add_sightings(
+        &self,
+        connection: &ConnectionName,
+        seen: Vec<Sighting>,
+    ) -> Result<(), StoreError> {
+        let mut inner = self.open()?;
+        for sighting in seen {
+            let hour = sighting.first_at.as_second().div_euclid(3600);
+            let key = (connection.clone(), sighting.key.clone(), hour);
+            match inner.sightings.get_mut(&key) {
+                Some(known) => add(known, &sighting),
+                None => {
+                    inner.sightings.insert(key, sighting);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn sightings(
+        &self,
+        connection: &ConnectionName,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<Sighting>, StoreError> {
+        let inner = self.open()?;
+        let mut sums: BTreeMap<SightingKey, Sighting> = BTreeMap::new();
+        for ((name, key, _), sighting) in &inner.sightings {
+            if name != connection || since.is_some_and(|since| sighting.last_at < since) {
+                continue;
+            }
+            match sums.get_mut(key) {
+                Some(sum) => add(sum, sighting),
+                None => {
+                    sums.insert(key.clone(), sighting.clone());
+                }
+            }
+        }
+        Ok(sums.into_values().collect())
+    }
+
+    async fn append_mode(
+        &self,
+        connection: &ConnectionName,
+        change: ModeChange,
+    ) -> Result<(), StoreError> {
+        self.open()?.modes.push((connection.clone(), change));
+        Ok(())
+    }
+
+    async fn modes(&self, connection: &ConnectionName) -> Result<Vec<ModeChange>, StoreError> {
+        let inner = self.open()?;
+        let changes = inner.modes.iter().rev();
+        Ok(changes
+            .filter(|(name, _)| name == connection)
+            .map(|(_, change)| change.clone())
+            .collect())
+    }
+}
+
+#[async_trait]
+impl RevisionLog for MemoryStore {
+    async fn accept_revision(&self, revision: StoredRevision) -> Result<(), StoreError> {
+        let mut inner = self.open()?;
+        inner.revisions.retain(|r| r.revision != revision.revision);
+        inner.revisions.push(revision);
+        Ok(())
+    }
+
+    async fn latest_revision(&self) -> Result<Option<StoredRevision>, StoreError> {
+        Ok(self.open()?.revisions.last().cloned())
+    }
+
+    async fn revision(&self, revision: &RevisionId) -> Result<Option<StoredRevision>, StoreError> {
+        let inner = self.open()?;
+        let found = inner.revisions.iter().find(|r| r.revision == *revision);
+        Ok(found.cloned())
+    }
+}
+
+#[async_trait]
+impl Pulse for MemoryStore {
+    async fn beat(&self, _at: Timestamp) -> Result<(), StoreError> {
+        self.open().map(|_| ())
+    }
+}
