@@ -1,0 +1,217 @@
+//! What the control API answers when it does not do what it was asked: the one place where
+//! failures become HTTP.
+
+use axum::response::{IntoResponse, Response};
+use crmgate_app::AppError;
+use http::{HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// Every error of the control API has this shape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// A stable word; see [`CODES`].
+    #[schema(example = "invalid")]
+    pub code: String,
+    /// What is wrong and what was expected, for people.
+    pub message: String,
+    /// More of it, for programs; its form depends on the code.
+    pub details: Value,
+}
+
+/// Every code, and what it means. Part of the OpenAPI document.
+pub const CODES: &[(&str, StatusCode, &str)] = &[
+    (
+        "invalid_json",
+        StatusCode::BAD_REQUEST,
+        "The body is not JSON, has a field that is not known, lacks one, or has one of another \
+         type. `details.line` and `details.column` say where.",
+    ),
+    (
+        "invalid",
+        StatusCode::BAD_REQUEST,
+        "A parameter of the path, the query or the body makes no sense. `details.parameter` names \
+         it.",
+    ),
+    (
+        "unauthenticated",
+        StatusCode::UNAUTHORIZED,
+        "There is no valid API token: send `Authorization: Bearer crmgate_…`.",
+    ),
+    (
+        "forbidden",
+        StatusCode::FORBIDDEN,
+        "The token's roles, or the connections it is made for, do not allow it. The message names \
+         the roles that would do.",
+    ),
+    (
+        "not_found",
+        StatusCode::NOT_FOUND,
+        "There is no such thing, or the token may not see it: the two are not told apart.",
+    ),
+    (
+        "method_not_allowed",
+        StatusCode::METHOD_NOT_ALLOWED,
+        "The path takes other methods; `Allow` names them.",
+    ),
+    (
+        "conflict",
+        StatusCode::CONFLICT,
+        "It contradicts what is there already.",
+    ),
+    (
+        "body_too_large",
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "The body is longer than the control API takes. `details.limit` says how many bytes it does.",
+    ),
+    (
+        "unsupported_media_type",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "Bodies are JSON: send `Content-Type: application/json`, and no `Content-Encoding`.",
+    ),
+    (
+        "policies_broken",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "The policies on disk cannot come into force; the last good revision stays. \
+         `details.faults` lists every fault with its place.",
+    ),
+    (
+        "refused_by_crm",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "The CRM said no to something that had to be looked up. `details.crm_code` is its code.",
+    ),
+    (
+        "unavailable",
+        StatusCode::SERVICE_UNAVAILABLE,
+        "It cannot be done now and can be tried again: a store, or a CRM, does not answer.",
+    ),
+    (
+        "internal",
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "A fault of crmgate itself. The log says more.",
+    ),
+];
+
+/// A failure on its way to the caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiError {
+    code: &'static str,
+    message: String,
+    details: Value,
+}
+
+impl ApiError {
+    /// A failure of that code.
+    #[must_use]
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let details = Value::Object(serde_json::Map::new());
+        Self {
+            code,
+            message,
+            details,
+        }
+    }
+
+    /// The same with more for programs.
+    #[must_use]
+    pub fn with(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// The status that goes with the code.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        CODES
+            .iter()
+            .find(|(code, _, _)| *code == self.code)
+            .map_or(StatusCode::INTERNAL_SERVER_ERROR, |(_, status, _)| *status)
+    }
+}
+
+impl From<AppError> for ApiError {
+    fn from(error: AppError) -> Self {
+        let failure = Self::new(error.code(), error.to_string());
+        match error {
+            AppError::Unauthenticated(_)
+            | AppError::Forbidden(_)
+            | AppError::Conflict(_)
+            | AppError::Unavailable(_) => failure,
+            AppError::NotFound { what, id } => failure.with(json!({"what": what, "id": id})),
+            AppError::Invalid { parameter, .. } => failure.with(json!({"parameter": parameter})),
+            AppError::Policies(faults) => failure.with(json!({"faults": faults_json(&faults)})),
+            AppError::Refused { code, .. } => failure.with(json!({"crm_code": code})),
+        }
+    }
+}
+
+/// Faults of policies with their places.
+pub(crate) fn faults_json(faults: &crmgate_policy::LoadErrors) -> Value {
+    let faults = faults.all().iter().map(|fault| {
+        json!({
+            "file": fault.file,
+            "line": fault.line,
+            "column": fault.column,
+            "code": fault.code,
+            "message": fault.message,
+            "remedy": fault.remedy,
+        })
+    });
+    faults.collect()
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let body = ErrorBody {
+            code: self.code.to_owned(),
+            message: self.message,
+            details: self.details,
+        };
+        let mut response = (status, axum::Json(body)).into_response();
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"crmgate\""),
+            );
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}
+
+/// For paths that nothing serves.
+pub(crate) async fn no_such_path(uri: http::Uri) -> ApiError {
+    ApiError::new("not_found", format!("there is no path `{}`", uri.path()))
+}
+
+/// For methods that a path does not take.
+pub(crate) async fn no_such_method(method: http::Method, uri: http::Uri) -> ApiError {
+    ApiError::new(
+        "method_not_allowed",
+        format!("`{}` does not take {method}", uri.path()),
+    )
+}
+
+/// Turns a panic in a handler into the API's own shape.
+pub(crate) async fn never_panic(
+    request: axum::extract::Request,
+    next: axum::middleware::Next,
+) -> Response {
+    use futures::FutureExt as _;
+    let path = request.uri().path().to_owned();
+    let run = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind();
+    run.await.unwrap_or_else(|_| {
+        tracing::error!(path, "a handler of the control API panicked");
+        ApiError::new(
+            "internal",
+            "crmgate met a fault of its own; its log says more",
+        )
+        .into_response()
+    })
+}

@@ -1,0 +1,37 @@
+//! The `/v1` routes: handlers translate, use cases decide.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{delete, get, post, put};
+
+use crate::Parts;
+use crate::access::authorize;
+
+pub(crate) mod connections;
+pub(crate) mod decisions;
+pub(crate) mod holds;
+pub(crate) mod policies;
+pub(crate) mod tokens;
+pub(crate) mod validate;
+
+/// The routes of [`crate::ROUTES`], each behind its action.
+pub(crate) fn router(parts: &Arc<Parts>) -> Router<Arc<Parts>> {
+    let guard = middleware::from_fn_with_state(Arc::clone(parts), authorize);
+    Router::new()
+        .route("/v1/validate", post(validate::validate))
+        .route("/v1/decisions", get(decisions::list))
+        .route("/v1/decisions/{id}", get(decisions::show))
+        .route("/v1/holds", get(holds::list))
+        .route("/v1/holds/{id}", get(holds::show))
+        .route("/v1/connections", get(connections::list))
+        .route("/v1/connections/{name}", get(connections::show))
+        .route("/v1/connections/{name}/report", get(connections::report))
+        .route("/v1/connections/{name}/mode", put(connections::set_mode))
+        .route("/v1/policies", get(policies::show))
+        .route("/v1/policies/reload", post(policies::reload))
+        .route("/v1/tokens", get(tokens::list).post(tokens::create))
+        .route("/v1/tokens/{id}", delete(tokens::revoke))
+        .route_layer(guard)
+}
