@@ -8,8 +8,8 @@ use crmgate_store::Basis;
 use futures::StreamExt as _;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response};
-use tokio::sync::OwnedSemaphorePermit;
 
+use crate::doors::Slot;
 use crate::headers;
 
 const DECISION: HeaderName = HeaderName::from_static("crmgate-decision");
@@ -84,7 +84,7 @@ pub(crate) fn send(
     told: Told,
     method: &Method,
     render: impl FnOnce(&Refusal) -> NativeResponse,
-    slot: Option<OwnedSemaphorePermit>,
+    slot: Option<Slot>,
 ) -> Response<Outgoing> {
     let native = match reply {
         Reply::Native(native) => native,

@@ -7,15 +7,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use crmgate_app::App;
-use crmgate_connector::{Class, NativeRequest, Refusal};
+use crmgate_connector::{Class, NativeRequest, Refusal, RequestHead};
 use crmgate_enforce::Answer;
 use crmgate_listen::Peer;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::answer::{self, Told};
 use crate::body::Limits;
@@ -33,8 +31,6 @@ pub struct Settings {
     /// How long a request that is not judged may wait for the head of its answer. What is judged
     /// has its own times, and is never given up half way.
     pub pass_timeout: Duration,
-    /// How many requests may be under way behind one listener; more are told to come back.
-    pub concurrency: usize,
 }
 
 impl Default for Settings {
@@ -43,7 +39,6 @@ impl Default for Settings {
             body_limit: 8 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             pass_timeout: Duration::from_secs(120),
-            concurrency: 4096,
         }
     }
 }
@@ -55,25 +50,17 @@ pub struct Gateway {
 }
 
 struct Shared {
-    app: Arc<App>,
     doors: Doors,
     settings: Settings,
-    slots: Arc<Semaphore>,
 }
 
 impl Gateway {
     /// A gateway for these connections.
     #[must_use]
-    pub fn new(app: Arc<App>, doors: Doors, settings: Settings) -> Self {
+    pub fn new(doors: Doors, settings: Settings) -> Self {
         observe::describe();
-        let concurrency = settings.concurrency.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            shared: Arc::new(Shared {
-                app,
-                doors,
-                settings,
-                slots: Arc::new(Semaphore::new(concurrency)),
-            }),
+            shared: Arc::new(Shared { doors, settings }),
         }
     }
 
@@ -103,19 +90,23 @@ impl Gateway {
                 "the request does not say which host it is for",
             );
         };
-        let name = door.connection.name();
-        let class = door.connection.classify(&arrived.head);
+        let behind = &door.behind;
+        let class = behind.classify(&arrived.head);
         let labels = Labels::of(&class);
-        let (head, method) = (arrived.head.clone(), arrived.head.method.clone());
-        let slot = Arc::clone(&shared.slots).try_acquire_owned().ok();
-        let answer = shared.guarded(door, class, arrived, slot.as_ref()).await;
+        let head = arrived.head.clone();
+        let slot = door.enter();
+        let answer = if slot.is_some() {
+            shared.guarded(door, class, &head, arrived).await
+        } else {
+            let busy = Shared::unable(door, "the gate is busy: try again");
+            behind.refuse(&head, busy)
+        };
         let told = Told::of(&answer);
         let effect = told.effect;
-        let render = |refusal: &Refusal| door.connection.connector().render(&head, refusal);
-        let response = answer::send(answer.reply, told, &method, render, slot);
-        observe::answered(name, labels, response.status(), effect, started.elapsed());
-        let free = shared.slots.available_permits();
-        observe::under_way(name, shared.settings.concurrency.saturating_sub(free));
+        let render = |refusal: &Refusal| behind.render(&head, refusal);
+        let response = answer::send(answer.reply, told, &head.method, render, slot);
+        let status = response.status();
+        observe::answered(behind.name(), labels, status, effect, started.elapsed());
         response
     }
 }
@@ -126,48 +117,46 @@ impl Shared {
         &self,
         door: &Door,
         class: Class,
+        head: &RequestHead,
         arrived: Arrived,
-        slot: Option<&OwnedSemaphorePermit>,
     ) -> Answer {
-        let mode = door.connection.mode();
-        if slot.is_none() {
-            let busy = Self::unable(door, "the gate is busy: try again");
-            return self.app.refuse(&door.connection, &arrived.head, busy);
-        }
-        let serving = AssertUnwindSafe(self.serve(door, class, arrived));
+        let serving = AssertUnwindSafe(self.serve(door, class, head, arrived));
         serving.catch_unwind().await.unwrap_or_else(|_| {
-            let connection = door.connection.name();
-            observe::panicked(connection);
+            let connection = door.behind.name();
+            observe::panicked();
             tracing::error!(%connection, "a request ended in a fault of this program");
             let fault = Self::unable(door, "the gate could not answer this request: try again");
-            Answer::refused(mode, fault)
+            Answer::refused(door.behind.mode(), fault)
         })
     }
 
-    async fn serve(&self, door: &Door, class: Class, arrived: Arrived) -> Answer {
-        let connection = &door.connection;
-        let Arrived { head, body } = arrived;
+    async fn serve(
+        &self,
+        door: &Door,
+        class: Class,
+        head: &RequestHead,
+        arrived: Arrived,
+    ) -> Answer {
+        let behind = &door.behind;
         let limits = Limits {
             max: self.settings.body_limit,
             idle: self.settings.body_timeout,
         };
-        let kept = head.clone();
-        match request::ready(class, head, body, connection.mode(), limits).await {
-            Err(refusal) => self.app.refuse(connection, &kept, refusal),
-            Ok((class, request)) if may_write(&class) => {
-                self.app.serve(connection, class, request).await
-            }
+        let mode = behind.mode();
+        match request::ready(class, arrived.head, arrived.body, mode, limits).await {
+            Err(refusal) => behind.refuse(head, refusal),
+            Ok((class, request)) if may_write(&class) => behind.serve(class, request).await,
             Ok((class, request)) => self.pass(door, class, request).await,
         }
     }
 
     async fn pass(&self, door: &Door, class: Class, request: NativeRequest) -> Answer {
         let limit = self.settings.pass_timeout;
-        let serving = self.app.serve(&door.connection, class, request);
+        let serving = door.behind.serve(class, request);
         let answer = tokio::time::timeout(limit, serving).await;
         answer.unwrap_or_else(|_| {
             let late = Self::unable(door, "no answer came in time: try again");
-            Answer::refused(door.connection.mode(), late)
+            Answer::refused(door.behind.mode(), late)
         })
     }
 
@@ -175,7 +164,7 @@ impl Shared {
         Refusal::Inability {
             decision: None,
             message: message.to_owned(),
-            retry_after: door.connection.gate().settings().retry_after,
+            retry_after: door.behind.retry_after(),
         }
     }
 }
@@ -207,6 +196,21 @@ impl tower::Service<Request<Body>> for Gateway {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let gateway = self.clone();
-        Box::pin(async move { Ok(gateway.answer(request).await) })
+        Box::pin(async move {
+            // A fault outside of the serving itself: there may be no connector to put it into words.
+            let answering = AssertUnwindSafe(gateway.answer(request)).catch_unwind();
+            Ok(answering.await.unwrap_or_else(|_| {
+                observe::panicked();
+                let mut response = plain(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "fault",
+                    "the gate could not answer this request: try again",
+                );
+                response
+                    .headers_mut()
+                    .insert(RETRY_AFTER, HeaderValue::from_static("2"));
+                response
+            }))
+        })
     }
 }

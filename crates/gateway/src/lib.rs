@@ -28,5 +28,5 @@ mod headers;
 mod observe;
 mod request;
 
-pub use doors::{Door, Doors};
+pub use doors::{Behind, Door, Doors};
 pub use gateway::{Gateway, Settings};

@@ -6,7 +6,9 @@ use std::time::Duration;
 use crmgate_connector::Class;
 use crmgate_domain::{ConnectionName, Effect};
 use http::StatusCode;
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// Class and route of a request, as labels.
 #[derive(Debug, Clone)]
@@ -90,15 +92,15 @@ pub(crate) fn answered(
     .increment(1);
 }
 
-pub(crate) fn panicked(connection: &ConnectionName) {
-    counter!("crmgate_gateway_panics_total", "connection" => connection.to_string()).increment(1);
+pub(crate) fn panicked() {
+    counter!("crmgate_gateway_panics_total").increment(1);
 }
 
 pub(crate) fn wrong_host() {
     counter!("crmgate_gateway_wrong_host_total").increment(1);
 }
 
-pub(crate) fn under_way(connection: &ConnectionName, number: usize) {
-    let number = u32::try_from(number).unwrap_or(u32::MAX);
-    gauge!("crmgate_gateway_under_way", "connection" => connection.to_string()).set(number);
+/// How many requests are under way at a connection.
+pub(crate) fn under_way(connection: &ConnectionName) -> Gauge {
+    gauge!("crmgate_gateway_under_way", "connection" => connection.to_string())
 }

@@ -70,18 +70,14 @@ pub(crate) async fn ready(
     let raw = match body::read(incoming, limits).await {
         Ok(raw) => raw,
         Err(Unread::Broken(why)) => return Err(incomplete(&why)),
-        Err(Unread::TooLarge(body)) if !judged => {
-            return Ok((class, NativeRequest { head, body }));
-        }
         Err(Unread::TooLarge(body)) => {
             return too_large(class, head, body, observes, limits).await;
         }
     };
-    if !judged {
-        return Ok((class, whole(head, raw)));
-    }
     match body::decode(&mut head.headers, raw.clone(), limits.max).await {
         Ok(decoded) => Ok((class, whole(head, decoded))),
+        // What is not judged is the CRM's to understand.
+        Err(_) if !judged => Ok((class, whole(head, raw))),
         Err(Undecoded::TooLarge) => too_large(class, head, Body::Full(raw), observes, limits).await,
         Err(Undecoded::Malformed(malformed)) if observes && is_write(&class) => {
             let class = Class::Unknown {
@@ -100,14 +96,21 @@ async fn too_large(
     observes: bool,
     limits: Limits,
 ) -> Result<(Class, NativeRequest), Refusal> {
-    if observes && is_write(&class) {
-        let class = Class::Unknown {
-            why: format!("the body is longer than {} bytes", limits.max),
-        };
-        return Ok((class, NativeRequest { head, body }));
+    match class {
+        Class::Open(_) | Class::Read(_) => Ok((class, NativeRequest { head, body })),
+        Class::Write(_) if observes => {
+            let why = format!("the body is longer than {} bytes", limits.max);
+            Ok((Class::Unknown { why }, NativeRequest { head, body }))
+        }
+        Class::Write(_) | Class::SignIn(_) => {
+            body::discard(body, limits).await;
+            Err(Refusal::TooLarge { limit: limits.max })
+        }
+        Class::Unknown { why } => {
+            body::discard(body, limits).await;
+            Err(Refusal::NotUnderstood { message: why })
+        }
     }
-    body::discard(body, limits).await;
-    Err(Refusal::TooLarge { limit: limits.max })
 }
 
 const fn is_write(class: &Class) -> bool {
