@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crmgate_domain::{
-    Candidate, Document, Kind, Object, Patch, PatchError, PayloadHash, Reads, RequestInfo,
+    Candidate, Document, FieldRef, Kind, Object, Patch, PatchError, PayloadHash, Reads, RequestInfo,
 };
 use crmgate_store::ReadBack;
 use http::{HeaderMap, Method};
@@ -86,6 +86,12 @@ pub trait NativeChange: Candidate {
 
     /// Native names of the fields in which the outgoing payload differs from the request's.
     fn changed_fields(&self) -> Vec<String>;
+
+    /// The native names of a field as policies name it; empty where none is known. Connectors with
+    /// a mapping answer for canonical names, too.
+    fn native_fields(&self, field: &FieldRef) -> Vec<String> {
+        field.native().map(str::to_owned).into_iter().collect()
+    }
 
     /// Turns the CRM's answer to what was *sent* into the answer to what was *asked* (an upsert
     /// that went out as a create or a pinned update), links rewritten.
