@@ -1,15 +1,23 @@
 //! A loaded set of policies.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crmgate_domain::{Candidate, Operation, RevisionId};
+use crmgate_domain::{Candidate, ConnectionName, Document, Object, Operation, RevisionId};
 
-use crate::{Governing, JudgeOptions, Judged, LoadError, LoadErrors, Sources, Target};
+use crate::coverage::Tap;
+use crate::judge::{self, Layers};
+use crate::load::{self, Loaded, Tenant};
+use crate::package::Package;
+use crate::params;
+use crate::{Governing, JudgeOptions, Judged, LoadError, LoadErrors, Sources, Target, revision};
 
 /// Policies that were checked, prepared and named by a revision. Shared between threads.
 #[derive(Debug)]
 pub struct PolicySet {
     revision: RevisionId,
+    loaded: Loaded,
+    nothing: Tenant,
 }
 
 impl PolicySet {
@@ -17,8 +25,12 @@ impl PolicySet {
     ///
     /// # Errors
     /// Every fault that was found, with file, line and remedy.
-    pub fn load(_sources: &Sources) -> Result<Self, LoadErrors> {
-        Err(LoadError::file("loader", "", "not built").into())
+    pub fn load(sources: &Sources) -> Result<Self, LoadErrors> {
+        Ok(Self {
+            revision: revision::of(sources),
+            loaded: load::all(sources)?,
+            nothing: Tenant::default(),
+        })
     }
 
     /// Names the sources this set was made of.
@@ -27,10 +39,51 @@ impl PolicySet {
         &self.revision
     }
 
+    /// Every package, the global layer's first, each layer sorted; with the connection for those
+    /// of a connection's layer.
+    pub fn packages(&self) -> impl Iterator<Item = (Option<&ConnectionName>, &Package)> {
+        let global = self
+            .loaded
+            .global
+            .packages
+            .iter()
+            .map(|package| (None, package));
+        let own = self.loaded.tenants.iter().flat_map(|(name, tenant)| {
+            let packages = tenant.own.iter().flat_map(|own| &own.packages);
+            packages.map(move |package| (Some(name), package))
+        });
+        global.chain(own)
+    }
+
+    fn layers(&self, connection: &ConnectionName) -> Layers<'_> {
+        let tenant = self.loaded.tenants.get(connection).unwrap_or(&self.nothing);
+        Layers {
+            global: tenant.global.as_ref().unwrap_or(&self.loaded.global),
+            enforcement: &tenant.enforcement,
+            own: tenant.own.as_ref(),
+            revision: &self.revision,
+        }
+    }
+
     /// The packages that govern the target, and what they read.
     #[must_use]
-    pub fn governing(&self, _target: &Target<'_>) -> Governing {
-        Governing::default()
+    pub fn governing(&self, target: &Target<'_>) -> Governing {
+        let layers = self.layers(target.connection);
+        let mut governing = Governing::default();
+        let nothing = BTreeMap::new();
+        for (set, enforcement) in [
+            (Some(layers.global), layers.enforcement),
+            (layers.own, &nothing),
+        ] {
+            let Some(set) = set else { continue };
+            for (index, _) in set.governing(target, enforcement) {
+                if let Some(package) = set.packages.get(index) {
+                    governing.packages.push(package.name.clone());
+                    governing.reads.extend(&package.reads);
+                }
+            }
+        }
+        governing
     }
 
     /// Evaluates the governing packages and combines what they say.
@@ -41,23 +94,38 @@ impl PolicySet {
         candidate: &Arc<dyn Candidate>,
         options: &JudgeOptions,
     ) -> Judged {
-        use crmgate_domain::{Effect, Judgement};
-        let _ = (operation, options);
-        Judged {
-            judgement: Judgement {
-                effect: Effect::Error,
-                reasons: Vec::new(),
-                approvals: Vec::new(),
-                warnings: Vec::new(),
-                patches: Vec::new(),
-                redactions: Vec::new(),
-                errors: Vec::new(),
-                packages: Vec::new(),
-                dryrun: Vec::new(),
-                ungoverned: true,
-                revision: self.revision.clone(),
+        self.judge_with(operation, candidate, options, None)
+    }
+
+    pub(crate) fn judge_with(
+        &self,
+        operation: &Operation,
+        candidate: &Arc<dyn Candidate>,
+        options: &JudgeOptions,
+        tap: Option<&Tap>,
+    ) -> Judged {
+        let layers = self.layers(&operation.connection.name);
+        judge::judge(&layers, operation, candidate, options, tap)
+    }
+
+    /// The same policies with other parameters in the global layer, whatever their schema lets a
+    /// connection do: for trying out, not for deciding.
+    ///
+    /// # Errors
+    /// When the engine can't be prepared with them.
+    pub fn with_params(&self, settings: &Object) -> Result<Self, LoadError> {
+        let mut data = self.loaded.data.clone();
+        let mut all = Object::new();
+        all.set("params", Document::Object(settings.clone()));
+        params::merge_plain(&mut data, &all);
+        Ok(Self {
+            revision: self.revision.clone(),
+            loaded: Loaded {
+                global: self.loaded.global.with_data(&data)?,
+                data,
+                tenants: BTreeMap::new(),
             },
-            candidate: Arc::clone(candidate),
-        }
+            nothing: Tenant::default(),
+        })
     }
 }

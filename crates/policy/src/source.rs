@@ -49,3 +49,54 @@ impl Sources {
         }
     }
 }
+
+/// What a file is to the loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    /// A policy.
+    Rego,
+    /// A policy's tests, which no decision sees.
+    RegoTest,
+    /// Data below the folder's name.
+    Data,
+    /// Parameters.
+    Params,
+    /// The schema of the parameters beside it.
+    ParamsSchema,
+    /// How global packages count for a connection.
+    Enforcement,
+    /// Nothing to the loader: prose, cases, dotfiles.
+    Ignored,
+    /// Looks like data and is not read: most likely a misspelled name.
+    Unknown,
+}
+
+impl FileKind {
+    /// Tells by the path below the layer's folder.
+    pub(crate) fn of(path: &str) -> Self {
+        let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let aside = |part: &str| part.starts_with('.') || part == "cases" || part == "schema";
+        if folder.split('/').any(aside) || name.starts_with('.') {
+            return Self::Ignored;
+        }
+        match name {
+            "data.json" | "data.yaml" | "data.yml" => Self::Data,
+            "params.json" | "params.yaml" | "params.yml" => Self::Params,
+            "params.schema.json" => Self::ParamsSchema,
+            "enforcement.yaml" | "enforcement.yml" | "enforcement.json" if folder.is_empty() => {
+                Self::Enforcement
+            }
+            _ if name.ends_with("_test.rego") => Self::RegoTest,
+            _ => match name.rsplit_once('.').map(|(_, extension)| extension) {
+                Some("rego") => Self::Rego,
+                Some("json" | "yaml" | "yml") => Self::Unknown,
+                _ => Self::Ignored,
+            },
+        }
+    }
+
+    /// Whether a decision can depend on it.
+    pub(crate) const fn counts(self) -> bool {
+        !matches!(self, Self::Ignored | Self::RegoTest)
+    }
+}

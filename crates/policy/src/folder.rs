@@ -1,0 +1,204 @@
+//! Reads policies from a folder. The only part of the crate that touches a disk.
+//!
+//! `<root>/<pack>/…` is the global layer, `<root>/connections/<name>/…` a connection's.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crmgate_domain::ConnectionName;
+
+use crate::precheck::MAX_BYTES;
+use crate::source::FileKind;
+use crate::{LoadError, LoadErrors, Source, Sources};
+
+/// The folder of the connections' layers.
+const CONNECTIONS: &str = "connections";
+/// Folders inside one another; links that lead round in circles end here.
+const MAX_DEPTH: usize = 8;
+/// Files that are read.
+const MAX_FILES: usize = 20_000;
+
+/// Reads every file below `root` that a policy set is made of.
+///
+/// # Errors
+/// When the folder or a file can't be read, a file is too large or not UTF-8, or a folder below
+/// `connections` is not named like a connection.
+pub fn read_folder(root: &Path) -> Result<Sources, LoadErrors> {
+    let mut found = Vec::new();
+    let mut faults = Vec::new();
+    walk(root, String::new(), &mut found, &mut faults);
+    let mut sources = Sources::default();
+    for (path, file) in found {
+        let (connection, below) = match split(&path) {
+            Ok(split) => split,
+            Err(fault) => {
+                faults.push(fault);
+                continue;
+            }
+        };
+        if !FileKind::of(&below).counts() {
+            continue;
+        }
+        let text = match read(&file) {
+            Ok(text) => text,
+            Err(error) => {
+                faults.push(LoadError::file("unreadable", &path, error.to_string()));
+                continue;
+            }
+        };
+        let source = Source { path: below, text };
+        match connection {
+            None => sources.global.push(source),
+            Some(name) => sources
+                .connections
+                .entry(name)
+                .or_default()
+                .files
+                .push(source),
+        }
+    }
+    match LoadErrors::new(faults) {
+        None => Ok(sources),
+        Some(errors) => Err(errors),
+    }
+}
+
+/// The connection whose layer a path belongs to, and the path below that layer.
+fn split(path: &str) -> Result<(Option<ConnectionName>, String), LoadError> {
+    let Some(rest) = path
+        .strip_prefix(CONNECTIONS)
+        .and_then(|rest| rest.strip_prefix('/'))
+    else {
+        return Ok((None, path.to_owned()));
+    };
+    let Some((name, below)) = rest.split_once('/') else {
+        let plain = LoadError::file("connection", path, "a file directly below `connections`");
+        return if FileKind::of(rest).counts() {
+            Err(plain.remedy("put it below `connections/<name>/`"))
+        } else {
+            Ok((None, rest.to_owned()))
+        };
+    };
+    match name.parse() {
+        Ok(name) => Ok((Some(name), below.to_owned())),
+        Err(error) => {
+            let error: crmgate_domain::ids::BadConnectionName = error;
+            Err(LoadError::file("connection", path, error.to_string()))
+        }
+    }
+}
+
+fn walk(
+    folder: &Path,
+    below: String,
+    found: &mut Vec<(String, PathBuf)>,
+    faults: &mut Vec<LoadError>,
+) {
+    let mut open = vec![(folder.to_owned(), below, 0)];
+    while let Some((folder, below, depth)) = open.pop() {
+        let entries = match std::fs::read_dir(&folder).and_then(Iterator::collect) {
+            Ok(entries) => entries,
+            Err(error) => {
+                let shown = if below.is_empty() {
+                    folder.display().to_string()
+                } else {
+                    below
+                };
+                faults.push(LoadError::file("unreadable", &shown, error.to_string()));
+                continue;
+            }
+        };
+        let mut entries: Vec<std::fs::DirEntry> = entries;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = if below.is_empty() {
+                name.clone()
+            } else {
+                format!("{below}/{name}")
+            };
+            // Dotfiles are other tools' own; `..data` is how mounted volumes are swapped.
+            if name.starts_with('.') {
+                continue;
+            }
+            if entry.path().is_dir() {
+                if depth < MAX_DEPTH {
+                    open.push((entry.path(), path, depth + 1));
+                } else {
+                    let message = format!("folders nest deeper than {MAX_DEPTH}");
+                    faults.push(LoadError::file("limit", &path, message));
+                }
+            } else if found.len() < MAX_FILES {
+                found.push((path, entry.path()));
+            } else {
+                let message = format!("more than {MAX_FILES} files");
+                faults.push(LoadError::file("limit", &path, message));
+                return;
+            }
+        }
+    }
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    use io::Read as _;
+    let mut bytes = Vec::new();
+    // Data may be larger than a policy; beyond this it belongs into a lookup.
+    let most = MAX_BYTES as u64 * 16;
+    std::fs::File::open(file)?
+        .take(most + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(io::Error::other(format!(
+            "the file has more than {most} bytes"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("the file is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, path: &str, bytes: &[u8]) {
+        let file = root.join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, bytes).unwrap();
+    }
+
+    #[test]
+    fn layers_are_told_by_their_folders() {
+        let dir = tempfile::tempdir().unwrap();
+        write(
+            dir.path(),
+            "sales/discounts.rego",
+            b"package crm.sales.discounts",
+        );
+        write(dir.path(), "sales/cases/a.yaml", b"[]");
+        write(dir.path(), "sales/README.md", b"x");
+        write(dir.path(), ".git/config.yaml", b"x");
+        write(
+            dir.path(),
+            "connections/acme-sf/own/x.rego",
+            b"package crm.own.x",
+        );
+        write(dir.path(), "connections/README.md", b"x");
+        let sources = read_folder(dir.path()).unwrap();
+        let paths: Vec<&str> = sources.global.iter().map(|s| s.path.as_str()).collect();
+        assert_eq!(paths, ["sales/discounts.rego"]);
+        let own = &sources.connections[&"acme-sf".parse().unwrap()];
+        assert_eq!(own.files[0].path, "own/x.rego");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "a/x.rego", b"package \xff");
+        write(dir.path(), "connections/ACME/x.rego", b"");
+        write(dir.path(), "connections/x.rego", b"");
+        let told = read_folder(dir.path()).unwrap_err().to_string();
+        assert!(told.contains("a/x.rego: the file is not UTF-8"), "{told}");
+        assert!(told.contains("`ACME` is not a connection name"), "{told}");
+        assert!(told.contains("connections/x.rego: "), "{told}");
+        assert!(read_folder(&dir.path().join("none")).is_err());
+    }
+}

@@ -1,0 +1,126 @@
+//! Evaluates the governing packages and combines what they say.
+//!
+//! Layer by layer: collect patches, apply them, judge the patched record; that verdict stands.
+//! At last every layer judges the final record as well, so that no connection can patch a global
+//! refusal away.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crmgate_domain::{Candidate, Enforcement, Judgement, Layer, Operation, Patch, RevisionId};
+use regorus::Value;
+
+use crate::budget::Budget;
+use crate::clock::Now;
+use crate::coverage::Tap;
+use crate::govern::Target;
+use crate::layer::LayerSet;
+use crate::{JudgeOptions, Judged, Ungoverned, input};
+
+mod combine;
+mod evaluate;
+mod patches;
+mod said;
+mod scopes;
+#[cfg(test)]
+mod tests;
+
+use evaluate::Round;
+use said::Verdict;
+
+/// The name under which the engine itself refuses.
+pub(crate) const ENGINE: &str = "crmgate";
+
+/// The layers that may govern an operation.
+pub(crate) struct Layers<'a> {
+    pub(crate) global: &'a LayerSet,
+    pub(crate) enforcement: &'a BTreeMap<String, Enforcement>,
+    pub(crate) own: Option<&'a LayerSet>,
+    pub(crate) revision: &'a RevisionId,
+}
+
+/// What stays the same over all evaluations of one judgement.
+struct Case<'a> {
+    operation: &'a Operation,
+    options: &'a JudgeOptions,
+    frame: Value,
+    budget: Budget,
+    tap: Option<&'a Tap>,
+}
+
+/// Judges one operation.
+pub(crate) fn judge(
+    layers: &Layers<'_>,
+    operation: &Operation,
+    candidate: &Arc<dyn Candidate>,
+    options: &JudgeOptions,
+    tap: Option<&Tap>,
+) -> Judged {
+    let target = Target::from(operation);
+    let nothing = BTreeMap::new();
+    let mut rounds: Vec<Round<'_>> = Vec::with_capacity(2);
+    for (layer, set, enforcement) in [
+        (Layer::Global, Some(layers.global), layers.enforcement),
+        (Layer::Connection, layers.own, &nothing),
+    ] {
+        let governing = set.map(|set| (set, set.governing(&target, enforcement)));
+        if let Some((set, governing)) = governing.filter(|(_, governing)| !governing.is_empty()) {
+            rounds.push(Round::new(layer, set, governing));
+        }
+    }
+    let unpatched = |judgement| Judged {
+        judgement,
+        candidate: Arc::clone(candidate),
+    };
+    if rounds.is_empty() {
+        let refuse = options.ungoverned == Ungoverned::Deny;
+        return unpatched(combine::ungoverned(operation, refuse, layers.revision));
+    }
+    let _now = Now::set(operation.at);
+    match input::frame(operation, options) {
+        Err(error) => unpatched(combine::unreadable(&error, layers.revision)),
+        Ok(frame) => {
+            let case = Case {
+                operation,
+                options,
+                frame,
+                budget: Budget::start(options.time_limit),
+                tap,
+            };
+            case.judge(rounds, candidate, layers.revision)
+        }
+    }
+}
+
+impl Case<'_> {
+    fn judge(
+        &self,
+        mut rounds: Vec<Round<'_>>,
+        candidate: &Arc<dyn Candidate>,
+        revision: &RevisionId,
+    ) -> Judged {
+        let mut candidate = Arc::clone(candidate);
+        let mut verdict = Verdict::default();
+        let mut patches: Vec<Patch> = Vec::new();
+        // How many patches were in force when a layer's verdict was made.
+        let mut seen = Vec::with_capacity(rounds.len());
+        for round in &mut rounds {
+            let settled = self.settle(round, &candidate);
+            candidate = settled.candidate;
+            patches.extend(settled.patches);
+            verdict.add(settled.verdict);
+            seen.push(patches.len());
+        }
+        for (round, seen) in rounds.iter_mut().zip(seen) {
+            if seen < patches.len() {
+                let spoken = self.speak(round, &candidate);
+                verdict.add(self.verdict(round, spoken));
+            }
+        }
+        let judgement: Judgement = combine::all(verdict, patches, self, revision);
+        Judged {
+            judgement,
+            candidate,
+        }
+    }
+}

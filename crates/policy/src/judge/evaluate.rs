@@ -1,0 +1,168 @@
+//! One evaluation of a layer's governing packages.
+
+use crmgate_domain::{Candidate, Enforcement, ErrorClass, EvaluationError, FieldSet, Layer, Views};
+use regorus::{Engine, Value};
+
+use super::Case;
+use super::said::{Said, Spoken};
+use crate::coverage::Tap;
+use crate::layer::{self, LayerSet};
+use crate::message::Told;
+use crate::package::Package;
+use crate::{input, value};
+
+/// A layer that governs the operation, with an engine of its own for this judgement.
+pub(super) struct Round<'a> {
+    pub(super) layer: Layer,
+    set: &'a LayerSet,
+    governing: Vec<(usize, Enforcement)>,
+    engine: Engine,
+}
+
+impl<'a> Round<'a> {
+    pub(super) fn new(
+        layer: Layer,
+        set: &'a LayerSet,
+        governing: Vec<(usize, Enforcement)>,
+    ) -> Self {
+        Self {
+            layer,
+            engine: set.engine(),
+            set,
+            governing,
+        }
+    }
+}
+
+/// What a time-out inside a function is still told by.
+const TIME_OUT: &str = "execution exceeded time limit";
+
+impl Case<'_> {
+    /// Has every governing package of a layer speak about the candidate.
+    pub(super) fn speak<'a>(
+        &self,
+        round: &mut Round<'a>,
+        candidate: &std::sync::Arc<dyn Candidate>,
+    ) -> Vec<Spoken<'a>> {
+        let views = candidate.views();
+        let set = round.set;
+        let packages = round.governing.iter().filter_map(|(index, enforcement)| {
+            set.packages
+                .get(*index)
+                .map(|package| (package, *enforcement))
+        });
+        let packages: Vec<(&'a Package, Enforcement)> = packages.collect();
+        let input = input::whole(&self.frame, views);
+        if self.tap.is_some() {
+            Tap::watch(&mut round.engine);
+        }
+        if let Ok(input) = &input {
+            round.engine.set_input(input.clone());
+        }
+        let spoken = packages
+            .into_iter()
+            .map(|(package, enforcement)| {
+                let said = match (&input, unknown(package, views)) {
+                    (Err(error), _) => Said::out_of_range(error),
+                    (_, Some(error)) => Said::error(error),
+                    (Ok(_), None) => self.evaluate(round, package),
+                };
+                Spoken {
+                    package,
+                    enforcement,
+                    said,
+                }
+            })
+            .collect();
+        if let Some(tap) = self.tap {
+            tap.take(&mut round.engine);
+        }
+        spoken
+    }
+
+    fn evaluate(&self, round: &mut Round<'_>, package: &Package) -> Said {
+        let Some(left) = self.budget.left() else {
+            return Said::error(self.spent(package));
+        };
+        layer::limit(&mut round.engine, left);
+        match round.engine.eval_rule(package.entry.clone()) {
+            Ok(value @ Value::Object(_)) => Said::read(package, &value),
+            Ok(other) => Said::error(EvaluationError {
+                package: package.name.clone(),
+                class: ErrorClass::Policy,
+                message: format!(
+                    "the package's rules came out as {}",
+                    value::type_name(&other)
+                ),
+            }),
+            Err(error) => {
+                let told = Told::read(&error);
+                if told.message.contains(TIME_OUT) {
+                    return Said::error(self.spent(package));
+                }
+                Said::error(failure(package, round.set, &told))
+            }
+        }
+    }
+
+    fn spent(&self, package: &Package) -> EvaluationError {
+        EvaluationError {
+            package: package.name.clone(),
+            class: ErrorClass::Transient,
+            message: format!(
+                "the judgement did not end within {} ms",
+                self.budget.limit().as_millis()
+            ),
+        }
+    }
+}
+
+/// An evaluation error with its rule and place.
+fn failure(package: &Package, set: &LayerSet, told: &Told) -> EvaluationError {
+    let message = match (&told.file, told.place) {
+        (Some(file), Some((line, column))) => {
+            let rule = set
+                .rule_at(file, line)
+                .map(|rule| format!("`{rule}` at "))
+                .unwrap_or_default();
+            format!("{rule}{file}:{line}:{column}: {}", told.message)
+        }
+        _ => told.message.clone(),
+    };
+    EvaluationError {
+        package: package.name.clone(),
+        class: ErrorClass::Policy,
+        message,
+    }
+}
+
+/// Why a package can't be asked: it reads a field whose value could not be had.
+fn unknown(package: &Package, views: &Views) -> Option<EvaluationError> {
+    if views.unknown.is_empty() {
+        return None;
+    }
+    let reads =
+        |field: &_| package.reads.record.contains(field) || package.reads.before.contains(field);
+    let missed: Vec<String> = views
+        .unknown
+        .iter()
+        .filter(|field| reads(field))
+        .map(|field| format!("`{field}`"))
+        .collect();
+    if missed.is_empty() {
+        return None;
+    }
+    let all = matches!(package.reads.record, FieldSet::All)
+        || matches!(package.reads.before, FieldSet::All);
+    let why = views
+        .unknown_because
+        .as_deref()
+        .map(|why| format!(": {why}"))
+        .unwrap_or_default();
+    let note = if all { " (it reads every field)" } else { "" };
+    Some(EvaluationError {
+        package: package.name.clone(),
+        class: ErrorClass::Transient,
+        message: format!("the value of {} is unknown{why}{note}", missed.join(", ")),
+    })
+}

@@ -1,0 +1,62 @@
+//! One policy package, checked.
+
+use crmgate_domain::{Enforcement, Layer, Reads};
+
+use crate::metadata::Metadata;
+use crate::rules::Reserved;
+
+/// A package and what the engine must know of it.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// Its name: `crm.sales.discounts`.
+    pub name: String,
+    /// What it says about itself.
+    pub metadata: Metadata,
+    /// The layer it belongs to.
+    pub layer: Layer,
+    /// The files it is in, sorted.
+    pub files: Vec<String>,
+    /// The reserved rules it has, sorted.
+    pub rules: Vec<Reserved>,
+    /// What it reads of a record.
+    pub reads: Reads,
+    /// The path of the generated rule that evaluates all of them at once.
+    pub(crate) entry: String,
+}
+
+impl Package {
+    /// Whether it has that rule.
+    #[must_use]
+    pub fn has(&self, rule: Reserved) -> bool {
+        self.rules.contains(&rule)
+    }
+
+    /// The generated module that evaluates the package's rules in one go, so that helper rules
+    /// are evaluated once.
+    pub(crate) fn entry_module(&self, index: usize) -> String {
+        let members: Vec<String> = self
+            .rules
+            .iter()
+            .filter(|rule| rule.judges())
+            .map(|rule| {
+                let name = rule.name();
+                let path = format!("data.{}.{name}", self.name);
+                // A complete rule may be undefined, which would take the others with it.
+                match rule.shape() {
+                    crate::rules::Shape::Set => format!("\"{name}\": {path}"),
+                    crate::rules::Shape::Truth => format!("\"{name}\": [x | x := {path}]"),
+                }
+            })
+            .collect();
+        format!(
+            "package crmgate.p{index}\n\nout := {{\n\t{}\n}}\n",
+            members.join(",\n\t")
+        )
+    }
+
+    /// How strongly it counts, unless its connection says otherwise.
+    #[must_use]
+    pub const fn enforcement(&self) -> Enforcement {
+        self.metadata.enforcement
+    }
+}

@@ -1,0 +1,318 @@
+//! The one door to the engine's syntax tree.
+//!
+//! The tree is the engine's internal form: nothing outside this module and its users under
+//! `check` and `reads` names its types.
+
+use std::collections::BTreeMap;
+
+pub(crate) use regorus::unstable::{Expr, ExprRef, Literal, Query, Rule, RuleHead, Span};
+use regorus::unstable::{Import, Parser, Ref};
+
+use crate::{LoadError, Source};
+
+/// One parsed file.
+#[derive(Debug, Clone)]
+pub(crate) struct Module {
+    /// The file, as its source names it.
+    pub(crate) file: String,
+    /// The package's path without `data`: `["crm", "sales", "discounts"]`.
+    pub(crate) package: Vec<String>,
+    /// The line of the package clause.
+    pub(crate) package_line: u32,
+    /// Imported paths by the name they have in the file, `input` or `data` first.
+    pub(crate) imports: BTreeMap<String, Vec<String>>,
+    /// The rules in order.
+    pub(crate) rules: Vec<RuleNode>,
+}
+
+/// One rule of a file. Several may have one name.
+#[derive(Debug, Clone)]
+pub(crate) struct RuleNode {
+    /// The first part of its name: `limits` of `limits.eu := 1`.
+    pub(crate) name: String,
+    /// Whether the name has further parts.
+    pub(crate) nested: bool,
+    /// Where it stands.
+    pub(crate) place: Place,
+    /// Its last line.
+    pub(crate) end_line: u32,
+    /// The tree.
+    pub(crate) node: Ref<Rule>,
+}
+
+/// A place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+impl From<&Span> for Place {
+    fn from(span: &Span) -> Self {
+        Self {
+            line: span.line,
+            column: span.col,
+        }
+    }
+}
+
+/// One step of a reference: `.name`, `["name"]`, or an index that is not a literal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step<'a> {
+    Key(&'a str),
+    Index(&'a ExprRef),
+}
+
+impl Module {
+    /// Parses one file. The caller has checked its size and nesting.
+    pub(crate) fn parse(source: &Source) -> Result<Self, LoadError> {
+        let fault = |error: &dyn std::fmt::Display| crate::message::syntax(&source.path, error);
+        let text =
+            regorus::unstable::Source::from_contents(source.path.clone(), source.text.clone())
+                .map_err(|error| fault(&error))?;
+        let mut parser = Parser::new(&text).map_err(|error| fault(&error))?;
+        parser.enable_rego_v1().map_err(|error| fault(&error))?;
+        let module = parser.parse().map_err(|error| fault(&error))?;
+        let package = static_path(&module.package.refr).ok_or_else(|| {
+            LoadError::file("package", &source.path, "a package name has plain parts")
+        })?;
+        let rules = module.policy.iter().filter_map(rule_node).collect();
+        Ok(Self {
+            file: source.path.clone(),
+            package,
+            package_line: module.package.span.line,
+            imports: module.imports.iter().filter_map(import).collect(),
+            rules,
+        })
+    }
+
+    /// The package's name with dots.
+    pub(crate) fn package_name(&self) -> String {
+        self.package.join(".")
+    }
+}
+
+fn import(import: &Import) -> Option<(String, Vec<String>)> {
+    let path = static_path(&import.refr)?;
+    if !matches!(path.first().map(String::as_str), Some("input" | "data")) {
+        return None;
+    }
+    let name = match &import.r#as {
+        Some(alias) => alias.text().to_owned(),
+        None => path.last()?.clone(),
+    };
+    Some((name, path))
+}
+
+fn rule_node(rule: &Ref<Rule>) -> Option<RuleNode> {
+    let refr = head_ref(rule);
+    let (name, steps) = chain(refr)?;
+    let span = rule.span();
+    let lines = span.text().lines().count().max(1);
+    Some(RuleNode {
+        name: name.to_owned(),
+        nested: !steps.is_empty(),
+        place: span.into(),
+        end_line: span.line + u32::try_from(lines).unwrap_or(1) - 1,
+        node: rule.clone(),
+    })
+}
+
+/// The reference a rule is named by.
+pub(crate) fn head_ref(rule: &Rule) -> &ExprRef {
+    match rule {
+        Rule::Spec { head, .. } => match head {
+            RuleHead::Compr { refr, .. }
+            | RuleHead::Set { refr, .. }
+            | RuleHead::Func { refr, .. } => refr,
+        },
+        Rule::Default { refr, .. } => refr,
+    }
+}
+
+/// A reference as its first variable and the steps from it; `None` when it starts at anything
+/// else.
+pub(crate) fn chain(expr: &ExprRef) -> Option<(&str, Vec<Step<'_>>)> {
+    let mut steps = Vec::new();
+    let mut at = expr;
+    loop {
+        match at.as_ref() {
+            Expr::Var { span, .. } => {
+                steps.reverse();
+                return Some((span.text(), steps));
+            }
+            Expr::RefDot { refr, field, .. } => {
+                steps.push(Step::Key(field.0.text()));
+                at = refr;
+            }
+            Expr::RefBrack { refr, index, .. } => {
+                steps.push(literal_text(index).map_or(Step::Index(index), Step::Key));
+                at = refr;
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// The text of a string literal.
+pub(crate) fn literal_text(expr: &ExprRef) -> Option<&str> {
+    match expr.as_ref() {
+        Expr::String { value, .. } | Expr::RawString { value, .. } => {
+            value.as_string().ok().map(AsRef::as_ref)
+        }
+        _ => None,
+    }
+}
+
+/// A reference of literal steps only.
+pub(crate) fn static_path(expr: &ExprRef) -> Option<Vec<String>> {
+    let (root, steps) = chain(expr)?;
+    let mut path = vec![root.to_owned()];
+    for step in steps {
+        match step {
+            Step::Key(key) => path.push(key.to_owned()),
+            Step::Index(_) => return None,
+        }
+    }
+    Some(path)
+}
+
+/// A part of an expression.
+pub(crate) enum Part<'a> {
+    Expr(&'a ExprRef),
+    Query(&'a Query),
+}
+
+/// The direct parts of an expression, the name of a called function left out.
+pub(crate) fn parts<'a>(expr: &'a Expr, each: &mut dyn FnMut(Part<'a>)) {
+    match expr {
+        Expr::String { .. }
+        | Expr::RawString { .. }
+        | Expr::Number { .. }
+        | Expr::Bool { .. }
+        | Expr::Null { .. }
+        | Expr::Var { .. } => {}
+        Expr::Array { items, .. } | Expr::Set { items, .. } => {
+            items.iter().for_each(|item| each(Part::Expr(item)));
+        }
+        Expr::Object { fields, .. } => fields.iter().for_each(|(_, key, value)| {
+            each(Part::Expr(key));
+            each(Part::Expr(value));
+        }),
+        Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
+            each(Part::Expr(term));
+            each(Part::Query(query));
+        }
+        Expr::ObjectCompr {
+            key, value, query, ..
+        } => {
+            each(Part::Expr(key));
+            each(Part::Expr(value));
+            each(Part::Query(query));
+        }
+        Expr::Call { params, .. } => params.iter().for_each(|param| each(Part::Expr(param))),
+        Expr::UnaryExpr { expr, .. } => each(Part::Expr(expr)),
+        Expr::RefDot { refr, .. } => each(Part::Expr(refr)),
+        Expr::RefBrack { refr, index, .. } => {
+            each(Part::Expr(refr));
+            each(Part::Expr(index));
+        }
+        Expr::BinExpr { lhs, rhs, .. }
+        | Expr::BoolExpr { lhs, rhs, .. }
+        | Expr::ArithExpr { lhs, rhs, .. }
+        | Expr::AssignExpr { lhs, rhs, .. } => {
+            each(Part::Expr(lhs));
+            each(Part::Expr(rhs));
+        }
+        Expr::Membership {
+            key,
+            value,
+            collection,
+            ..
+        } => {
+            key.iter().for_each(|key| each(Part::Expr(key)));
+            each(Part::Expr(value));
+            each(Part::Expr(collection));
+        }
+    }
+}
+
+/// The direct parts of one statement, its `with` modifiers included.
+pub(crate) fn literal_parts<'a>(query: &'a Query, each: &mut dyn FnMut(Part<'a>)) {
+    for statement in &query.stmts {
+        match &statement.literal {
+            Literal::SomeVars { .. } => {}
+            Literal::SomeIn {
+                key,
+                value,
+                collection,
+                ..
+            } => {
+                key.iter().for_each(|key| each(Part::Expr(key)));
+                each(Part::Expr(value));
+                each(Part::Expr(collection));
+            }
+            Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => each(Part::Expr(expr)),
+            Literal::Every { domain, query, .. } => {
+                each(Part::Expr(domain));
+                each(Part::Query(query));
+            }
+        }
+        for modifier in &statement.with_mods {
+            each(Part::Expr(&modifier.refr));
+            each(Part::Expr(&modifier.r#as));
+        }
+    }
+}
+
+/// The direct parts of a rule: its head's terms, its values and its bodies.
+pub(crate) fn rule_parts<'a>(rule: &'a Rule, each: &mut dyn FnMut(Part<'a>)) {
+    match rule {
+        Rule::Default { args, value, .. } => {
+            args.iter().for_each(|arg| each(Part::Expr(arg)));
+            each(Part::Expr(value));
+        }
+        Rule::Spec { head, bodies, .. } => {
+            for step in chain(head_ref(rule))
+                .map(|(_, steps)| steps)
+                .unwrap_or_default()
+            {
+                if let Step::Index(index) = step {
+                    each(Part::Expr(index));
+                }
+            }
+            match head {
+                RuleHead::Compr { assign, .. } => {
+                    assign.iter().for_each(|a| each(Part::Expr(&a.value)));
+                }
+                RuleHead::Set { key, .. } => key.iter().for_each(|key| each(Part::Expr(key))),
+                RuleHead::Func { args, assign, .. } => {
+                    args.iter().for_each(|arg| each(Part::Expr(arg)));
+                    assign.iter().for_each(|a| each(Part::Expr(&a.value)));
+                }
+            }
+            for body in bodies {
+                body.assign.iter().for_each(|a| each(Part::Expr(&a.value)));
+                each(Part::Query(&body.query));
+            }
+        }
+    }
+}
+
+/// Visits every expression of a rule, outer ones first.
+pub(crate) fn every_expr<'a>(rule: &'a Rule, visit: &mut dyn FnMut(&'a ExprRef)) {
+    let mut open = Vec::new();
+    rule_parts(rule, &mut |part| open.push(part));
+    open.reverse();
+    while let Some(part) = open.pop() {
+        let mut inner = Vec::new();
+        match part {
+            Part::Expr(expr) => {
+                visit(expr);
+                parts(expr, &mut |part| inner.push(part));
+            }
+            Part::Query(query) => literal_parts(query, &mut |part| inner.push(part)),
+        }
+        open.extend(inner.into_iter().rev());
+    }
+}
