@@ -45,7 +45,11 @@ pub struct CertificateStatus {
 }
 
 impl Certificates {
-    pub(crate) fn load(
+    /// Reads certificates without a listener: to check them.
+    ///
+    /// # Errors
+    /// What is wrong, and with which file.
+    pub fn load(
         sources: Vec<CertificateSource>,
         now: Timestamp,
     ) -> Result<Self, CertificateError> {
