@@ -304,6 +304,12 @@ pub fn wanted(
             .flat_map(sources)
             .filter(|name| !change.is_some_and(|change| change.contains(name))),
     );
+    let lookups = reads.related.iter().filter_map(|name| map?.field(name));
+    names.extend(
+        lookups
+            .map(|field| field.native.clone())
+            .filter(|name| !change.is_some_and(|change| change.contains(name))),
+    );
     (!names.is_empty()).then_some(Fields::Only(names))
 }
 
@@ -329,6 +335,22 @@ pub fn native_names(map: Option<&ObjectMap>, field: &FieldRef) -> Vec<String> {
         .flatten()
         .map(|field| field.native.clone())
         .collect()
+}
+
+/// A related record as policies see it: canonical names, and all of it under `native`.
+#[must_use]
+pub fn related_record(map: Option<&ObjectMap>, values: &dyn Values, stored: &Object) -> Document {
+    let parts = Parts {
+        map,
+        values,
+        kind: Kind::Read,
+        change: None,
+        stored: Some(stored),
+    };
+    let views = parts.views();
+    let mut record = views.before.unwrap_or_default();
+    record.set("native", views.native_before.unwrap_or_default().into());
+    record.into()
 }
 
 /// Every name by which a policy could read a native field.

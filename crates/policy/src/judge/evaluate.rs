@@ -1,6 +1,8 @@
 //! One evaluation of a layer's governing packages.
 
-use crmgate_domain::{Candidate, Enforcement, ErrorClass, EvaluationError, FieldSet, Layer, Views};
+use crmgate_domain::{
+    Candidate, Enforcement, ErrorClass, EvaluationError, FieldRef, FieldSet, Layer, Views,
+};
 use regorus::{Engine, Value};
 
 use super::Case;
@@ -141,8 +143,15 @@ fn unknown(package: &Package, views: &Views) -> Option<EvaluationError> {
     if views.unknown.is_empty() {
         return None;
     }
-    let reads =
-        |field: &_| package.reads.record.contains(field) || package.reads.before.contains(field);
+    let related = |field: &FieldRef| {
+        let name = field.0.strip_prefix("related.");
+        name.is_some_and(|name| package.reads.related.contains(name))
+    };
+    let reads = |field: &_| {
+        package.reads.record.contains(field)
+            || package.reads.before.contains(field)
+            || related(field)
+    };
     let missed: Vec<String> = views
         .unknown
         .iter()
