@@ -49,10 +49,7 @@ impl Certificates {
     ///
     /// # Errors
     /// What is wrong, and with which file.
-    pub fn load(
-        sources: Vec<CertificateSource>,
-        now: Timestamp,
-    ) -> Result<Self, CertificateError> {
+    pub fn load(sources: Vec<CertificateSource>, now: Timestamp) -> Result<Self, CertificateError> {
         let loaded = load_all(&sources, now)?;
         Ok(Self {
             shared: Arc::new(Shared {
