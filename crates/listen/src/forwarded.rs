@@ -201,6 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn an_open_quote_of_the_caller_hides_nobody() {
+        for claim in ["for=\"", "for=6.6.6.6;host=\"x", "\\\""] {
+            let said = said(
+                "forwarded",
+                &[claim, "for=1.1.1.1"],
+                ForwardedHeaders::Forwarded,
+            );
+            assert_eq!(said.ip, ip("1.1.1.1"), "{claim}");
+        }
+    }
+
+    #[test]
     fn an_obfuscated_identifier_ends_the_walk() {
         let values = ["for=1.1.1.1, for=_hidden, for=10.0.0.1;proto=https"];
         let said = said("forwarded", &values, ForwardedHeaders::Forwarded);
