@@ -118,7 +118,7 @@ impl App {
         caller: Caller,
         why: &str,
     ) -> Answer {
-        connection.gate().pass_opaque(request, caller, why).await
+        connection.gate().pass_opaque(request, caller, "not_understood", why).await
     }
 
     /// The connections.

@@ -28,6 +28,9 @@ pub struct Answer {
     pub changed: Vec<String>,
     /// Codes of warnings, without repeats: `Crmgate-Warning`.
     pub warnings: Vec<String>,
+    /// Why it did not pass, or would not when enforcing, in one stable word:
+    /// `crm.sales.discounts/too_high`.
+    pub why: Option<String>,
     /// The hold that the operation waits in.
     pub hold: Option<HoldId>,
     /// The connection's mode. In `observe` every answer says that nothing is protected.
@@ -46,6 +49,7 @@ impl Answer {
             effect: None,
             changed: Vec::new(),
             warnings: Vec::new(),
+            why: None,
             hold: None,
             mode,
             basis: None,

@@ -1,14 +1,20 @@
 //! The gate before one connection.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crmgate_connector::{Connector, NativeRequest, Refusal};
-use crmgate_domain::{Ambient, ConnectionName, DecisionId, Mode};
+use crmgate_connector::Connector;
+use crmgate_domain::{Ambient, ConnectionName, Mode, RevisionId, Timestamp};
 use crmgate_policy::Active;
-use crmgate_store::Store;
+use crmgate_store::{Recorder, Store};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
-use crate::{Answer, Ask, Caller, Settings};
+use crate::decide::InTime;
+use crate::inflight::InFlight;
+use crate::meters::Busy;
+use crate::outcome::Pending;
+use crate::{Answer, Ask, Settings};
 
 /// What a gate is built of.
 #[derive(Clone)]
@@ -26,16 +32,31 @@ pub struct Parts {
 /// The gate before one connection. Share it in an [`Arc`].
 pub struct Gate {
     parts: Parts,
+    recorder: Recorder,
     settings: Settings,
     observing: AtomicBool,
+    places: Semaphore,
+    in_flight: Arc<InFlight>,
+    pending: Mutex<Vec<Pending>>,
+    tasks: TaskTracker,
 }
 
 impl Gate {
     /// A gate.
     #[must_use]
     pub fn new(parts: Parts, settings: Settings) -> Self {
+        let log = Arc::new(InTime {
+            store: Arc::clone(&parts.store),
+            limit: settings.record_within,
+        });
+        let ambient = Arc::clone(&parts.ambient);
         Self {
+            recorder: Recorder::new(log, ambient),
             observing: AtomicBool::new(settings.mode == Mode::Observe),
+            places: Semaphore::new(settings.concurrency),
+            in_flight: Arc::default(),
+            pending: Mutex::default(),
+            tasks: TaskTracker::new(),
             parts,
             settings,
         }
@@ -79,36 +100,77 @@ impl Gate {
     ///
     /// Dropping the future does not stop it: see the crate's invariants.
     pub async fn write(self: &Arc<Self>, ask: Ask) -> Answer {
-        let _ = ask;
-        self.unable(None).await
+        let gate = Arc::clone(self);
+        let mode = self.mode();
+        let working = self.tasks.spawn(async move { gate.take(&ask, mode).await });
+        match working.await {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::error!(connection = %self.connection(), %error, "a write broke off");
+                self.unable_answer(
+                    None,
+                    "the gate failed; it is being found out what was written",
+                )
+            }
+        }
     }
 
-    /// Answers a request that the gate does not understand: refused when the connection enforces;
-    /// in observe mode recorded and passed as it came, its body flowing.
-    pub async fn pass_opaque(
-        self: &Arc<Self>,
-        request: NativeRequest,
-        caller: Caller,
-        why: &str,
-    ) -> Answer {
-        let _ = (request, caller, why);
-        self.unable(None).await
+    async fn take(self: &Arc<Self>, ask: &Ask, mode: Mode) -> Answer {
+        let _busy = Busy::enter(self.connection());
+        if mode == Mode::Observe {
+            return self.observe(ask).await;
+        }
+        let waiting = self.places.acquire();
+        let Ok(Ok(_place)) = tokio::time::timeout(self.settings.judge_within, waiting).await else {
+            let message = "too many operations are under way at this connection";
+            return self.unable_answer(None, message);
+        };
+        self.enforce(ask).await
     }
 
-    /// Waits until every write that was judged has come to its end.
+    /// Waits until every write that was judged has come to its end and what came of it is stored,
+    /// as far as the store can be written.
     pub async fn finish(&self) {
-        std::future::ready(()).await;
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.append_pending().await;
     }
 
-    async fn unable(&self, decision: Option<DecisionId>) -> Answer {
-        std::future::ready(()).await;
-        Answer::refused(
-            self.mode(),
-            Refusal::Inability {
-                decision,
-                message: "the gate is not ready".to_owned(),
-                retry_after: self.settings.retry_after,
-            },
-        )
+    /// Whether the CRM is done with what was sent at that time, one way or the other.
+    pub(crate) fn settled(&self, at: Timestamp) -> bool {
+        let age = self.ambient().now().duration_since(at);
+        std::time::Duration::try_from(age).is_ok_and(|age| age >= self.settings.settle)
+    }
+
+    pub(crate) fn revision(&self) -> RevisionId {
+        self.parts.policies.current().revision().clone()
+    }
+
+    pub(crate) const fn policies(&self) -> &Arc<Active> {
+        &self.parts.policies
+    }
+
+    pub(crate) const fn store(&self) -> &Arc<dyn Store> {
+        &self.parts.store
+    }
+
+    pub(crate) fn ambient(&self) -> &dyn Ambient {
+        self.parts.ambient.as_ref()
+    }
+
+    pub(crate) const fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    pub(crate) const fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
+    }
+
+    pub(crate) fn pending(&self) -> MutexGuard<'_, Vec<Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) const fn tasks(&self) -> &TaskTracker {
+        &self.tasks
     }
 }

@@ -14,10 +14,25 @@
 
 pub mod answer;
 pub mod ask;
+pub mod decide;
 pub mod gate;
+mod hash;
+mod held;
+mod inflight;
+mod join;
+pub mod judge;
+mod meters;
+mod observe;
+mod outcome;
+pub mod reconcile;
 pub mod settings;
+mod words;
+mod write;
 
 pub use answer::{Answer, Reply};
 pub use ask::{Ask, Caller};
+pub use decide::{Decided, NotDecided};
 pub use gate::{Gate, Parts};
+pub use judge::{Assessment, NotJudged};
+pub use reconcile::{Sweeper, Swept};
 pub use settings::{KindRules, Settings, UngovernedRules};

@@ -1,0 +1,194 @@
+//! Judge and record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crmgate_connector::NativeChange;
+use crmgate_domain::{Decision, DecisionId, Judgement, Mode, Operation, OperationId, PayloadHash};
+use crmgate_store::{
+    Basis, DecisionFilter, DecisionLog, DecisionRecord, Page, Recorded, Store, StoreError,
+    StoredDecision,
+};
+
+use crate::judge::Unable;
+use crate::meters::{self, Stage, Timer};
+use crate::{Ask, Assessment, Gate, NotJudged};
+
+/// A recorded decision without a write.
+#[derive(Clone)]
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// The operation.
+    pub operation: Operation,
+    /// The change with the decision's patches; `None` when it could not be looked up.
+    pub change: Option<Arc<dyn NativeChange>>,
+}
+
+/// Why nothing was decided.
+#[derive(Debug)]
+pub enum NotDecided {
+    /// The request is wrong, or the CRM refused the look-up. Never `Unable`, which is decided and
+    /// recorded with effect `error`.
+    NotJudged(NotJudged),
+    /// It was judged and could not be recorded.
+    NotRecorded(StoreError),
+}
+
+/// What is known before a decision is recorded.
+pub(crate) struct Verdict {
+    pub(crate) operation: Operation,
+    pub(crate) judgement: Judgement,
+    pub(crate) input_hash: PayloadHash,
+    pub(crate) mode: Mode,
+    pub(crate) round: u32,
+}
+
+impl Verdict {
+    pub(crate) fn of(assessment: Assessment, mode: Mode, round: u32) -> Self {
+        Self {
+            operation: assessment.operation,
+            judgement: assessment.judgement,
+            input_hash: assessment.input_hash,
+            mode,
+            round,
+        }
+    }
+
+    pub(crate) fn none(unable: Unable, mode: Mode, round: u32) -> Self {
+        Self {
+            operation: unable.operation,
+            judgement: unable.judgement,
+            input_hash: unable.input_hash,
+            mode,
+            round,
+        }
+    }
+}
+
+impl Gate {
+    /// Judges and records; writes nothing, whatever the point and the mode.
+    ///
+    /// # Errors
+    /// When nothing was decided.
+    pub async fn decide(&self, ask: &Ask) -> Result<Decided, NotDecided> {
+        let mode = self.mode();
+        let (verdict, change) = match self.judge(ask).await {
+            Ok(assessment) => {
+                let change = Arc::clone(&assessment.change);
+                (Verdict::of(assessment, mode, 0), Some(change))
+            }
+            Err(NotJudged::Unable(unable)) => (Verdict::none(*unable, mode, 0), None),
+            Err(other) => return Err(NotDecided::NotJudged(other)),
+        };
+        let operation = verdict.operation.clone();
+        let record = self.entry(verdict);
+        let decision = record.decision.clone();
+        self.record(record).await.map_err(NotDecided::NotRecorded)?;
+        Ok(Decided {
+            decision,
+            operation,
+            change,
+        })
+    }
+
+    /// A decision's row that lets nothing pass, to be completed.
+    pub(crate) fn entry(&self, verdict: Verdict) -> DecisionRecord {
+        DecisionRecord {
+            connection: self.connection().clone(),
+            decision: self.decision(verdict.operation.id, verdict.judgement, verdict.mode),
+            operation: Some(verdict.operation),
+            input_hash: verdict.input_hash,
+            payload_hash: None,
+            basis: None,
+            changed: Vec::new(),
+            hold: None,
+            opaque: None,
+            read_back: None,
+            round: verdict.round,
+        }
+    }
+
+    /// Gives a judgement its name and time.
+    pub(crate) fn decision(
+        &self,
+        operation: OperationId,
+        judgement: Judgement,
+        mode: Mode,
+    ) -> Decision {
+        Decision {
+            id: DecisionId::fresh(self.ambient()),
+            operation,
+            at: self.ambient().now(),
+            mode,
+            judgement,
+        }
+    }
+
+    /// Records; see [`InTime`] for how long it may take.
+    pub(crate) async fn record(&self, record: DecisionRecord) -> Result<Recorded, StoreError> {
+        let connection = self.connection();
+        let effect = record.decision.judgement.effect;
+        let (mode, basis) = (record.decision.mode, record.basis);
+        let timer = Timer::start(Stage::Record);
+        let recorded = self.recorder().record(record).await;
+        timer.stop(connection);
+        let recorded = recorded?;
+        meters::decided(connection, effect, mode);
+        if recorded.sequence.is_none() {
+            meters::unrecorded(connection);
+        }
+        if let Some(basis) = basis.filter(|basis| *basis != Basis::Judged) {
+            meters::passed_without_verdict(connection, basis);
+        }
+        tracing::debug!(%connection, effect = effect.as_str(), "decided");
+        Ok(recorded)
+    }
+
+    /// Bounds a call to the store.
+    pub(crate) async fn in_time<T>(
+        &self,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        within(self.settings().record_within, call).await
+    }
+}
+
+/// The log of decisions, with an end to waiting. It stands below the recorder, so that in observe
+/// mode a store that hangs lets pass just as one that fails.
+pub(crate) struct InTime {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) limit: Duration,
+}
+
+/// Bounds a call to the store: one that hangs is one that failed.
+async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(limit, call).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {limit:?}");
+        Err(StoreError::Unavailable(message))
+    })
+}
+
+#[async_trait]
+impl DecisionLog for InTime {
+    async fn append_decision(&self, record: DecisionRecord) -> Result<u64, StoreError> {
+        within(self.limit, self.store.append_decision(record)).await
+    }
+
+    async fn decision(&self, id: DecisionId) -> Result<Option<StoredDecision>, StoreError> {
+        within(self.limit, self.store.decision(id)).await
+    }
+
+    async fn decisions(
+        &self,
+        filter: &DecisionFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<StoredDecision>, StoreError> {
+        within(self.limit, self.store.decisions(filter, cursor, limit)).await
+    }
+}

@@ -1,0 +1,165 @@
+//! Hashes over what was asked and what was judged.
+
+use crmgate_connector::{Draft, Target};
+use crmgate_domain::{Actor, Document, Object, Operation, PayloadHash, Views};
+
+/// SHA-256 over the policy input as canonical JSON: names sorted, no spaces.
+pub(crate) fn input(operation: &Operation, views: Option<&Views>) -> PayloadHash {
+    let mut text = String::with_capacity(2_048);
+    if let Ok(value) = serde_json::to_value(operation) {
+        write_value(&value, &mut text);
+    }
+    if let Some(views) = views {
+        let records = [
+            &views.record,
+            &views.native,
+            &views.before,
+            &views.native_before,
+        ];
+        for record in records {
+            match record {
+                Some(record) => write_object(record, &mut text),
+                None => text.push_str("null"),
+            }
+        }
+        for (name, change) in &views.changes {
+            write_text(name, &mut text);
+            match &change.from {
+                Some(from) => write(from, &mut text),
+                None => text.push('-'),
+            }
+            write(&change.to, &mut text);
+        }
+        write_object(&views.related, &mut text);
+        for field in &views.unknown {
+            write_text(&field.0, &mut text);
+        }
+    }
+    PayloadHash::of(&[text.as_bytes()])
+}
+
+/// SHA-256 over what was asked, whatever it resolves to and whatever patches make of it: equal for
+/// two spellings of one request. Binds holds, and repeats of a create.
+pub(crate) fn asked(actor: &Actor, draft: &Draft) -> PayloadHash {
+    let mut text = String::with_capacity(512);
+    match &draft.target {
+        Target::New => text.push_str("new"),
+        Target::Id(id) => write_text(id, &mut text),
+        Target::Key(key) => {
+            for (field, value) in key {
+                write_text(&field.to_ascii_lowercase(), &mut text);
+                write_text(value, &mut text);
+            }
+        }
+    }
+    for part in [&draft.change, &draft.arguments] {
+        match part {
+            Some(part) => write_object(part, &mut text),
+            None => text.push('-'),
+        }
+    }
+    if let Some(relation) = &draft.relation {
+        write(relation, &mut text);
+    }
+    PayloadHash::of(&[
+        actor.id.as_bytes(),
+        actor.on_behalf_of.as_deref().unwrap_or_default().as_bytes(),
+        draft.requested.as_str().as_bytes(),
+        draft.native_object.to_ascii_lowercase().as_bytes(),
+        draft.action.as_deref().unwrap_or_default().as_bytes(),
+        text.as_bytes(),
+    ])
+}
+
+fn write(document: &Document, out: &mut String) {
+    match document {
+        Document::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write(item, out);
+            }
+            out.push(']');
+        }
+        Document::Object(object) => write_object(object, out),
+        plain => out.push_str(&plain.to_json()),
+    }
+}
+
+fn write_object(object: &Object, out: &mut String) {
+    let mut members: Vec<(&str, &Document)> = object.iter().collect();
+    members.sort_by_key(|(name, _)| *name);
+    out.push('{');
+    for (index, (name, value)) in members.into_iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        write_text(name, out);
+        out.push(':');
+        write(value, out);
+    }
+    out.push('}');
+}
+
+fn write_value(value: &serde_json::Value, out: &mut String) {
+    match value {
+        serde_json::Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_value(item, out);
+            }
+            out.push(']');
+        }
+        serde_json::Value::Object(object) => {
+            let mut members: Vec<_> = object.iter().collect();
+            members.sort_by_key(|(name, _)| name.as_str());
+            out.push('{');
+            for (index, (name, item)) in members.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_text(name, out);
+                out.push(':');
+                write_value(item, out);
+            }
+            out.push('}');
+        }
+        plain => out.push_str(&plain.to_string()),
+    }
+}
+
+fn write_text(text: &str, out: &mut String) {
+    out.push_str(&Document::from(text).to_json());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(json: &str) -> Object {
+        match Document::parse(json.as_bytes()).unwrap() {
+            Document::Object(object) => object,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_order_of_names_does_not_count_and_values_do() {
+        let text = |json: &str| {
+            let mut out = String::new();
+            write_object(&object(json), &mut out);
+            out
+        };
+        assert_eq!(
+            text(r#"{"b": {"y": 1, "x": [2, "a\"b"]}, "a": null}"#),
+            text(r#"{"a":null,"b":{"x":[2,"a\"b"],"y":1}}"#)
+        );
+        assert_ne!(text(r#"{"a": 1}"#), text(r#"{"a": "1"}"#));
+        assert_ne!(text(r#"{"a": null}"#), text("{}"));
+    }
+}

@@ -1,0 +1,58 @@
+//! Operations that wait for people.
+
+use crmgate_domain::{HoldId, Mode};
+use crmgate_store::{Hold, HoldStatus};
+use jiff::ToSpan as _;
+
+use crate::decide::Verdict;
+use crate::write::told;
+use crate::{Answer, Ask, Assessment, Gate, Reply, hash, meters, words};
+
+/// How long a hold waits where no package says.
+const DEFAULT_SECONDS: u64 = 72 * 60 * 60;
+/// The longest that a hold waits, whatever a package says: a year.
+const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
+
+impl Gate {
+    /// Stores the operation as held, or joins the hold of an equal one.
+    pub(crate) async fn hold(&self, ask: &Ask, assessment: Assessment, round: u32) -> Answer {
+        let change = assessment.change.summary();
+        let record = self.entry(Verdict::of(assessment, Mode::Enforce, round));
+        let decision = record.decision.clone();
+        let Some(operation) = record.operation.clone() else {
+            return self.unable_answer(None, "an operation without a name cannot be held");
+        };
+        let approvals = decision.judgement.approvals.clone();
+        // The first to expire ends the wait: without it the others are not enough.
+        let seconds = approvals
+            .iter()
+            .map(|approval| approval.expires_in_seconds)
+            .min()
+            .unwrap_or(DEFAULT_SECONDS)
+            .clamp(1, MOST_SECONDS);
+        let hold = Hold {
+            id: HoldId::fresh(self.ambient()),
+            decision: decision.id,
+            connection: self.connection().clone(),
+            operation,
+            change,
+            payload_hash: hash::asked(&ask.caller.actor, &ask.draft),
+            approvals: approvals.clone(),
+            status: HoldStatus::Waiting,
+            created_at: decision.at,
+            expires_at: decision.at + seconds.cast_signed().seconds(),
+            requests: 1,
+        };
+        let holding = self.store().hold_decided(hold, record);
+        let in_force = match self.in_time(holding).await {
+            Ok(in_force) => in_force,
+            Err(error) => return self.not_recorded(&error),
+        };
+        meters::decided(self.connection(), decision.judgement.effect, Mode::Enforce);
+        let refusal = words::held(decision.id, in_force.id, &approvals);
+        Answer {
+            hold: Some(in_force.id),
+            ..told(decision.id, &decision.judgement, Reply::Refused(refusal))
+        }
+    }
+}

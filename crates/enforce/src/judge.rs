@@ -1,0 +1,265 @@
+//! Resolve, enrich, evaluate: pure of recording.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crmgate_connector::{
+    Failure, Malformed, NativeChange, NativeResponse, Needs, ParseFailure, Resolved,
+};
+use crmgate_domain::PayloadHash;
+use crmgate_domain::{
+    Candidate, ConnectionName, ConnectionRef, Effect, ErrorClass, Judgement, Kind, Operation,
+    OperationId, Point, Reads,
+};
+use crmgate_policy::{JudgeOptions, PolicySet, Target};
+
+use crate::meters::{Stage, Timer};
+use crate::{Ask, Gate, hash, words};
+
+/// A judged operation.
+#[derive(Clone)]
+pub struct Assessment {
+    /// The operation, resolved.
+    pub operation: Operation,
+    /// The verdict.
+    pub judgement: Judgement,
+    /// The change with the verdict's patches: what may be written.
+    pub change: Arc<dyn NativeChange>,
+    /// SHA-256 over what was judged.
+    pub input_hash: PayloadHash,
+}
+
+/// Why there is no judgement.
+#[derive(Debug)]
+pub enum NotJudged {
+    /// The request is wrong.
+    Malformed(Malformed),
+    /// The CRM refused the look-up, as it would have refused the write: there is no such record.
+    RefusedByCrm {
+        /// The CRM's code.
+        code: String,
+        /// The CRM's message.
+        message: String,
+        /// The CRM's own answer.
+        response: Option<Box<NativeResponse>>,
+    },
+    /// It cannot be judged now.
+    Unable(Box<Unable>),
+}
+
+/// An operation that cannot be judged now.
+#[derive(Debug)]
+pub struct Unable {
+    /// The operation, as far as it is known.
+    pub operation: Operation,
+    /// What failed; no secrets.
+    pub message: String,
+    /// When to try again, where it is known.
+    pub retry_after: Option<Duration>,
+    /// The judgement that says so.
+    pub judgement: Judgement,
+    /// SHA-256 over what is known.
+    pub input_hash: PayloadHash,
+}
+
+/// What the packages that govern at this point read.
+struct Governed<'a> {
+    set: &'a PolicySet,
+    connection: &'a ConnectionName,
+    point: Point,
+}
+
+impl Needs for Governed<'_> {
+    fn reads(&self, kind: Kind, object: &str, native_object: &str) -> Reads {
+        let target = Target {
+            connection: self.connection,
+            object,
+            native_object,
+            kind,
+            point: self.point,
+        };
+        self.set.governing(&target).reads
+    }
+}
+
+impl Gate {
+    /// Judges what is asked. Nothing is recorded and nothing is written; a scan stops here, every
+    /// other point records what comes of it.
+    ///
+    /// # Errors
+    /// When there is no judgement.
+    pub async fn judge(&self, ask: &Ask) -> Result<Assessment, NotJudged> {
+        self.assess(ask, OperationId::fresh(self.ambient())).await
+    }
+
+    /// Judges under an id that the operation keeps when it is judged again.
+    pub(crate) async fn assess(&self, ask: &Ask, id: OperationId) -> Result<Assessment, NotJudged> {
+        let set = self.policies().current();
+        let needs = Governed {
+            set: &set,
+            connection: self.connection(),
+            point: ask.point,
+        };
+        let timer = Timer::start(Stage::Resolve);
+        let looking = self
+            .connector()
+            .resolve(ask.draft.clone(), &needs, &ask.caller.credential);
+        let resolved = tokio::time::timeout(self.settings().judge_within, looking).await;
+        timer.stop(self.connection());
+        let unable = |message: String, retry_after| {
+            let operation = self.operation(ask, id, None);
+            NotJudged::Unable(self.unable(operation, &set, message, retry_after))
+        };
+        let resolved = match resolved {
+            Ok(Ok(resolved)) => resolved,
+            Ok(Err(failure)) => return Err(not_resolved(failure, unable)),
+            Err(_) => {
+                let limit = self.settings().judge_within;
+                return Err(unable(
+                    format!("looking up took longer than {limit:?}"),
+                    None,
+                ));
+            }
+        };
+        let operation = self.operation(ask, id, Some(&resolved));
+        self.evaluate(&set, operation, &resolved)
+    }
+
+    fn evaluate(
+        &self,
+        set: &PolicySet,
+        operation: Operation,
+        resolved: &Resolved,
+    ) -> Result<Assessment, NotJudged> {
+        let candidate: Arc<dyn Candidate> = Arc::clone(&resolved.change) as _;
+        let ungoverned = self.settings().ungoverned.choose(
+            &operation.object,
+            &operation.native_object,
+            operation.kind,
+        );
+        let options = JudgeOptions {
+            ungoverned,
+            time_limit: self.settings().policy_time,
+            ..JudgeOptions::at(operation.point)
+        };
+        let timer = Timer::start(Stage::Evaluate);
+        let judged = set.judge(&operation, &candidate, &options);
+        timer.stop(self.connection());
+        let input_hash = hash::input(&operation, Some(resolved.change.views()));
+        let change = match patched(resolved, &judged) {
+            Ok(change) => change,
+            Err(message) => {
+                let message = format!("what was judged cannot be written: {message}");
+                return Err(NotJudged::Unable(
+                    self.unable(operation, set, message, None),
+                ));
+            }
+        };
+        Ok(Assessment {
+            operation,
+            judgement: judged.judgement,
+            change,
+            input_hash,
+        })
+    }
+
+    fn unable(
+        &self,
+        operation: Operation,
+        set: &PolicySet,
+        message: String,
+        retry_after: Option<Duration>,
+    ) -> Box<Unable> {
+        let class = ErrorClass::Transient;
+        Box::new(Unable {
+            judgement: words::no_judgement(set.revision().clone(), class, message.clone()),
+            input_hash: hash::input(&operation, None),
+            operation,
+            message,
+            retry_after,
+        })
+    }
+
+    /// The operation; unresolved as far as the draft tells.
+    pub(crate) fn operation(
+        &self,
+        ask: &Ask,
+        id: OperationId,
+        resolved: Option<&Resolved>,
+    ) -> Operation {
+        let draft = &ask.draft;
+        let kind = resolved.map_or(draft.requested, |resolved| resolved.kind);
+        let drafted_id = match &draft.target {
+            crmgate_connector::Target::Id(id) => Some(id.clone()),
+            _ => None,
+        };
+        Operation {
+            id,
+            kind,
+            requested: (draft.requested != kind).then_some(draft.requested),
+            point: ask.point,
+            at: ask.at,
+            connection: ConnectionRef {
+                name: self.connection().clone(),
+                system: self.connector().system().to_owned(),
+                org: ask.caller.org.clone(),
+            },
+            object: draft.object.clone(),
+            native_object: draft.native_object.clone(),
+            record_id: resolved.map_or(drafted_id, |resolved| resolved.record_id.clone()),
+            actor: ask.caller.actor.clone(),
+            request: draft.request.clone(),
+            purpose: ask.purpose.clone(),
+            batch: None,
+            name: draft.action.clone(),
+            arguments: draft.arguments.clone(),
+            relation: draft.relation.clone(),
+        }
+    }
+}
+
+/// INVARIANT: what was judged is what is written: the patched change shows policies exactly what
+/// the last evaluation saw.
+fn patched(
+    resolved: &Resolved,
+    judged: &crmgate_policy::Judged,
+) -> Result<Arc<dyn NativeChange>, String> {
+    let judgement = &judged.judgement;
+    let goes_on = matches!(judgement.effect, Effect::Allow | Effect::RequireApproval);
+    if judgement.patches.is_empty() || !goes_on {
+        return Ok(Arc::clone(&resolved.change));
+    }
+    let change = resolved
+        .change
+        .patched_native(&judgement.patches)
+        .map_err(|error| error.to_string())?;
+    if change.views() == judged.candidate.views() {
+        Ok(change)
+    } else {
+        Err("its patches give another record than was judged".to_owned())
+    }
+}
+
+fn not_resolved(
+    failure: ParseFailure,
+    unable: impl Fn(String, Option<Duration>) -> NotJudged,
+) -> NotJudged {
+    match failure {
+        ParseFailure::Malformed(malformed) => NotJudged::Malformed(malformed),
+        ParseFailure::Failure(Failure::Refused {
+            code,
+            message,
+            response,
+        }) => NotJudged::RefusedByCrm {
+            code,
+            message,
+            response,
+        },
+        ParseFailure::Failure(Failure::Repeatable {
+            reason,
+            retry_after,
+            ..
+        }) => unable(format!("a look-up failed: {reason}"), retry_after),
+        ParseFailure::Failure(other) => unable(format!("a look-up failed: {other}"), None),
+    }
+}

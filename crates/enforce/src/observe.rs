@@ -1,0 +1,165 @@
+//! What passes as it came: everything in observe mode, and what cannot be judged where the
+//! connection fails open.
+
+use std::sync::Arc;
+
+use crmgate_connector::{Body, Failure, NativeRequest};
+use crmgate_domain::{Decision, ErrorClass, Judgement, Mode, OperationId, PayloadHash};
+use crmgate_store::{Basis, DecisionRecord};
+
+use crate::decide::Verdict;
+use crate::judge::Unable;
+use crate::outcome::Learned;
+use crate::write::told;
+use crate::{Answer, Ask, Caller, Gate, NotJudged, Reply, hash, words};
+
+impl Gate {
+    /// Judges for the record, and passes the request as it came.
+    pub(crate) async fn observe(self: &Arc<Self>, ask: &Ask) -> Answer {
+        let id = OperationId::fresh(self.ambient());
+        let verdict = match self.assess(ask, id).await {
+            Ok(assessment) => Verdict::of(assessment, Mode::Observe, 0),
+            Err(NotJudged::Unable(unable)) => Verdict::none(*unable, Mode::Observe, 0),
+            Err(NotJudged::Malformed(malformed)) => {
+                let judgement =
+                    words::not_understood(self.revision(), malformed.code, &malformed.message);
+                self.unresolved(ask, id, judgement)
+            }
+            // The CRM refuses it by itself: enforcing changes nothing about that.
+            Err(NotJudged::RefusedByCrm { code, .. }) => {
+                let message = format!("the CRM refused the look-up: {code}");
+                let judgement = words::no_judgement(self.revision(), ErrorClass::Policy, message);
+                let mut answer = self
+                    .pass_as_came(
+                        ask,
+                        self.entry(self.unresolved(ask, id, judgement)),
+                        Basis::Observed,
+                    )
+                    .await;
+                answer.effect = None;
+                answer.why = None;
+                return answer;
+            }
+        };
+        self.pass_as_came(ask, self.entry(verdict), Basis::Observed)
+            .await
+    }
+
+    fn unresolved(&self, ask: &Ask, id: OperationId, judgement: Judgement) -> Verdict {
+        let operation = self.operation(ask, id, None);
+        let unable = Unable {
+            message: String::new(),
+            input_hash: hash::input(&operation, None),
+            operation,
+            retry_after: None,
+            judgement,
+        };
+        Verdict::none(unable, Mode::Observe, 0)
+    }
+
+    /// Records the decision, and sends the request byte for byte.
+    pub(crate) async fn pass_as_came(
+        self: &Arc<Self>,
+        ask: &Ask,
+        mut record: DecisionRecord,
+        basis: Basis,
+    ) -> Answer {
+        let request = NativeRequest {
+            head: ask.draft.head.clone(),
+            body: Body::Full(ask.draft.raw.clone()),
+        };
+        record.basis = Some(basis);
+        record.payload_hash = Some(request.head.passing_hash());
+        self.record_and_pass(record, request, &ask.caller).await
+    }
+
+    /// Answers a request that the gate does not understand: refused when the connection enforces;
+    /// in observe mode recorded and passed as it came, its body flowing. `code` is a stable word
+    /// (`not_understood`, or the code of what is malformed), `why` for people.
+    pub async fn pass_opaque(
+        self: &Arc<Self>,
+        request: NativeRequest,
+        caller: Caller,
+        code: &str,
+        why: &str,
+    ) -> Answer {
+        let mode = self.mode();
+        if mode == Mode::Enforce {
+            let refusal = crmgate_connector::Refusal::NotUnderstood {
+                message: why.to_owned(),
+            };
+            return Answer::refused(mode, refusal);
+        }
+        let judgement = words::not_understood(self.revision(), code, why);
+        let seen = format!("{} {}", request.head.method, request.head.path());
+        let operation = OperationId::fresh(self.ambient());
+        let record = DecisionRecord {
+            operation: None,
+            connection: self.connection().clone(),
+            decision: self.decision(operation, judgement, mode),
+            input_hash: PayloadHash::of(&[seen.as_bytes()]),
+            payload_hash: Some(request.head.passing_hash()),
+            basis: Some(Basis::Opaque),
+            changed: Vec::new(),
+            hold: None,
+            opaque: Some(seen),
+            read_back: None,
+            round: 0,
+        };
+        self.record_and_pass(record, request, &caller).await
+    }
+
+    async fn record_and_pass(
+        self: &Arc<Self>,
+        record: DecisionRecord,
+        request: NativeRequest,
+        caller: &Caller,
+    ) -> Answer {
+        let decision = record.decision.clone();
+        let basis = record.basis;
+        let under_way = self.in_flight().enter(decision.id);
+        let recorded = match self.record(record).await {
+            Ok(recorded) => recorded,
+            Err(error) => return self.not_recorded(&error),
+        };
+        let Some(permit) = recorded.permit else {
+            return self.unable_answer(None, "the decision gave no leave to pass");
+        };
+        let credential = &caller.credential;
+        let result = self
+            .connector()
+            .pass(request, credential, Some(permit))
+            .await;
+        if recorded.sequence.is_some() {
+            self.learn(decision.id, Learned::passed(&result), under_way);
+        }
+        let reply = match result {
+            Ok(response) => Reply::Native(response),
+            Err(failure) => self.no_answer(&decision, failure),
+        };
+        Answer {
+            decision: recorded.sequence.map(|_| decision.id),
+            mode: decision.mode,
+            basis,
+            ..told(decision.id, &decision.judgement, reply)
+        }
+    }
+
+    fn no_answer(&self, decision: &Decision, failure: Failure) -> Reply {
+        match failure {
+            Failure::Refused {
+                response: Some(response),
+                ..
+            }
+            | Failure::Repeatable {
+                response: Some(response),
+                ..
+            } => Reply::Native(*response),
+            other => {
+                let retry_after = self.settings().retry_after;
+                let message = other.to_string();
+                Reply::Refused(words::unable(Some(decision.id), message, retry_after))
+            }
+        }
+    }
+}

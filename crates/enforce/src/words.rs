@@ -1,0 +1,162 @@
+//! What people read.
+
+use std::time::Duration;
+
+use crmgate_connector::{NativeChange, Refusal};
+use crmgate_domain::{
+    ApprovalRequest, DecisionId, Effect, ErrorClass, EvaluationError, HoldId, Judgement, Reason,
+    RevisionId,
+};
+
+/// The package name of the gate's own reasons.
+pub(crate) const OWN: &str = "crmgate";
+
+/// A judgement that could not be made.
+pub(crate) fn no_judgement(
+    revision: RevisionId,
+    class: ErrorClass,
+    message: impl Into<String>,
+) -> Judgement {
+    Judgement {
+        effect: Effect::Error,
+        errors: vec![EvaluationError {
+            package: OWN.to_owned(),
+            class,
+            message: message.into(),
+        }],
+        ..empty(revision)
+    }
+}
+
+/// What enforcing would answer to a request that is not understood.
+pub(crate) fn not_understood(revision: RevisionId, code: &str, message: &str) -> Judgement {
+    Judgement {
+        effect: Effect::Deny,
+        reasons: vec![Reason {
+            package: OWN.to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+            fields: Vec::new(),
+            severity: crmgate_domain::Severity::default(),
+            remediation: None,
+        }],
+        ..empty(revision)
+    }
+}
+
+fn empty(revision: RevisionId) -> Judgement {
+    Judgement {
+        effect: Effect::Error,
+        reasons: Vec::new(),
+        approvals: Vec::new(),
+        warnings: Vec::new(),
+        patches: Vec::new(),
+        redactions: Vec::new(),
+        errors: Vec::new(),
+        packages: Vec::new(),
+        dryrun: Vec::new(),
+        ungoverned: false,
+        revision,
+    }
+}
+
+/// Why it does not pass, in one stable word: the first reason's package and code.
+pub(crate) fn why(judgement: &Judgement) -> Option<String> {
+    let named = |package: &str, code: &str| {
+        if code.is_empty() {
+            package.to_owned()
+        } else {
+            format!("{package}/{code}")
+        }
+    };
+    match judgement.effect {
+        Effect::Allow => None,
+        Effect::Deny => judgement
+            .reasons
+            .first()
+            .map(|r| named(&r.package, &r.code)),
+        Effect::RequireApproval => judgement.approvals.first().map(|a| a.package.clone()),
+        Effect::Error => judgement.errors.first().map(|e| named(&e.package, "error")),
+    }
+}
+
+/// The refusal of a policy's "no".
+pub(crate) fn denied(
+    decision: DecisionId,
+    judgement: &Judgement,
+    change: &dyn NativeChange,
+) -> Refusal {
+    let about_actor = |reason: &Reason| reason.package == OWN && reason.code.starts_with("scope");
+    let mut fields: Vec<String> = judgement
+        .reasons
+        .iter()
+        .flat_map(|reason| &reason.fields)
+        .flat_map(|field| change.native_fields(field))
+        .collect();
+    fields.sort();
+    fields.dedup();
+    Refusal::Denied {
+        decision,
+        message: sentences(judgement.reasons.iter().map(told)),
+        fields,
+        about_actor: !judgement.reasons.is_empty() && judgement.reasons.iter().all(about_actor),
+    }
+}
+
+fn told(reason: &Reason) -> String {
+    match &reason.remediation {
+        Some(remedy) => format!("{} ({remedy})", reason.message),
+        None => reason.message.clone(),
+    }
+}
+
+/// The refusal of a held operation.
+pub(crate) fn held(decision: DecisionId, hold: HoldId, approvals: &[ApprovalRequest]) -> Refusal {
+    let reasons = sentences(approvals.iter().map(|approval| approval.reason.clone()));
+    Refusal::Held {
+        decision,
+        hold,
+        message: format!(
+            "{reasons}; held for approval as {hold}: nothing was written, send the same request \
+             again once it is approved"
+        ),
+    }
+}
+
+/// The refusal of what could not be judged.
+pub(crate) fn unable(
+    decision: Option<DecisionId>,
+    message: impl Into<String>,
+    retry_after: Duration,
+) -> Refusal {
+    Refusal::Inability {
+        decision,
+        message: message.into(),
+        retry_after,
+    }
+}
+
+/// What callers are told of an evaluation that failed: which package, not what it said, which may
+/// quote values.
+pub(crate) fn evaluation_failed(errors: &[EvaluationError]) -> String {
+    let mut packages: Vec<&str> = errors.iter().map(|e| e.package.as_str()).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if packages.iter().all(|package| *package == OWN) {
+        return sentences(errors.iter().map(|e| e.message.clone()));
+    }
+    format!(
+        "no judgement could be made: {} could not be evaluated",
+        packages.join(", ")
+    )
+}
+
+fn sentences(parts: impl Iterator<Item = String>) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for part in parts {
+        if !part.is_empty() && !said.contains(&part) {
+            said.push(part);
+        }
+    }
+    said.join("; ")
+}
