@@ -27,6 +27,20 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) {
     remove_ours(headers, PURPOSE);
     // Already answered by the listener when the body is read.
     headers.remove(header::EXPECT);
+    hide_secrets(headers);
+}
+
+/// Parts of names of headers that carry credentials, whatever a CRM's clients call theirs.
+const SECRET: [&str; 6] = ["auth", "cookie", "key", "secret", "session", "token"];
+
+/// Marks credentials, so that nothing that formats a request shows them.
+fn hide_secrets(headers: &mut HeaderMap) {
+    for (name, value) in headers.iter_mut() {
+        let name = name.as_str();
+        if SECRET.iter().any(|part| name.contains(part)) {
+            value.set_sensitive(true);
+        }
+    }
 }
 
 /// What is taken out of an answer before a client sees it.
@@ -105,6 +119,19 @@ mod tests {
         let mut left: Vec<_> = request.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["authorization", "content-type", "crmgate-purpose"]);
+    }
+
+    #[test]
+    fn a_request_that_is_formatted_shows_no_credential() {
+        let mut request = headers(&[
+            ("authorization", "Bearer s3cret"),
+            ("x-acme-session", "s3cret"),
+            ("cookie", "sid=s3cret"),
+            ("content-type", "application/json"),
+        ]);
+        clean_request(&mut request);
+        let text = format!("{request:?}");
+        assert!(!text.contains("s3cret") && text.contains("json"), "{text}");
     }
 
     #[test]

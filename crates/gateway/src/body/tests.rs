@@ -154,3 +154,27 @@ async fn a_body_that_drips_or_stands_still_is_given_up() {
     }
     assert!(flowing(drip(100), LIMITS.idle).collect(9999).await.is_err());
 }
+
+/// Whatever comes: no panic, never more than the limit, and what we compressed comes back.
+#[test]
+fn decoding_survives_everything() {
+    bolero::check!()
+        .with_iterations(2000)
+        .for_each(|input: &[u8]| {
+            for encoding in [Encoding::Gzip, Encoding::Deflate] {
+                if let Ok(decoded) = inflate(encoding, input, 100) {
+                    assert!(decoded.len() <= 100);
+                }
+            }
+            let limit = input.len();
+            for (encoding, body) in [
+                (Encoding::Gzip, gzip(input)),
+                (Encoding::Deflate, zlib(input)),
+            ] {
+                assert_eq!(inflate(encoding, &body, limit).unwrap(), input);
+                if let Some(limit) = limit.checked_sub(1) {
+                    assert_eq!(inflate(encoding, &body, limit), Err(Undecoded::TooLarge));
+                }
+            }
+        });
+}
