@@ -9,6 +9,7 @@
 
 pub mod active;
 mod budget;
+pub mod cases;
 mod check;
 mod clock;
 pub mod coverage;

@@ -140,6 +140,12 @@ pub(super) fn plan(mut patches: Vec<Patch>) -> Result<Vec<Patch>, Reason> {
             Some(first) => return Err(conflict(first, &patch)),
         }
     }
+    // Where a value was set, there is nothing left to default. Connectors get plain changes.
+    let given = |field: &str| {
+        let set = kept.get(&(false, field.to_owned()));
+        set.is_some_and(|patch| !patch.value.is_null())
+    };
+    order.retain(|(late, field)| !late || !given(field));
     Ok(order.iter().filter_map(|key| kept.remove(key)).collect())
 }
 

@@ -1,0 +1,365 @@
+//! Data cases: an operation in, a decision and its reasons out, written by people who need not
+//! know Rust, and valid for both CRMs because they speak canonical names and values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crmgate_domain::candidate::PlainCandidate;
+use crmgate_domain::{
+    Actor, Candidate, Change, ConnectionName, ConnectionRef, Document, Effect, Kind, Object,
+    Operation, Point, RedactionMode, Timestamp, Views,
+};
+use serde::Deserialize;
+
+use crate::coverage::{Coverage, Tap};
+use crate::{JudgeOptions, Judged, LoadError, PolicySet, Ungoverned};
+
+mod compare;
+#[cfg(test)]
+mod tests;
+
+pub use compare::Difference;
+
+/// One case.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// What it shows, in a line.
+    pub name: String,
+    /// What the operation does.
+    pub operation: Kind,
+    /// The object, by its canonical name.
+    pub object: String,
+    /// Where it meets crmgate.
+    #[serde(default = "gateway")]
+    pub point: Point,
+    /// When it does.
+    #[serde(default = "an_afternoon")]
+    pub at: Timestamp,
+    /// Who asks.
+    #[serde(default)]
+    pub actor: Who,
+    /// The fields that the write carries: the whole record of a create, what an update changes.
+    #[serde(default)]
+    pub record: Object,
+    /// The stored record.
+    #[serde(default)]
+    pub before: Option<Object>,
+    /// Related records, by relation.
+    #[serde(default)]
+    pub related: Object,
+    /// The name of an action.
+    #[serde(default)]
+    pub action: Option<String>,
+    /// The arguments of an action.
+    #[serde(default)]
+    pub arguments: Option<Object>,
+    /// Why the operation is asked for.
+    #[serde(default)]
+    pub purpose: Option<String>,
+    /// Parameters that differ from the pack's, shaped as `data.params`.
+    #[serde(default)]
+    pub params: Object,
+    /// What happens when no package governs.
+    #[serde(default)]
+    pub ungoverned: Policy,
+    /// What must come out.
+    pub expect: Expect,
+}
+
+/// What happens when no package governs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// It passes.
+    Allow,
+    /// It is refused.
+    #[default]
+    Deny,
+}
+
+/// Who asks, in a case.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Who {
+    /// Login name.
+    pub username: Option<String>,
+    /// E-mail address.
+    pub email: Option<String>,
+    /// Roles by name.
+    pub roles: Vec<String>,
+    /// Groups by name.
+    pub groups: Vec<String>,
+    /// OAuth scopes; absent when they are not known.
+    pub scopes: Option<Vec<String>>,
+    /// The client program.
+    pub client: Option<String>,
+}
+
+/// What must come out. A list that is left out must be empty, except the last three.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The effect.
+    pub effect: Effect,
+    /// The codes of the refusals.
+    #[serde(default)]
+    pub codes: Vec<String>,
+    /// The codes of the warnings.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// The patched fields with their values.
+    #[serde(default)]
+    pub patches: BTreeMap<String, Document>,
+    /// The agreements that are needed, by code, with the groups asked.
+    #[serde(default)]
+    pub approvals: BTreeMap<String, Vec<String>>,
+    /// Texts that evaluation errors contain, one for each.
+    #[serde(default)]
+    pub errors: Vec<String>,
+    /// What is hidden.
+    #[serde(default)]
+    pub redactions: BTreeMap<String, RedactionMode>,
+    /// Texts that some reason or warning contains.
+    #[serde(default)]
+    pub messages: Vec<String>,
+    /// The codes that dry runs record; not looked at when left out.
+    #[serde(default)]
+    pub dryrun: Option<Vec<String>>,
+    /// The packages that govern; not looked at when left out.
+    #[serde(default)]
+    pub packages: Option<Vec<String>>,
+}
+
+/// How a case went on one CRM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaseReport {
+    /// The case.
+    pub name: String,
+    /// The kind of CRM it was run for.
+    pub system: &'static str,
+    /// Where what came out differs from what must. Empty when the case passed.
+    pub differences: Vec<Difference>,
+}
+
+impl CaseReport {
+    /// Whether all came out as it must.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+impl fmt::Display for CaseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.passed() { "ok" } else { "FAILED" };
+        write!(f, "{mark} {} ({})", self.name, self.system)?;
+        for difference in &self.differences {
+            write!(f, "\n  {difference}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a file of cases: a list.
+///
+/// # Errors
+/// When it is not YAML, or a case has an unknown key, lacks one or has a value that can't be.
+pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, LoadError> {
+    yaml_serde::from_str(text).map_err(|error| {
+        let fault = LoadError::file("case", file, error.to_string())
+            .remedy("see `policies/README.md` for the keys of a case");
+        let small = |n: usize| u32::try_from(n).ok();
+        match error.location().and_then(|place| small(place.line())) {
+            Some(line) => fault.at(line, None),
+            None => fault,
+        }
+    })
+}
+
+/// Runs a case for both CRMs.
+#[must_use]
+pub fn run(set: &PolicySet, case: &Case) -> Vec<CaseReport> {
+    run_tapped(set, case, None)
+}
+
+/// Runs cases for both CRMs and tells which lines of the policies they reached.
+#[must_use]
+pub fn run_all(set: &PolicySet, cases: &[Case]) -> (Vec<CaseReport>, Coverage) {
+    let tap = Tap::default();
+    let reports = cases
+        .iter()
+        .flat_map(|case| run_tapped(set, case, Some(&tap)))
+        .collect();
+    (reports, tap.done())
+}
+
+fn run_tapped(set: &PolicySet, case: &Case, tap: Option<&Tap>) -> Vec<CaseReport> {
+    let own;
+    let set = if case.params.is_empty() {
+        set
+    } else {
+        match set.with_params(&case.params) {
+            Ok(with) => {
+                own = with;
+                &own
+            }
+            Err(fault) => {
+                return vec![CaseReport {
+                    name: case.name.clone(),
+                    system: "both",
+                    differences: vec![Difference::new("params", "usable", &fault.to_string())],
+                }];
+            }
+        }
+    };
+    let report = |(system, connection): &(&'static str, &str)| {
+        let differences = match connection.parse() {
+            Ok(connection) => {
+                let judged = judge(set, case, (system, connection), tap);
+                compare::all(&case.expect, &judged.judgement)
+            }
+            Err(_) => vec![Difference::new(
+                "connection",
+                "a connection's name",
+                connection,
+            )],
+        };
+        CaseReport {
+            name: case.name.clone(),
+            system,
+            differences,
+        }
+    };
+    SYSTEMS.iter().map(report).collect()
+}
+
+/// The CRMs with a connection of each, named as the demo's.
+const SYSTEMS: [(&str, &str); 2] = [("salesforce", "acme-sf"), ("dynamics", "acme-dv")];
+
+fn judge(
+    set: &PolicySet,
+    case: &Case,
+    (system, connection): (&str, ConnectionName),
+    tap: Option<&Tap>,
+) -> Judged {
+    let candidate: Arc<dyn Candidate> = Arc::new(PlainCandidate::new(views(case)));
+    let options = JudgeOptions {
+        ungoverned: match case.ungoverned {
+            Policy::Allow => Ungoverned::Allow,
+            Policy::Deny => Ungoverned::Deny,
+        },
+        // A slow machine must not fail a case.
+        time_limit: std::time::Duration::from_secs(10),
+        ..JudgeOptions::at(case.point)
+    };
+    set.judge_with(
+        &operation(case, system, connection),
+        &candidate,
+        &options,
+        tap,
+    )
+}
+
+fn gateway() -> Point {
+    Point::Gateway
+}
+
+/// A Thursday at 14:30 in UTC.
+fn an_afternoon() -> Timestamp {
+    Timestamp::constant(1_773_325_800, 0)
+}
+
+fn views(case: &Case) -> Views {
+    let mut record = case.before.clone().unwrap_or_default();
+    let mut changes = BTreeMap::new();
+    for (name, to) in case.record.iter() {
+        let from = case.before.as_ref().and_then(|before| before.get(name));
+        if from != Some(to) {
+            let change = Change {
+                from: from.cloned(),
+                to: to.clone(),
+            };
+            changes.insert(name.to_owned(), change);
+        }
+        record.set(name, to.clone());
+    }
+    let gone = case.operation == Kind::Delete;
+    Views {
+        record: (!gone).then_some(record),
+        native: (!gone).then(Object::new),
+        before: case.before.clone(),
+        native_before: case.before.as_ref().map(|_| Object::new()),
+        changes: if gone { BTreeMap::new() } else { changes },
+        related: case.related.clone(),
+        ..Views::default()
+    }
+}
+
+/// The names that the two CRMs have for objects whose canonical name is neither's.
+fn native_object(object: &str, system: &str) -> String {
+    match (system, object) {
+        ("dynamics", "case") => "incident".into(),
+        ("dynamics", "user") => "systemuser".into(),
+        ("salesforce", "product") => "Product2".into(),
+        ("salesforce", name) => {
+            let mut letters = name.chars();
+            let first = letters.next().map(|c| c.to_ascii_uppercase());
+            first.into_iter().chain(letters).collect()
+        }
+        (_, name) => name.to_owned(),
+    }
+}
+
+fn operation(case: &Case, system: &str, name: ConnectionName) -> Operation {
+    let id = match system {
+        "salesforce" => "006000000000001AAA",
+        _ => "6f1a7c3e-0001-4000-8000-000000000001",
+    };
+    let who = &case.actor;
+    Operation {
+        id: crmgate_domain::OperationId::fresh(&Still(case.at)),
+        kind: case.operation,
+        requested: None,
+        point: case.point,
+        at: case.at,
+        connection: ConnectionRef {
+            name,
+            system: system.to_owned(),
+            org: None,
+        },
+        object: case.object.clone(),
+        native_object: native_object(&case.object, system),
+        record_id: (case.operation != Kind::Create).then(|| id.to_owned()),
+        actor: Actor {
+            id: "005000000000001AAA".to_owned(),
+            username: who.username.clone(),
+            email: who.email.clone(),
+            roles: who.roles.clone(),
+            groups: who.groups.clone(),
+            scopes: who.scopes.clone(),
+            client: who.client.clone(),
+            on_behalf_of: None,
+        },
+        request: None,
+        purpose: case.purpose.clone(),
+        batch: None,
+        name: case.action.clone(),
+        arguments: case.arguments.clone(),
+        relation: None,
+    }
+}
+
+/// A clock that stands and a die that falls on zero: cases come out the same every time.
+struct Still(Timestamp);
+
+impl crmgate_domain::Ambient for Still {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+
+    fn random(&self) -> [u8; 16] {
+        [0; 16]
+    }
+}

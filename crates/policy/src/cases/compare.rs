@@ -1,0 +1,172 @@
+//! What came out beside what must.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
+
+use crmgate_domain::{ApprovalRequest, Document, Judgement, RedactionMode};
+
+use super::Expect;
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What is compared: `codes`, `patches`, …
+    pub what: &'static str,
+    /// What must come out.
+    pub expected: String,
+    /// What came out.
+    pub found: String,
+}
+
+impl Difference {
+    pub(super) fn new(what: &'static str, expected: &str, found: &str) -> Self {
+        Self {
+            what,
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            expected,
+            found,
+        } = self;
+        write!(f, "{what}: expected {expected}, found {found}")
+    }
+}
+
+/// Every difference.
+pub(super) fn all(expect: &Expect, found: &Judgement) -> Vec<Difference> {
+    let mut all = Vec::new();
+    let told = told(found);
+    let mut check = |what, same: bool, expected: String, found: String| {
+        if !same {
+            let found = format!("{found}{told}");
+            all.push(Difference::new(what, &expected, &found));
+        }
+    };
+    check(
+        "effect",
+        expect.effect == found.effect,
+        expect.effect.as_str().to_owned(),
+        found.effect.as_str().to_owned(),
+    );
+    let mut texts = |what, expected: &[String], found: Vec<String>| {
+        let (expected, found) = (sorted(expected.to_vec()), sorted(found));
+        check(what, expected == found, show(&expected), show(&found));
+    };
+    let reasons = found.reasons.iter().map(|reason| reason.code.clone());
+    texts("codes", &expect.codes, reasons.collect());
+    let warnings = found.warnings.iter().map(|warning| warning.code.clone());
+    texts("warnings", &expect.warnings, warnings.collect());
+    if let Some(expected) = &expect.dryrun {
+        let codes = found.dryrun.iter().map(|reason| reason.code.clone());
+        texts("dryrun", expected, codes.collect());
+    }
+    if let Some(expected) = &expect.packages {
+        let names = found.packages.iter().map(|verdict| verdict.package.clone());
+        texts("packages", expected, names.collect());
+    }
+    let patches: BTreeMap<String, Document> = found
+        .patches
+        .iter()
+        .map(|patch| (patch.field.0.clone(), patch.value.clone()))
+        .collect();
+    check(
+        "patches",
+        expect.patches == patches,
+        values(&expect.patches),
+        values(&patches),
+    );
+    let groups = |approval: &ApprovalRequest| {
+        let asked = approval.groups.iter().chain(&approval.users).cloned();
+        (approval.code.clone(), sorted(asked.collect()))
+    };
+    let approvals: BTreeMap<String, Vec<String>> = found.approvals.iter().map(groups).collect();
+    check(
+        "approvals",
+        expect.approvals == approvals,
+        show(&expect.approvals),
+        show(&approvals),
+    );
+    let redactions: BTreeMap<String, RedactionMode> = found
+        .redactions
+        .iter()
+        .map(|redaction| (redaction.field.0.clone(), redaction.mode))
+        .collect();
+    check(
+        "redactions",
+        expect.redactions == redactions,
+        show(&expect.redactions),
+        show(&redactions),
+    );
+    let errors: Vec<&String> = found.errors.iter().map(|error| &error.message).collect();
+    let all_told = expect.errors.len() == errors.len()
+        && expect
+            .errors
+            .iter()
+            .all(|part| errors.iter().any(|error| error.contains(part)));
+    check("errors", all_told, show(&expect.errors), show(&errors));
+    for part in &expect.messages {
+        let reasons = found.reasons.iter().map(|reason| reason.message.as_str());
+        let warnings = found
+            .warnings
+            .iter()
+            .map(|warning| warning.message.as_str());
+        let approvals = found
+            .approvals
+            .iter()
+            .map(|approval| approval.reason.as_str());
+        let messages: Vec<&str> = reasons.chain(warnings).chain(approvals).collect();
+        let hit = messages
+            .iter()
+            .any(|message| message.contains(part.as_str()));
+        check(
+            "messages",
+            hit,
+            format!("one with `{part}`"),
+            show(&messages),
+        );
+    }
+    all
+}
+
+/// What was said, so that a difference explains itself.
+fn told(found: &Judgement) -> String {
+    let mut told: Vec<String> = Vec::new();
+    for reason in &found.reasons {
+        told.push(format!(
+            "{} {}: {}",
+            reason.package, reason.code, reason.message
+        ));
+    }
+    for error in &found.errors {
+        told.push(format!("{} error: {}", error.package, error.message));
+    }
+    if told.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", told.join("; "))
+    }
+}
+
+fn values(values: &BTreeMap<String, Document>) -> String {
+    let shown: Vec<String> = values
+        .iter()
+        .map(|(field, value)| format!("{field}: {}", value.to_json()))
+        .collect();
+    format!("{{{}}}", shown.join(", "))
+}
+
+fn show(value: &impl Debug) -> String {
+    format!("{value:?}")
+}
+
+fn sorted(mut texts: Vec<String>) -> Vec<String> {
+    texts.sort();
+    texts
+}
