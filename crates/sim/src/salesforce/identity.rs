@@ -23,16 +23,16 @@ pub(super) fn bearer(call: &Call) -> Option<&str> {
         .filter(|token| !token.is_empty())
 }
 
-fn signed_in(org: &Org, call: &Call) -> Result<Row, Answer> {
+fn signed_in(org: &Org, call: &Call) -> Result<Row, &'static str> {
     let query = url::form_urlencoded::parse(call.query().as_bytes());
     let in_query = query
         .filter(|(name, _)| matches!(name.as_ref(), "oauth_token" | "access_token"))
-        .map(|(_, v)| v.into_owned());
+        .map(|(_, value)| value.into_owned());
     let token = bearer(call).map(str::to_owned).or_else(|| in_query.last());
-    let token = token.ok_or_else(|| plain(StatusCode::FORBIDDEN, TEXT, "Missing_OAuth_Token"))?;
-    let session = org.sessions.touch(&token);
-    let user = session.and_then(|session| org.user(session.user));
-    user.ok_or_else(|| plain(StatusCode::FORBIDDEN, TEXT, "Bad_OAuth_Token"))
+    let session = org.sessions.touch(&token.ok_or("Missing_OAuth_Token")?);
+    session
+        .and_then(|session| org.user(session.user))
+        .ok_or("Bad_OAuth_Token")
 }
 
 /// `/services/oauth2/userinfo`
@@ -42,7 +42,7 @@ pub(super) fn userinfo(org: &Org, call: &Call) -> Answer {
     }
     let user = match signed_in(org, call) {
         Ok(user) => user,
-        Err(answer) => return answer,
+        Err(reason) => return plain(StatusCode::FORBIDDEN, TEXT, reason),
     };
     let base = &call.base_url;
     let shown = |name: &str| org.user_field(&user, name).to_json();
@@ -76,7 +76,7 @@ pub(super) fn userinfo(org: &Org, call: &Call) -> Answer {
 pub(super) fn identity(org: &Org, call: &Call, path: &str) -> Answer {
     let user = match signed_in(org, call) {
         Ok(user) => user,
-        Err(answer) => return answer,
+        Err(reason) => return plain(StatusCode::FORBIDDEN, TEXT, reason),
     };
     let wanted = path
         .split_once('/')

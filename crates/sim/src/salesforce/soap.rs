@@ -111,10 +111,8 @@ fn read(body: &[u8]) -> Result<Asked, String> {
                 }
                 path.push(name);
             }
-            Event::Empty(start) => {
-                if path.last().is_some_and(|parent| parent == "Body") {
-                    asked.operation = start.local_name().as_ref().to_owned();
-                }
+            Event::Empty(start) if path.last().is_some_and(|parent| parent == "Body") => {
+                start.local_name().as_ref().clone_into(&mut asked.operation);
             }
             Event::End(_) => drop(path.pop()),
             Event::Text(text) => {
@@ -164,13 +162,13 @@ fn named_entity(name: &str) -> Result<&'static str, String> {
 fn keep(asked: &mut Asked, path: &[String], text: &str) {
     match path {
         [.., operation, name] if operation == "login" && name == "username" => {
-            asked.username.push_str(text)
+            asked.username.push_str(text);
         }
         [.., operation, name] if operation == "login" && name == "password" => {
-            asked.password.push_str(text)
+            asked.password.push_str(text);
         }
         [.., header, name] if header == "SessionHeader" && name == "sessionId" => {
-            asked.session.push_str(text)
+            asked.session.push_str(text);
         }
         _ => {}
     }
@@ -182,14 +180,9 @@ fn login(
     asked: &Asked,
     (kind, version, namespace): (&str, &str, &str),
 ) -> Answer {
-    let user = match oauth::login(org, &asked.username, &asked.password) {
-        Ok(user) => user,
-        Err(_) => {
-            return fault(
-                "sf:INVALID_LOGIN",
-                "INVALID_LOGIN: Invalid username, password, security token; or user locked out.",
-            );
-        }
+    let Ok(user) = oauth::login(org, &asked.username, &asked.password) else {
+        let message = "Invalid username, password, security token; or user locked out.";
+        return fault("sf:INVALID_LOGIN", &format!("INVALID_LOGIN: {message}"));
     };
     let Some(row) = org.user(user) else {
         return fault("sf:INVALID_LOGIN", "INVALID_LOGIN: no such user");

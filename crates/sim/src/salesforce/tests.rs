@@ -83,7 +83,7 @@ impl Desk {
     }
 
     /// The same org, asked by another user.
-    fn as_user(mut self, user: &str) -> Self {
+    fn user(mut self, user: &str) -> Self {
         self.token = user.to_owned();
         self
     }

@@ -295,7 +295,7 @@ impl Plan {
             match value {
                 Cell::Text(text) => found.extend(self.by_text(scope, field, text)?),
                 Cell::Ref(parent) => {
-                    found.extend(scope.store.children(self.object, field, *parent)?)
+                    found.extend(scope.store.children(self.object, field, *parent)?);
                 }
                 _ => return None,
             }

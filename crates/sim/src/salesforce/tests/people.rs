@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn hidden_fields_are_not_there() {
-    let desk = Desk::new().as_user("toma.birkeland");
+    let desk = Desk::new().user("toma.birkeland");
     let id = desk.id_where("Opportunity", "StageName = 'Prospecting'");
     let path = format!("/sobjects/Opportunity/{id}");
     assert!(
@@ -40,7 +40,7 @@ fn hidden_fields_are_not_there() {
 
 #[test]
 fn a_permission_set_opens_a_field() {
-    let desk = Desk::new().as_user("ines.calloway");
+    let desk = Desk::new().user("ines.calloway");
     let path = format!(
         "/sobjects/Opportunity/{}",
         desk.id_where("Opportunity", "StageName = 'Prospecting'")
@@ -55,7 +55,7 @@ fn a_permission_set_opens_a_field() {
 
 #[test]
 fn what_a_profile_forbids_is_refused() {
-    let desk = Desk::new().as_user("toma.birkeland");
+    let desk = Desk::new().user("toma.birkeland");
     let account = desk.id_where("Account", "Name = 'Kestrel Outdoor'");
     let path = format!("/sobjects/Account/{account}");
     let got = desk.delete(&path);
@@ -86,7 +86,7 @@ fn what_a_profile_forbids_is_refused() {
 
 #[test]
 fn records_carry_who_wrote_them() {
-    let desk = Desk::new().as_user("rae.quillon");
+    let desk = Desk::new().user("rae.quillon");
     let id = desk
         .post("/sobjects/Lead", &json!({"LastName": "L", "Company": "C"}))
         .id();
@@ -109,7 +109,7 @@ fn records_carry_who_wrote_them() {
 
 #[test]
 fn a_user_who_is_moved_gets_other_permissions() {
-    let admin = Desk::new().as_user("admin");
+    let admin = Desk::new().user("admin");
     let user = admin.id_where("User", "Username = 'rae.quillon@acme.example'");
     let profile = admin.id_where("Profile", "Name = 'Restricted Sales'");
     let sees = |desk: &Desk| {
@@ -122,7 +122,7 @@ fn a_user_who_is_moved_gets_other_permissions() {
         token: "rae.quillon".to_owned(),
     };
     assert_eq!(sees(&rae), 200);
-    let admin = rae.as_user("admin");
+    let admin = rae.user("admin");
     assert_eq!(
         admin
             .patch(
@@ -132,7 +132,7 @@ fn a_user_who_is_moved_gets_other_permissions() {
             .status,
         204
     );
-    assert_eq!(sees(&admin.as_user("rae.quillon")), 400);
+    assert_eq!(sees(&admin.user("rae.quillon")), 400);
 }
 
 #[test]

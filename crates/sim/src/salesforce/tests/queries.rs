@@ -29,13 +29,13 @@ fn results_come_in_pages() {
     );
     let got = desk.soql("SELECT Id FROM Contact");
     let url = got.body["nextRecordsUrl"].as_str().unwrap().to_owned();
-    let desk = desk.as_user("rae.quillon");
+    let desk = desk.user("rae.quillon");
     assert_eq!(
         desk.get(&url).code(),
         "INVALID_QUERY_LOCATOR",
         "a cursor is its owner's"
     );
-    let desk = desk.as_user("admin");
+    let desk = desk.user("admin");
     let url = desk.soql("SELECT Id FROM Contact").body["nextRecordsUrl"]
         .as_str()
         .unwrap()
