@@ -159,8 +159,8 @@ pub trait Connector: Send + Sync {
     /// Passes a request as it came: reads and open doors without a permit; with one (of basis
     /// `opaque`, `observed` or `failed_open`) a write that is not understood, or not changed by
     /// the gate. A permit MUST be admitted against [`RequestHead::passing_hash`] before a byte is
-    /// sent; a request whose class may write MUST NOT pass without one. Answers flow, links
-    /// rewritten.
+    /// sent; a request whose class may write MUST NOT pass without one. At an open door
+    /// `credential` is not used. Answers flow, links rewritten.
     ///
     /// # Errors
     /// When no answer came. The CRM's own refusals are answers, not errors.
