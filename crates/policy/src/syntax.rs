@@ -299,7 +299,8 @@ pub(crate) fn rule_parts<'a>(rule: &'a Rule, each: &mut dyn FnMut(Part<'a>)) {
     }
 }
 
-/// Visits every expression of a rule, outer ones first.
+/// Visits every expression of a rule, outer ones first. A reference is visited as a whole, not
+/// again as each of its beginnings.
 pub(crate) fn every_expr<'a>(rule: &'a Rule, visit: &mut dyn FnMut(&'a ExprRef)) {
     let mut open = Vec::new();
     rule_parts(rule, &mut |part| open.push(part));
@@ -309,7 +310,13 @@ pub(crate) fn every_expr<'a>(rule: &'a Rule, visit: &mut dyn FnMut(&'a ExprRef))
         match part {
             Part::Expr(expr) => {
                 visit(expr);
-                parts(expr, &mut |part| inner.push(part));
+                match chain(expr) {
+                    None => parts(expr, &mut |part| inner.push(part)),
+                    Some((_, steps)) => inner.extend(steps.iter().filter_map(|step| match step {
+                        Step::Index(index) => Some(Part::Expr(index)),
+                        Step::Key(_) => None,
+                    })),
+                }
             }
             Part::Query(query) => literal_parts(query, &mut |part| inner.push(part)),
         }

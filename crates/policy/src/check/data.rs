@@ -15,16 +15,11 @@ use crate::syntax::{self, Expr, ExprRef, Place, Step};
 pub(crate) fn check(symbols: &Symbols<'_>, data: &Object, faults: &mut Vec<LoadError>) {
     for (index, module) in symbols.modules.iter().enumerate() {
         for rule in &module.rules {
-            let mut inner: Vec<*const Expr> = Vec::new();
             syntax::every_expr(&rule.node, &mut |expr| {
-                let whole = !inner.contains(&std::ptr::from_ref(expr.as_ref()));
-                if let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = expr.as_ref() {
-                    inner.push(std::ptr::from_ref(refr.as_ref()));
-                }
                 if let Expr::Call { .. } = expr.as_ref() {
                     return;
                 }
-                if whole && let Some(path) = missing(symbols, index, expr, data) {
+                if let Some(path) = missing(symbols, index, expr, data) {
                     let place = Place::from(expr.span());
                     faults.push(
                         fault(

@@ -1,0 +1,89 @@
+//! The packs in `policies/`: every case passes for both CRMs, every line is reached by one, and
+//! all of them load together.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::path::{Path, PathBuf};
+
+use crmgate_policy::{PolicySet, Source, Sources, cases, read_folder};
+
+fn policies() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")
+}
+
+fn pack_of(source: &Source) -> &str {
+    source.path.split('/').next().unwrap_or_default()
+}
+
+/// The folders that hold policies.
+fn packs(sources: &Sources) -> Vec<String> {
+    let mut packs: Vec<String> = sources
+        .global
+        .iter()
+        .map(|source| pack_of(source).to_owned())
+        .filter(|pack| pack != "lib")
+        .collect();
+    packs.sort();
+    packs.dedup();
+    packs
+}
+
+fn cases_of(pack: &str) -> Vec<cases::Case> {
+    let folder = policies().join(pack).join("cases");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let parsed = files.iter().flat_map(|file| {
+        let text = std::fs::read_to_string(file).unwrap();
+        cases::parse(&file.display().to_string(), &text).unwrap_or_else(|fault| panic!("{fault}"))
+    });
+    parsed.collect()
+}
+
+#[test]
+fn every_case_of_every_pack_passes_and_reaches_every_line() {
+    let sources = read_folder(&policies()).unwrap_or_else(|errors| panic!("{errors}"));
+    let packs = packs(&sources);
+    assert!(packs.len() >= 3, "{packs:?}");
+    let mut shown = Vec::new();
+    let mut helpers = crmgate_policy::Coverage::default();
+    for pack in &packs {
+        let mut alone = sources.clone();
+        alone
+            .global
+            .retain(|source| pack_of(source) == pack || pack_of(source) == "lib");
+        let set = PolicySet::load(&alone).unwrap_or_else(|errors| panic!("{pack}:\n{errors}"));
+        let cases = cases_of(pack);
+        assert!(!cases.is_empty(), "{pack} has no cases");
+        let (reports, coverage) = cases::run_all(&set, &cases);
+        let failed = reports.iter().filter(|report| !report.passed());
+        shown.extend(failed.map(|report| format!("{pack}: {report}")));
+        for (file, lines) in coverage.missed() {
+            if !file.starts_with("lib/") {
+                shown.push(format!("{file}: no case reaches lines {lines:?}"));
+            }
+        }
+        helpers.merge(&coverage);
+        assert!(
+            policies().join(pack).join("README.md").exists(),
+            "{pack} has no README.md"
+        );
+    }
+    for (file, lines) in helpers.missed() {
+        if file.starts_with("lib/") {
+            shown.push(format!("{file}: no case reaches lines {lines:?}"));
+        }
+    }
+    assert!(shown.is_empty(), "\n{}", shown.join("\n"));
+}
+
+#[test]
+fn all_packs_load_together_under_one_revision() {
+    let sources = read_folder(&policies()).unwrap();
+    let set = PolicySet::load(&sources).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(set.packages().count(), 9);
+    let again = PolicySet::load(&read_folder(&policies()).unwrap()).unwrap();
+    assert_eq!(set.revision(), again.revision());
+}

@@ -1,0 +1,39 @@
+# METADATA
+# title: E-mail addresses can be written to
+# description: Refuses what can't be an address, and addresses of domains on a list.
+# custom:
+#   owner: data-stewards
+#   objects: [contact, lead]
+#   operations: [create, update]
+#   severity: medium
+#   remediation: Check the address with the person, or leave the field empty.
+package crm.quality.email
+
+import data.lib.text
+
+address := lower(trim_space(input.record.email)) if text.filled(input.record.email)
+
+well_formed if {
+	count(address) <= 254
+	regex.match(`^[a-z0-9.!#$%&'*+/=?^_{|}~-]+@[a-z0-9-]+(\.[a-z0-9-]+)+$`, address)
+	not contains(address, "..")
+}
+
+deny contains {
+	"code": "email_form",
+	"message": sprintf("`%s` is not an e-mail address", [input.record.email]),
+	"fields": ["email"],
+} if {
+	address
+	not well_formed
+}
+
+deny contains {
+	"code": "email_domain",
+	"message": sprintf("addresses at %s are not accepted", [domain]),
+	"fields": ["email"],
+} if {
+	well_formed
+	domain := split(address, "@")[1]
+	domain in data.params.quality.email.blocked_domains
+}
