@@ -93,7 +93,7 @@ pub enum Class {
 pub struct BadRoutes(String);
 
 /// A connector's table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Routes {
     routes: Vec<(Arc<Route>, Vec<Segment>)>,
     fold_case: bool,

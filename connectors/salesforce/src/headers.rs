@@ -1,0 +1,148 @@
+//! Headers: which reach Salesforce, which come back, which are refused on a write.
+
+use crmgate_connector::{Malformed, RequestHead};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Request headers that reach Salesforce. Everything else is dropped: credentials are set by the
+/// gate, answers are asked for uncompressed because links in them are rewritten.
+const FORWARDED: &[&str] = &[
+    "accept",
+    "accept-language",
+    "content-type",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-unmodified-since",
+    "range",
+    "sforce-auto-assign",
+    "sforce-call-options",
+    "sforce-duplicate-rule-header",
+    "sforce-limit-info",
+    "sforce-locator",
+    "sforce-mru",
+    "sforce-query-options",
+    "user-agent",
+    "x-prettyprint",
+];
+
+/// Names the version of a managed package whose behaviour is asked for.
+const PACKAGE_VERSION: &str = "x-sfdc-packageversion-";
+
+/// Answer headers that belong to one connection, to Salesforce's own host, or to what the HTTP
+/// layer works out itself.
+const KEPT_BACK: &[&str] = &[
+    "alt-svc",
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "set-cookie",
+    "strict-transport-security",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What of a request's headers reaches Salesforce.
+pub(crate) fn forwarded(head: &RequestHead) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for (name, value) in &head.headers {
+        let text = name.as_str();
+        if FORWARDED.contains(&text) || text.starts_with(PACKAGE_VERSION) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    // XML answers carry links that only JSON answers are searched for.
+    let wants_xml = kept
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|accept| accept.to_str().is_ok_and(|text| text.contains("xml")));
+    if wants_xml {
+        kept.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    }
+    kept
+}
+
+/// Headers of a judged write that go along with it; refuses those that would change what the
+/// write means after it was judged.
+pub(crate) fn for_write(head: &RequestHead) -> Result<HeaderMap, Malformed> {
+    for name in ["if-none-match", "if-modified-since"] {
+        if head.headers.contains_key(name) {
+            return Err(Malformed::new(
+                "bypass_refused",
+                format!("the header `{name}` is not understood on a write"),
+            ));
+        }
+    }
+    for name in ["if-match", "if-unmodified-since"] {
+        if head.headers.get_all(name).iter().count() > 1 {
+            return Err(Malformed::new(
+                "bypass_refused",
+                format!("the header `{name}` stands twice"),
+            ));
+        }
+    }
+    let options = head.headers.get_all("sforce-call-options");
+    for value in options {
+        let text = value.to_str().unwrap_or("defaultNamespace");
+        if text.to_ascii_lowercase().contains("defaultnamespace") {
+            return Err(Malformed::new(
+                "bypass_refused",
+                "`defaultNamespace` in `Sforce-Call-Options` changes which fields are meant: \
+                 name the fields with their namespace instead",
+            ));
+        }
+    }
+    let mut kept = forwarded(head);
+    kept.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    kept.remove(header::CONTENT_TYPE);
+    kept.remove(header::RANGE);
+    Ok(kept)
+}
+
+/// What of an answer's headers reaches the client.
+pub(crate) fn answered(headers: &HeaderMap) -> HeaderMap {
+    headers
+        .iter()
+        .filter(|(name, _)| !KEPT_BACK.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// A body's media type without parameters, and whether its characters are UTF-8.
+pub(crate) fn json_content(headers: &HeaderMap) -> Result<(), Malformed> {
+    let refuse = |found: &str| {
+        Err(Malformed::new(
+            "unsupported_media_type",
+            format!(
+                "`Content-Type: {found}` is not understood on a write: expected `application/json` in UTF-8"
+            ),
+        ))
+    };
+    if headers.get_all(header::CONTENT_TYPE).iter().count() > 1 {
+        return refuse("(several)");
+    }
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return refuse("(none)");
+    };
+    let text = value.to_str().unwrap_or("(not text)");
+    let mut parts = text.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    let utf8 = parts.all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    if media.eq_ignore_ascii_case("application/json") && utf8 {
+        Ok(())
+    } else {
+        refuse(text)
+    }
+}
+
+/// A header that the gate sets itself.
+pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,206 @@
+//! Requests that pass as they came, and answers that flow back.
+
+use bytes::Bytes;
+use crmgate_connector::rewrite::LinkKeys;
+use crmgate_connector::{
+    Body, BodyError, Class, Credential, Failure, NativeRequest, NativeResponse, RequestHead,
+};
+use crmgate_outbound::Body as OutboundBody;
+use crmgate_store::Permit;
+use futures::{StreamExt as _, TryStreamExt as _};
+use http::{Response, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+
+use crate::connector::SalesforceConnector;
+use crate::door;
+use crate::failure::{Effect, unanswered};
+use crate::headers;
+use crate::upstream::{Call, whole};
+
+/// Bodies up to this size are held, so that they can be sent again under a new session.
+const HELD_BODY: usize = 16 * 1024 * 1024;
+
+/// Members of Salesforce's answers that hold absolute addresses.
+pub(crate) const LINK_KEYS: LinkKeys = LinkKeys {
+    exact: &[
+        "api_instance_url",
+        "custom_domain",
+        "enterprise",
+        "feed_elements",
+        "feed_items",
+        "feeds",
+        "groups",
+        "id",
+        "identity",
+        "instance_url",
+        "metadata",
+        "nextRecordsUrl",
+        "partner",
+        "picture",
+        "profile",
+        "query",
+        "recent",
+        "rest",
+        "search",
+        "sobjects",
+        "sub",
+        "thumbnail",
+        "tooling_rest",
+        "tooling_soap",
+        "uiDetailTemplate",
+        "uiEditTemplate",
+        "uiNewRecord",
+        "url",
+        "users",
+    ],
+    suffixes: &[],
+};
+
+impl SalesforceConnector {
+    pub(crate) async fn pass_on(
+        &self,
+        request: NativeRequest,
+        credential: &Credential,
+        permit: Option<Permit>,
+    ) -> Result<NativeResponse, Failure> {
+        let NativeRequest { head, body } = request;
+        let class = door::classify(&head);
+        let effect = match (&class, permit) {
+            (Class::Open(_) | Class::Read(_), _) => Effect::Reads,
+            (_, Some(permit)) => {
+                permit
+                    .admit(&self.name, head.passing_hash(), self.ambient.now())
+                    .map_err(|error| Failure::not_sent(error.to_string()))?;
+                Effect::Writes
+            }
+            (_, None) => {
+                return Err(Failure::not_sent("a request that may write needs a permit"));
+            }
+        };
+        let call = Call {
+            method: head.method.clone(),
+            target: head
+                .uri
+                .path_and_query()
+                .map_or_else(|| "/".to_owned(), ToString::to_string),
+            headers: passed_headers(&head, effect),
+            body: Bytes::new(),
+        };
+        let response = match (&class, credential) {
+            (Class::Open(_), _) => self.flow(&call, None, body, effect).await?,
+            (_, Credential::Caller(token)) => self.flow(&call, Some(token), body, effect).await?,
+            (_, Credential::Service) => self.as_service(call, body, effect).await?,
+        };
+        Ok(self.flowing(&head, response))
+    }
+
+    async fn flow(
+        &self,
+        call: &Call,
+        token: Option<&secrecy::SecretString>,
+        body: Body,
+        effect: Effect,
+    ) -> Result<Response<OutboundBody>, Failure> {
+        self.upstream
+            .send(&self.upstream.instance, call, token, outbound(body))
+            .await
+            .map_err(|error| unanswered(&error, effect))
+    }
+
+    /// Under the connection's own session; once more under a new one where it had expired.
+    async fn as_service(
+        &self,
+        call: Call,
+        body: Body,
+        effect: Effect,
+    ) -> Result<Response<OutboundBody>, Failure> {
+        let body = body
+            .collect(HELD_BODY)
+            .await
+            .map_err(|error| Failure::not_sent(error.to_string()))?;
+        let session = self.upstream.session()?;
+        let token = session.token().await?;
+        let held = || Body::Full(body.clone());
+        let response = self
+            .flow(&call, Some(&token.secret), held(), effect)
+            .await?;
+        if !matches!(
+            response.status(),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+        ) {
+            return Ok(response);
+        }
+        let answer = whole(response, effect).await?;
+        if !answer.session_expired() {
+            let mut response = Response::new(OutboundBody::from(answer.body));
+            *response.status_mut() = answer.status;
+            *response.headers_mut() = answer.headers;
+            return Ok(response);
+        }
+        session.forget(&token);
+        let token = session.token().await?;
+        self.flow(&call, Some(&token.secret), held(), effect).await
+    }
+
+    /// An answer on its way to the client, links rewritten.
+    pub(crate) fn flowing(
+        &self,
+        head: &RequestHead,
+        response: Response<OutboundBody>,
+    ) -> NativeResponse {
+        let links = self.upstream.links(&head.gate);
+        let (parts, body) = response.into_parts();
+        let mut answered = headers::answered(&parts.headers);
+        links.headers(&mut answered, &[header::LOCATION, header::CONTENT_LOCATION]);
+        let json = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("json"));
+        let body = inbound(body);
+        NativeResponse {
+            status: parts.status,
+            headers: answered,
+            body: if json {
+                links.body(body, LINK_KEYS)
+            } else {
+                body
+            },
+        }
+    }
+}
+
+/// Unjudged writes (observe mode) keep the headers that mean nothing to a judged one.
+fn passed_headers(head: &RequestHead, effect: Effect) -> http::HeaderMap {
+    let mut kept = headers::forwarded(head);
+    if effect == Effect::Writes {
+        for name in [
+            "soapaction",
+            "content-disposition",
+            "x-sfdc-session",
+            "accept",
+        ] {
+            if let Some(value) = head.headers.get(name) {
+                kept.insert(header::HeaderName::from_static(name), value.clone());
+            }
+        }
+    }
+    kept
+}
+
+/// A body on its way to Salesforce.
+pub(crate) fn outbound(body: Body) -> OutboundBody {
+    match body {
+        Body::Full(bytes) => OutboundBody::from(bytes),
+        Body::Stream(stream) => OutboundBody::streamed(StreamBody::new(stream.map_ok(Frame::data))),
+    }
+}
+
+/// A body on its way to the client.
+fn inbound(body: OutboundBody) -> Body {
+    let chunks = body
+        .into_data_stream()
+        .map(|chunk| chunk.map_err(|error| BodyError(error.to_string())));
+    Body::Stream(Box::pin(chunks))
+}

@@ -1,0 +1,183 @@
+//! The gate's answers in Salesforce's shape.
+//!
+//! What real clients do with each status decides: any 401 makes them sign in again, some for ever,
+//! so it stands only for bad credentials; 5xx and 429 are retried, so they stand for inabilities;
+//! a verdict is 400 or 403. One element per answer, because jsforce makes several into
+//! `MULTIPLE_API_ERRORS` and drops the messages.
+
+use crmgate_connector::{Class, Malformed, NativeResponse, Refusal, RequestHead};
+use crmgate_domain::{Document, Object};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::door;
+use crate::soap;
+
+#[cfg(test)]
+mod tests;
+
+const JSON: &str = "application/json;charset=UTF-8";
+
+/// How a refusal looks, whatever the protocol.
+struct Shown {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    fields: Vec<String>,
+}
+
+/// Which protocol a request speaks.
+enum Protocol {
+    Rest,
+    OAuth,
+    Soap,
+}
+
+/// Puts an answer of the gate into Salesforce's shape.
+pub(crate) fn render(head: &RequestHead, refusal: &Refusal) -> NativeResponse {
+    let shown = shown(refusal);
+    let mut response = match protocol(head) {
+        Protocol::Rest => errors(shown.status, shown.code, &shown.message, &shown.fields),
+        Protocol::OAuth => oauth(&shown),
+        Protocol::Soap => soap::fault(shown.code, &shown.message),
+    };
+    if let Refusal::Inability { retry_after, .. } = refusal {
+        let seconds = retry_after.as_secs().max(1).to_string();
+        if let Ok(seconds) = HeaderValue::from_str(&seconds) {
+            response.headers.insert(header::RETRY_AFTER, seconds);
+        }
+    }
+    response
+}
+
+fn protocol(head: &RequestHead) -> Protocol {
+    if head
+        .path()
+        .to_ascii_lowercase()
+        .starts_with("/services/soap/")
+    {
+        return Protocol::Soap;
+    }
+    match door::classify(head) {
+        Class::SignIn(_) => Protocol::OAuth,
+        _ => Protocol::Rest,
+    }
+}
+
+fn shown(refusal: &Refusal) -> Shown {
+    let show = |status, code, message: String| Shown {
+        status,
+        code,
+        message,
+        fields: Vec::new(),
+    };
+    match refusal {
+        Refusal::Denied {
+            decision,
+            message,
+            fields,
+            about_actor,
+        } => {
+            let (status, code) = if *about_actor {
+                (StatusCode::FORBIDDEN, "INSUFFICIENT_ACCESS_OR_READONLY")
+            } else {
+                (StatusCode::BAD_REQUEST, "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+            };
+            Shown {
+                fields: fields.clone(),
+                ..show(status, code, format!("{message} [decision {decision}]"))
+            }
+        }
+        Refusal::Held {
+            decision,
+            hold,
+            message,
+        } => show(
+            StatusCode::BAD_REQUEST,
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+            format!("{message} [hold {hold}, decision {decision}]"),
+        ),
+        Refusal::Inability {
+            decision, message, ..
+        } => {
+            let named = decision.map(|decision| format!(" [decision {decision}]"));
+            show(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "SERVER_UNAVAILABLE",
+                format!("{message}{}", named.unwrap_or_default()),
+            )
+        }
+        Refusal::NotUnderstood { message } => show(
+            StatusCode::FORBIDDEN,
+            "FUNCTIONALITY_NOT_ENABLED",
+            message.clone(),
+        ),
+        Refusal::Malformed(malformed) => malformed_shown(malformed),
+        Refusal::TooLarge { limit } => show(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "REQUEST_ENTITY_TOO_LARGE",
+            format!("the body is longer than {limit} bytes"),
+        ),
+        Refusal::Unauthenticated { message } => show(
+            StatusCode::UNAUTHORIZED,
+            "INVALID_SESSION_ID",
+            message.clone(),
+        ),
+        Refusal::Forbidden { message } => show(
+            StatusCode::FORBIDDEN,
+            "INSUFFICIENT_ACCESS_OR_READONLY",
+            message.clone(),
+        ),
+        Refusal::PreconditionFailed { message } => show(
+            StatusCode::PRECONDITION_FAILED,
+            "PRECONDITION_FAILED",
+            message.clone(),
+        ),
+    }
+}
+
+fn malformed_shown(malformed: &Malformed) -> Shown {
+    let bad = StatusCode::BAD_REQUEST;
+    let (status, code) = match malformed.code {
+        "invalid_json" | "invalid_value" => (bad, "JSON_PARSER_ERROR"),
+        "invalid_id" => (bad, "MALFORMED_ID"),
+        "unknown_field" | "invalid_field" | "duplicate_field" => (bad, "INVALID_FIELD"),
+        "unsupported_media_type" => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
+        _ => (StatusCode::FORBIDDEN, "FUNCTIONALITY_NOT_ENABLED"),
+    };
+    Shown {
+        status,
+        code,
+        message: malformed.message.clone(),
+        fields: malformed.fields.clone(),
+    }
+}
+
+/// An error body of the REST API: an array with one element.
+pub(crate) fn errors(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    fields: &[String],
+) -> NativeResponse {
+    let mut error = Object::new();
+    error.set("message", message.into());
+    error.set("errorCode", code.into());
+    let fields = fields.iter().map(|field| field.as_str().into()).collect();
+    error.set("fields", Document::Array(fields));
+    let body = Document::Array(vec![error.into()]);
+    NativeResponse::full(status, JSON, body.to_json())
+}
+
+/// An error body of a token end point: an object.
+fn oauth(shown: &Shown) -> NativeResponse {
+    let (status, code) = match shown.status {
+        StatusCode::UNAUTHORIZED => (StatusCode::BAD_REQUEST, "invalid_grant"),
+        StatusCode::FORBIDDEN => (StatusCode::BAD_REQUEST, "invalid_client"),
+        StatusCode::SERVICE_UNAVAILABLE => (shown.status, "temporarily_unavailable"),
+        status => (status, "invalid_request"),
+    };
+    let mut body = Object::new();
+    body.set("error", code.into());
+    body.set("error_description", shown.message.as_str().into());
+    NativeResponse::full(status, JSON, Document::from(body).to_json())
+}
