@@ -1,17 +1,26 @@
 //! Everything the faces call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crmgate_connector::{Class, NativeRequest, Refusal};
+use crmgate_connector::{Class, NativeRequest};
 use crmgate_domain::Ambient;
-use crmgate_enforce::{Answer, Caller};
+use crmgate_enforce::{Answer, Sweeper};
 use crmgate_store::Store;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Connection, ConnectionParts, Connections, Decisions, Health, Holds, Identities, Policies,
     Sightings, Tokens,
 };
+
+/// How often unfinished writes are looked up.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// How often sightings are written down.
+const FLUSH_EVERY: Duration = Duration::from_secs(10);
+/// How often the CRMs are asked who we are.
+const PROBE_EVERY: Duration = Duration::from_secs(60);
 
 /// What the application is made of.
 pub struct AppParts {
@@ -35,6 +44,8 @@ pub struct App {
     policies: Arc<Policies>,
     health: Health,
     sightings: Arc<Sightings>,
+    sweeper: Sweeper,
+    ambient: Arc<dyn Ambient>,
 }
 
 impl App {
@@ -56,9 +67,13 @@ impl App {
             identities: Identities::new(Arc::clone(&tokens)),
             decisions: Decisions::new(Arc::clone(&store)),
             holds: Holds::new(Arc::clone(&store)),
+            sweeper: Sweeper::new(
+                Arc::clone(&store),
+                connections.iter().map(|c| Arc::clone(c.gate())),
+            ),
             health: Health::new(
                 store,
-                ambient,
+                Arc::clone(&ambient),
                 Arc::clone(&policies),
                 Arc::clone(&connections),
             ),
@@ -66,6 +81,7 @@ impl App {
             tokens,
             policies,
             sightings,
+            ambient,
         }
     }
 
@@ -85,40 +101,11 @@ impl App {
         request: NativeRequest,
     ) -> Answer {
         match class {
-            Class::Open(_) | Class::Read(_) => self.pass(connection, request).await,
-            Class::SignIn(_) => self.sign_in(connection, request).await,
+            Class::Open(_) | Class::Read(_) => self.pass(connection, &class, request).await,
+            Class::SignIn(matched) => self.sign_in(connection, &matched, request).await,
             Class::Write(matched) => self.write(connection, &matched, request).await,
-            Class::Unknown { why } => {
-                let caller = self.identities.caller(connection, &request.head).await;
-                let caller = match caller {
-                    Ok(caller) => caller,
-                    Err(refusal) => return Answer::refused(connection.mode(), refusal),
-                };
-                self.unknown(connection, request, caller, &why).await
-            }
+            Class::Unknown { why } => self.unknown(connection, request, &why).await,
         }
-    }
-
-    /// A refusal that the gateway itself found (a body over the limit, a broken encoding): counted
-    /// for the connection's report, and put into the form of an answer.
-    pub fn refuse(
-        &self,
-        connection: &Connection,
-        head: &crmgate_connector::RequestHead,
-        refusal: Refusal,
-    ) -> Answer {
-        let _ = head;
-        Answer::refused(connection.mode(), refusal)
-    }
-
-    async fn unknown(
-        &self,
-        connection: &Arc<Connection>,
-        request: NativeRequest,
-        caller: Caller,
-        why: &str,
-    ) -> Answer {
-        connection.gate().pass_opaque(request, caller, "not_understood", why).await
     }
 
     /// The connections.
@@ -163,11 +150,46 @@ impl App {
         &self.health
     }
 
+    pub(crate) fn ambient(&self) -> &dyn Ambient {
+        self.ambient.as_ref()
+    }
+
+    pub(crate) const fn sightings(&self) -> &Arc<Sightings> {
+        &self.sightings
+    }
+
     /// Does the standing work until `stop` is cancelled: finds out what came of writes with an
     /// unknown outcome (also of an earlier process), writes sightings down, probes the CRMs. Run
     /// it in a task of its own.
     pub async fn run(&self, stop: CancellationToken) {
-        stop.cancelled().await;
+        if let Err(error) = self.connections.record_modes().await {
+            tracing::warn!(%error, "the connections' modes could not be recorded");
+        }
+        let every = |period: Duration| {
+            let mut ticks = tokio::time::interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            ticks
+        };
+        let (mut flush, mut probe) = (every(FLUSH_EVERY), every(PROBE_EVERY));
+        let sweeping = self.sweeper.run(SWEEP_EVERY, stop.clone());
+        let flushing = async {
+            loop {
+                flush.tick().await;
+                if let Err(error) = self.sightings.flush().await {
+                    tracing::warn!(%error, "what was seen could not be written down");
+                }
+            }
+        };
+        let probing = async {
+            loop {
+                probe.tick().await;
+                self.health.probe_all().await;
+            }
+        };
+        tokio::select! {
+            () = async { tokio::join!(sweeping, flushing, probing); } => {}
+            () = stop.cancelled() => {}
+        }
     }
 
     /// Ends well: waits for the writes that were judged, then writes down what is still in memory.

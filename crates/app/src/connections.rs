@@ -9,7 +9,9 @@ use crmgate_enforce::{Gate, Settings};
 use crmgate_store::{ModeChange, Store};
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, AppError, IdentitySettings, Policies, Principal, Report, Sightings};
+use crate::{
+    Action, AppError, IdentityCache, IdentitySettings, Policies, Principal, Report, Sightings,
+};
 
 /// Where callers' credentials come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -38,7 +40,7 @@ pub struct ConnectionParts {
 pub struct Connection {
     gate: Arc<Gate>,
     identity: IdentityMode,
-    identities: IdentitySettings,
+    identities: IdentityCache,
 }
 
 impl Connection {
@@ -72,9 +74,9 @@ impl Connection {
         self.identity
     }
 
-    /// How long callers' identities are remembered.
+    /// Who its callers are, as far as it is remembered.
     #[must_use]
-    pub const fn identities(&self) -> &IdentitySettings {
+    pub const fn identities(&self) -> &IdentityCache {
         &self.identities
     }
 
@@ -139,7 +141,7 @@ impl Connections {
             let connection = Connection {
                 gate: Arc::new(gate),
                 identity: parts.identity,
-                identities: parts.identities,
+                identities: IdentityCache::new(parts.identities),
             };
             (name, Arc::new(connection))
         });
@@ -213,8 +215,16 @@ impl Connections {
             mode,
             by: by.token.name.clone(),
         };
-        self.store.append_mode(name, change).await?;
-        connection.gate.set_mode(mode);
+        if connection.mode() != mode {
+            self.store.append_mode(name, change).await?;
+            connection.gate.set_mode(mode);
+            tracing::warn!(
+                connection = %name,
+                mode = mode.as_str(),
+                by = by.token.name,
+                "the mode was switched"
+            );
+        }
         self.status(connection).await
     }
 
@@ -232,6 +242,10 @@ impl Connections {
         by.demand(Action::ReadReport)?;
         let connection = self.visible(by, name)?;
         self.sightings.flush().await?;
+        let since = match since {
+            Some(since) => Some(since),
+            None => self.observing_since(connection).await?,
+        };
         let seen = self.store.sightings(name, since).await?;
         Ok(Report::of(
             name.clone(),
@@ -254,6 +268,47 @@ impl Connections {
         self.get(name)
             .filter(|_| by.sees(name))
             .ok_or_else(|| AppError::not_found("connection", name))
+    }
+
+    /// When the connection last went into observe mode, if that is what it is in.
+    async fn observing_since(
+        &self,
+        connection: &Connection,
+    ) -> Result<Option<Timestamp>, AppError> {
+        if connection.mode() != Mode::Observe {
+            return Ok(None);
+        }
+        let modes = self.store.modes(connection.name()).await?;
+        let mut since = None;
+        for change in modes {
+            if change.mode != Mode::Observe {
+                break;
+            }
+            since = Some(change.at);
+        }
+        Ok(since)
+    }
+
+    /// Records the modes that the configuration sets, where they differ from what was recorded
+    /// last: every change of mode is on record, whoever made it.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn record_modes(&self) -> Result<(), AppError> {
+        for connection in self.iter() {
+            let modes = self.store.modes(connection.name()).await?;
+            let mode = connection.mode();
+            if modes.first().is_some_and(|last| last.mode == mode) {
+                continue;
+            }
+            let change = ModeChange {
+                at: self.ambient.now(),
+                mode,
+                by: "configuration".to_owned(),
+            };
+            self.store.append_mode(connection.name(), change).await?;
+        }
+        Ok(())
     }
 
     async fn status(&self, connection: &Connection) -> Result<ConnectionStatus, AppError> {

@@ -1,12 +1,19 @@
 //! Whether the gate can do its work.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use crmgate_domain::{Ambient, Mode};
+use crmgate_domain::{Ambient, ConnectionName, Mode, Timestamp};
 use crmgate_store::Store;
 use serde::Serialize;
 
-use crate::{Connections, Policies};
+use crate::{Connection, Connections, Policies};
+
+/// How long a CRM may take to say who we are.
+const PROBE_WITHIN: Duration = Duration::from_secs(10);
+/// How long the store may take to write something.
+const STORE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -44,12 +51,20 @@ pub struct Readiness {
     pub observing: Vec<String>,
 }
 
+/// What the last probe of a CRM said.
+#[derive(Debug, Clone)]
+struct Probed {
+    at: Timestamp,
+    problem: Option<String>,
+}
+
 /// Looks after the gate.
 pub struct Health {
     store: Arc<dyn Store>,
     ambient: Arc<dyn Ambient>,
     policies: Arc<Policies>,
     connections: Arc<Connections>,
+    probed: Mutex<BTreeMap<ConnectionName, Probed>>,
 }
 
 impl Health {
@@ -66,26 +81,101 @@ impl Health {
             ambient,
             policies,
             connections,
+            probed: Mutex::default(),
         }
     }
 
     /// Looks at everything now; of the CRMs, the last probe.
     pub async fn ready(&self) -> Readiness {
-        let stored = self.store.beat(self.ambient.now()).await;
-        let _ = self.policies.status();
+        let mut checks = vec![self.stored().await, self.governed()];
+        checks.extend(self.connections.iter().filter_map(|c| self.reached(c)));
         let observing = self
             .connections
             .iter()
             .filter(|connection| connection.mode() == Mode::Observe)
             .map(|connection| connection.name().to_string());
+        let worst = checks.iter().map(|check| check.state).max();
         Readiness {
-            state: if stored.is_ok() {
-                State::Ok
-            } else {
-                State::Failed
-            },
-            checks: Vec::new(),
+            state: worst.unwrap_or(State::Ok),
+            checks,
             observing: observing.collect(),
+        }
+    }
+
+    /// Asks every CRM, with the connection's own credential, who we are. Connections without one
+    /// are not asked.
+    pub async fn probe_all(&self) {
+        let with_credential = |c: &&Arc<Connection>| c.connector().has_service_credential();
+        let asked = self.connections.iter().filter(with_credential);
+        let probes = asked.map(|connection| self.probe(connection));
+        futures::future::join_all(probes).await;
+    }
+
+    async fn probe(&self, connection: &Connection) {
+        let probing = connection.connector().probe();
+        let problem = match tokio::time::timeout(PROBE_WITHIN, probing).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(failure)) => Some(failure.to_string()),
+            Err(_) => Some(format!("no answer within {PROBE_WITHIN:?}")),
+        };
+        let name = connection.name();
+        let up = if problem.is_some() { 0.0 } else { 1.0 };
+        metrics::gauge!("crmgate_crm_reachable", "connection" => name.to_string()).set(up);
+        let probed = Probed {
+            at: self.ambient.now(),
+            problem,
+        };
+        let mut all = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        all.insert(name.clone(), probed);
+    }
+
+    async fn stored(&self) -> Check {
+        let beating = self.store.beat(self.ambient.now());
+        let problem = match tokio::time::timeout(STORE_WITHIN, beating).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("the store did not answer within {STORE_WITHIN:?}")),
+        };
+        Check::new("store", State::Failed, problem)
+    }
+
+    fn governed(&self) -> Check {
+        let status = self.policies.status();
+        let problem = status.degraded.then(|| {
+            let faults = status.faults.len();
+            format!(
+                "the newest policies are broken ({faults} faults, first: {}); revision {} is in force",
+                status.faults.first().map_or("", String::as_str),
+                status.revision.short(),
+            )
+        });
+        Check::new("policies", State::Degraded, problem)
+    }
+
+    fn reached(&self, connection: &Connection) -> Option<Check> {
+        if !connection.connector().has_service_credential() {
+            return None;
+        }
+        let all = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("connection {}", connection.name());
+        let problem = match all.get(connection.name()) {
+            None => Some("not asked yet".to_owned()),
+            Some(Probed { problem: None, .. }) => None,
+            Some(Probed {
+                at,
+                problem: Some(problem),
+            }) => Some(format!("{problem} (at {at})")),
+        };
+        Some(Check::new(&name, State::Degraded, problem))
+    }
+}
+
+impl Check {
+    fn new(name: &str, bad: State, problem: Option<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: if problem.is_some() { bad } else { State::Ok },
+            detail: problem,
         }
     }
 }

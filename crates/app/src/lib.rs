@@ -17,6 +17,7 @@ pub mod policies;
 pub mod report;
 pub mod sightings;
 pub mod sign_in;
+pub mod sources;
 pub mod tokens;
 pub mod validate;
 
@@ -27,7 +28,7 @@ pub use decisions::Decisions;
 pub use error::AppError;
 pub use health::{Check, Health, Readiness, State};
 pub use holds::Holds;
-pub use identify::{Identities, IdentitySettings};
+pub use identify::{Identities, IdentityCache, IdentitySettings};
 pub use policies::{Policies, PolicyChecker, PolicyParts, PolicySource, PolicyStatus, Reloaded};
 pub use report::{Obstacle, Report, ReportRow};
 pub use sightings::Sightings;

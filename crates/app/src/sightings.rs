@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crmgate_domain::{Ambient, ConnectionName, Timestamp};
+use crmgate_connector::{Refusal, RequestHead};
+use crmgate_domain::{Actor, Ambient, ConnectionName, Effect, Timestamp};
+use crmgate_enforce::{Answer, Reply};
 use crmgate_store::{Sighting, SightingKey, Store};
 
 use crate::AppError;
@@ -11,6 +13,110 @@ use crate::AppError;
 /// How many different things are counted apart per connection between two flushes; the rest counts
 /// as client `(others)`. Keys come from callers, so there must be an end to them.
 const MOST_KEYS: usize = 2_000;
+
+/// The longest client, route or reason that is counted apart.
+const MOST_TEXT: usize = 120;
+
+/// One request, as it will be counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sight {
+    pub(crate) client: String,
+    route: String,
+    class: &'static str,
+    enforced: &'static str,
+    why: String,
+}
+
+impl Sight {
+    pub(crate) fn new(client: String, route: String, class: &'static str) -> Self {
+        Self {
+            client,
+            route,
+            class,
+            enforced: "pass",
+            why: String::new(),
+        }
+    }
+
+    /// The same, with what enforcing does to it.
+    pub(crate) fn answered(self, answer: &Answer) -> Self {
+        let (enforced, why) = match (answer.effect, &answer.reply) {
+            (Some(Effect::Allow), _) => ("pass", None),
+            (Some(Effect::Deny), _) => ("refuse", answer.why.clone()),
+            (Some(Effect::RequireApproval), _) => ("hold", answer.why.clone()),
+            (Some(Effect::Error), _) => ("cannot_judge", answer.why.clone()),
+            (None, Reply::Native(_)) => ("pass", None),
+            (None, Reply::Refused(refusal)) => refused(refusal),
+        };
+        Self {
+            enforced,
+            why: why.unwrap_or_default(),
+            ..self
+        }
+    }
+
+    pub(crate) fn into_key(self) -> SightingKey {
+        SightingKey {
+            client: short(&self.client),
+            route: short(&self.route),
+            class: self.class.to_owned(),
+            enforced: self.enforced.to_owned(),
+            why: short(&self.why),
+        }
+    }
+}
+
+/// What a refusal without a decision means for a connection that goes over to enforcing.
+fn refused(refusal: &Refusal) -> (&'static str, Option<String>) {
+    match refusal {
+        Refusal::NotUnderstood { .. } => ("refuse", Some("crmgate/not_understood".to_owned())),
+        Refusal::Malformed(malformed) => ("refuse", Some(format!("crmgate/{}", malformed.code))),
+        Refusal::TooLarge { .. } => ("refuse", Some("crmgate/too_large".to_owned())),
+        Refusal::Inability { .. } => ("cannot_judge", Some("crmgate/inability".to_owned())),
+        // Whoever has no valid credential gets no further at the CRM either.
+        Refusal::Unauthenticated { .. }
+        | Refusal::Forbidden { .. }
+        | Refusal::PreconditionFailed { .. }
+        | Refusal::Denied { .. }
+        | Refusal::Held { .. } => ("pass", None),
+    }
+}
+
+/// The client program: what the CRM says of the token, or its own name for itself.
+pub(crate) fn client_of(head: &RequestHead, actor: Option<&Actor>) -> String {
+    if let Some(client) = actor.and_then(|actor| actor.client.as_ref()) {
+        return client.clone();
+    }
+    let agent = head.header("user-agent").unwrap_or_default();
+    let product = agent.split(['/', ' ']).next().unwrap_or_default();
+    if product.is_empty() {
+        "(unnamed)".to_owned()
+    } else {
+        product.to_owned()
+    }
+}
+
+/// Method and path of a request that no route knows, ids taken out.
+pub(crate) fn unknown_route(head: &RequestHead) -> String {
+    let generic = |part: &str| {
+        let digits = part.bytes().filter(u8::is_ascii_digit).count();
+        let version = part.starts_with(['v', 'V']) && part.len() <= 6;
+        (digits > 2 && !version) || part.len() > 40
+    };
+    let parts: Vec<&str> = head
+        .path()
+        .split('/')
+        .map(|part| if generic(part) { "*" } else { part })
+        .collect();
+    format!("{} {}", head.method, parts.join("/"))
+}
+
+fn short(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MOST_TEXT)
+        .collect()
+}
 
 /// Counts per connection.
 type Counts = HashMap<ConnectionName, HashMap<SightingKey, Count>>;

@@ -2,10 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use crmgate_domain::{Actor, ConnectionName, Decision, Document, Kind, Mode, Object};
+use crmgate_connector::{
+    Body, Class, Credential, Draft, Failure, NativeRequest, ParseFailure, RequestHead,
+};
+use crmgate_domain::{
+    Actor, ConnectionName, ConnectionRef, Decision, Document, Kind, Mode, Object, Operation,
+    OperationId, Point, Timestamp,
+};
+use crmgate_enforce::{Ask, Caller, NotDecided, NotJudged};
+use crmgate_store::Role;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use crate::{App, AppError, Principal};
+use crate::identify::actor_of;
+use crate::{Action, App, AppError, Connection, Principal};
+
+/// Stands for the gate's address where there is none: no answer leaves with it.
+const NO_GATE: &str = "https://gate.invalid/";
 
 /// What is to be judged.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -86,9 +101,196 @@ impl App {
         by: &Principal,
         request: ValidateRequest,
     ) -> Result<Validated, AppError> {
-        by.demand(crate::Action::Validate)?;
+        by.demand(Action::Validate)?;
         let connection = self.connections().visible(by, &request.connection)?;
-        std::future::ready(()).await;
-        Err(AppError::not_found("connection", connection.name()))
+        let caller = Caller {
+            actor: speak_for(by, request.actor)?,
+            org: None,
+            credential: Credential::Service,
+        };
+        let at = self.ambient().now();
+        let mut draft = match (request.operation, request.request) {
+            (Some(canonical), None) => {
+                let id = OperationId::fresh(self.ambient());
+                canonical_draft(connection, &caller.actor, canonical, (id, at)).await?
+            }
+            (None, Some(native)) => native_draft(connection, native).await?,
+            _ => {
+                let problem = "expected exactly one of `operation` and `request`";
+                return Err(AppError::invalid("operation", problem));
+            }
+        };
+        // Off the gateway there is no request for policies to see.
+        draft.request = None;
+        let ask = Ask {
+            draft,
+            caller,
+            point: Point::Validate,
+            at,
+            purpose: request.purpose,
+        };
+        let decided = connection.gate().decide(&ask).await.map_err(not_decided)?;
+        let change = decided.change;
+        let views = change.as_ref().map(|change| change.views());
+        Ok(Validated {
+            mode: decided.decision.mode,
+            decision: decided.decision,
+            record: views.and_then(|views| views.record.clone()),
+            native: views.and_then(|views| views.native.clone()),
+            changed: change.map(|c| c.changed_fields()).unwrap_or_default(),
+        })
+    }
+}
+
+/// Whom a decision is asked for. A mere client asks for itself.
+fn speak_for(by: &Principal, actor: Option<Actor>) -> Result<Actor, AppError> {
+    let Some(actor) = actor else {
+        return Ok(actor_of(by));
+    };
+    if [Role::Admin, Role::Operator, Role::Author]
+        .iter()
+        .any(|role| by.has(*role))
+    {
+        return Ok(actor);
+    }
+    Err(AppError::Forbidden(format!(
+        "token `{}` may not ask on behalf of another actor",
+        by.token.name
+    )))
+}
+
+async fn canonical_draft(
+    connection: &Connection,
+    actor: &Actor,
+    form: CanonicalForm,
+    (id, at): (OperationId, Timestamp),
+) -> Result<Draft, AppError> {
+    if !form.kind.writes() {
+        let problem = format!("`{}` writes nothing", form.kind.as_str());
+        return Err(AppError::invalid("operation.kind", problem));
+    }
+    if form.kind != Kind::Create && form.id.is_none() {
+        let problem = format!("is needed for `{}`", form.kind.as_str());
+        return Err(AppError::invalid("operation.id", problem));
+    }
+    if form.kind == Kind::Delete && form.record.is_some() {
+        return Err(AppError::invalid(
+            "operation.record",
+            "a delete has no record",
+        ));
+    }
+    let connector = connection.connector();
+    let mapped = connector.mapped_objects();
+    let named = mapped.into_iter().find(|(canonical, native)| {
+        form.object.eq_ignore_ascii_case(canonical) || form.object.eq_ignore_ascii_case(native)
+    });
+    let (object, native_object) =
+        named.unwrap_or_else(|| (form.object.to_ascii_lowercase(), form.object.clone()));
+    let operation = Operation {
+        id,
+        kind: form.kind,
+        requested: None,
+        point: Point::Validate,
+        at,
+        connection: ConnectionRef {
+            name: connection.name().clone(),
+            system: connector.system().to_owned(),
+            org: None,
+        },
+        object,
+        native_object,
+        record_id: form.id,
+        actor: actor.clone(),
+        request: None,
+        purpose: None,
+        batch: None,
+        name: None,
+        arguments: None,
+        relation: None,
+    };
+    let drafting = connector.draft(&operation, form.record);
+    drafting
+        .await
+        .map_err(|failure| not_parsed("operation", failure))
+}
+
+async fn native_draft(connection: &Connection, form: NativeForm) -> Result<Draft, AppError> {
+    let request = native_request(form)?;
+    let class = connection.classify(&request.head);
+    if !matches!(class, Class::Write(_)) {
+        let problem = match class {
+            Class::Unknown { why } => format!("is not understood: {why}"),
+            _ => "is not a write".to_owned(),
+        };
+        return Err(AppError::invalid("request", problem));
+    }
+    let parsing = connection.connector().parse(request);
+    parsing
+        .await
+        .map_err(|failure| not_parsed("request", failure))
+}
+
+fn native_request(form: NativeForm) -> Result<NativeRequest, AppError> {
+    let method: Method = form.method.parse().map_err(|_| {
+        AppError::invalid("request.method", format!("`{}` is no method", form.method))
+    })?;
+    let path = Some(&form.path).filter(|path| path.starts_with('/'));
+    let uri = path
+        .and_then(|path| path.parse::<Uri>().ok())
+        .ok_or_else(|| {
+            let problem = format!("`{}` is no path with query, such as `/a/b?c=d`", form.path);
+            AppError::invalid("request.path", problem)
+        })?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &form.headers {
+        let parsed = (name.parse::<HeaderName>(), value.parse::<HeaderValue>());
+        let (Ok(known), Ok(text)) = parsed else {
+            let parameter = format!("request.headers.{name}");
+            return Err(AppError::invalid(&parameter, "is no header"));
+        };
+        headers.append(known, text);
+    }
+    headers
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
+    let body = match form.body {
+        None => String::new(),
+        Some(Document::String(text)) => text,
+        Some(document) => document.to_json(),
+    };
+    let gate = Url::parse(NO_GATE).map_err(|error| AppError::Unavailable(error.to_string()))?;
+    Ok(NativeRequest {
+        head: RequestHead {
+            method,
+            uri,
+            headers,
+            gate,
+        },
+        body: Body::Full(body.into()),
+    })
+}
+
+fn not_parsed(parameter: &str, failure: ParseFailure) -> AppError {
+    match failure {
+        ParseFailure::Malformed(malformed) => AppError::invalid(parameter, malformed.message),
+        ParseFailure::Failure(Failure::Refused { code, message, .. }) => {
+            AppError::Refused { code, message }
+        }
+        ParseFailure::Failure(other) => AppError::Unavailable(other.to_string()),
+    }
+}
+
+fn not_decided(failure: NotDecided) -> AppError {
+    match failure {
+        NotDecided::NotJudged(NotJudged::Malformed(malformed)) => {
+            AppError::invalid("operation", malformed.message)
+        }
+        NotDecided::NotJudged(NotJudged::RefusedByCrm { code, message, .. }) => {
+            AppError::Refused { code, message }
+        }
+        NotDecided::NotJudged(NotJudged::Unable(unable)) => AppError::Unavailable(unable.message),
+        NotDecided::NotRecorded(error) => {
+            AppError::Unavailable(format!("the decision could not be recorded: {error}"))
+        }
     }
 }
