@@ -18,7 +18,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ),
     ("tokio-rustls", &["crmgate-listen"]),
     ("rustls", &["crmgate-listen", "crmgate-outbound", "crmgate"]),
-    ("rcgen", &["crmgate"]),
+    // The simulated sign-in host signs its tokens.
+    ("rcgen", &["crmgate", "crmgate-sim"]),
     ("notify", &["crmgate"]),
     ("config", &["crmgate"]),
     ("clap", &["crmgate"]),

@@ -75,7 +75,8 @@ pub(crate) fn unfinished(connection: &ConnectionName, count: usize) {
     gauge!("crmgate_unfinished_writes", "connection" => label(connection)).set(f64::from(count));
 }
 
-/// Times a stage from its making to its end.
+/// Times a stage from its making to its end. Both ends are trace events of the target
+/// `crmgate::stage`, which is how the crash tests find the points between two steps.
 pub(crate) struct Timer {
     stage: Stage,
     started: Instant,
@@ -83,6 +84,7 @@ pub(crate) struct Timer {
 
 impl Timer {
     pub(crate) fn start(stage: Stage) -> Self {
+        tracing::trace!(target: "crmgate::stage", stage = stage.as_str(), edge = "begin");
         Self {
             stage,
             started: Instant::now(),
@@ -91,6 +93,7 @@ impl Timer {
 
     pub(crate) fn stop(self, connection: &ConnectionName) -> Duration {
         let took = self.started.elapsed();
+        tracing::trace!(target: "crmgate::stage", stage = self.stage.as_str(), edge = "end");
         histogram!(
             "crmgate_stage_seconds",
             "connection" => label(connection),
