@@ -7,6 +7,9 @@ use crmgate_domain::{RevisionId, Timestamp};
 
 use crate::{LoadErrors, PolicySet};
 
+#[cfg(test)]
+mod tests;
+
 /// What is in force, and what could not come into force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {

@@ -6,6 +6,9 @@ use regorus::Value;
 use crate::JudgeOptions;
 use crate::value::{self, OutOfRange};
 
+#[cfg(test)]
+mod tests;
+
 /// Everything but the record, which patches change.
 pub(crate) fn frame(operation: &Operation, options: &JudgeOptions) -> Result<Value, OutOfRange> {
     let list = |documents: &[Document]| -> Result<Value, OutOfRange> {

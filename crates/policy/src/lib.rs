@@ -33,6 +33,8 @@ pub mod set;
 pub mod source;
 mod symbols;
 mod syntax;
+#[cfg(test)]
+mod testing;
 mod value;
 mod yaml;
 

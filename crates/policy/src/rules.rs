@@ -6,9 +6,6 @@ use crmgate_domain::{
 use regorus::Value;
 
 mod shape;
-#[cfg(test)]
-mod tests;
-
 use shape::Members;
 pub(crate) use shape::Wrong;
 

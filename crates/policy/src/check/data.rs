@@ -44,6 +44,10 @@ fn missing<'a>(
 ) -> Option<String> {
     let steps = data_steps(symbols, module, expr)?;
     let keys: Vec<&str> = steps.iter().map(String::as_str).collect();
+    if let Some(&("crm" | "lib")) = keys.first() {
+        // Only rules are there, and this is none.
+        return Some(keys.join("."));
+    }
     let levels = if keys.first() == Some(&"params") {
         keys.len()
     } else {

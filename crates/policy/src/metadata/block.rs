@@ -65,11 +65,14 @@ impl Block {
 
     /// The line of a key, as good as text can tell; the block's own when it has none.
     pub(super) fn line_of(&self, key: &str) -> u32 {
-        let at = self.yaml.lines().position(|line| {
-            line.trim_start()
-                .strip_prefix(key)
-                .is_some_and(|rest| rest.trim_start().starts_with(':'))
-        });
+        let starts = |line: &str| {
+            let rest = line.trim_start().strip_prefix(key);
+            rest.is_some_and(|rest| rest.trim_start().starts_with(':'))
+        };
+        // Inside a flow mapping the key stands behind `{` or `,`.
+        let inside = |line: &str| line.split(['{', ',']).any(starts);
+        let mut lines = self.yaml.lines();
+        let at = lines.position(inside);
         at.and_then(|index| u32::try_from(index + 1).ok())
             .map_or(self.line, |offset| self.line + offset)
     }

@@ -129,3 +129,31 @@ pub(crate) fn seconds(value: &Value) -> Option<u64> {
     let number = text.strip_suffix(unit)?.trim_end();
     number.parse::<u64>().ok()?.checked_mul(scale)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_or_have_a_unit() {
+        let cases = [
+            ("45s", Some(45)),
+            ("30m", Some(1800)),
+            ("72h", Some(259_200)),
+            ("3 d", Some(259_200)),
+            ("3", None),
+            ("h", None),
+            ("-1h", None),
+            ("1.5h", None),
+            ("99999999999999999999d", None),
+            ("18446744073709551615d", None),
+            ("", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(seconds(&Value::from(text)), expected, "{text}");
+        }
+        assert_eq!(seconds(&Value::from(60_i64)), Some(60));
+        assert_eq!(seconds(&Value::from(1.5)), None);
+        assert_eq!(seconds(&Value::Null), None);
+    }
+}
