@@ -109,7 +109,7 @@ async fn enter(State(door): State<Door>, request: Request) -> Response<Body> {
         Ok(plain) => call.body = plain,
         Err(refusal) => {
             let answer = shared.crm.refuse(&call, refusal);
-            return finish(shared, call, answer, None);
+            return finish(shared, &call, answer, None);
         }
     }
     if call.path().starts_with(control::PREFIX) {
@@ -131,7 +131,7 @@ async fn serve(shared: &Shared, call: Call, verdict: Verdict) -> Response<Body> 
     }) = verdict.ending
     else {
         let answer = shared.crm.answer(&call);
-        return finish(shared, call, answer, None);
+        return finish(shared, &call, answer, None);
     };
     let answer = match kind {
         Kind::Delay => shared.crm.answer(&call),
@@ -147,16 +147,16 @@ async fn serve(shared: &Shared, call: Call, verdict: Verdict) -> Response<Body> 
             shared.crm.expire_session(&call);
             shared.crm.answer(&call)
         }
-        Kind::DropBeforeCommit => return sever(shared, call, kind),
+        Kind::DropBeforeCommit => return sever(shared, &call, kind),
         Kind::DropAfterCommit => {
             drop(shared.crm.answer(&call));
-            return sever(shared, call, kind);
+            return sever(shared, &call, kind);
         }
     };
-    finish(shared, call, answer, Some(kind))
+    finish(shared, &call, answer, Some(kind))
 }
 
-fn finish(shared: &Shared, call: Call, answer: Answer, fault: Option<Kind>) -> Response<Body> {
+fn finish(shared: &Shared, call: &Call, answer: Answer, fault: Option<Kind>) -> Response<Body> {
     let answer = if shared.options.compress {
         compress(&call.headers, answer)
     } else {
@@ -168,7 +168,7 @@ fn finish(shared: &Shared, call: Call, answer: Answer, fault: Option<Kind>) -> R
 
 /// Closes the connection without an answer: hyper gives a connection up when the body fails before the head was
 /// flushed, and the head is never flushed before the body was asked for its first frame.
-fn sever(shared: &Shared, call: Call, kind: Kind) -> Response<Body> {
+fn sever(shared: &Shared, call: &Call, kind: Kind) -> Response<Body> {
     shared.journal.note(call, None, Some(kind));
     let broken = futures::stream::once(async {
         Err::<Bytes, _>(io::Error::new(

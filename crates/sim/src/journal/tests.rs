@@ -1,4 +1,5 @@
-use http::{HeaderValue, Method, Uri};
+use bytes::Bytes;
+use http::{HeaderValue, Uri};
 
 use super::*;
 
@@ -24,7 +25,7 @@ fn calls_are_numbered_and_read_from_a_place() {
     let journal = Journal::default();
     for index in 0..5 {
         journal.note(
-            call(&format!("/a?n={index}"), "{}"),
+            &call(&format!("/a?n={index}"), "{}"),
             Some(StatusCode::OK),
             None,
         );
@@ -36,7 +37,7 @@ fn calls_are_numbered_and_read_from_a_place() {
     assert_eq!(rest[0]["headers"]["x-one"], "1");
     assert!(journal.after(99).is_empty());
     journal.clear();
-    journal.note(call("/b", ""), None, Some(Kind::DropBeforeCommit));
+    journal.note(&call("/b", ""), None, Some(Kind::DropBeforeCommit));
     let last = journal.after(5);
     assert_eq!(
         (last[0]["seq"].as_u64(), &last[0]["status"]),
@@ -50,7 +51,7 @@ fn it_stays_within_its_bounds() {
     let journal = Journal::default();
     let long = "x".repeat(1024 * 1024);
     for _ in 0..70 {
-        journal.note(call("/a", &long), None, None);
+        journal.note(&call("/a", &long), None, None);
     }
     assert_eq!(journal.after(0).len(), 64);
     assert_eq!(journal.after(69).len(), 1);
@@ -64,7 +65,7 @@ fn secrets_are_shown_as_a_hash() {
         "content-type",
         HeaderValue::from_static("application/x-www-form-urlencoded"),
     );
-    journal.note(login, None, None);
+    journal.note(&login, None, None);
     let mut soap = call(
         "/soap",
         "<n:login><n:username>u</n:username><n:password>hunter2</n:password></n:login>",
@@ -73,7 +74,8 @@ fn secrets_are_shown_as_a_hash() {
         "content-type",
         HeaderValue::from_static("text/xml; charset=UTF-8"),
     );
-    journal.note(soap, None, None);
+    journal.note(&soap, None, None);
+    journal.note(&call("/id?oauth_token=hunter2&x=1", ""), None, None);
     let text = Value::Array(journal.after(0)).to_string();
     assert!(
         !text.contains("hunter2") && !text.contains("very-secret"),
@@ -83,6 +85,10 @@ fn secrets_are_shown_as_a_hash() {
         text.contains("Bearer sha256:")
             && text.contains("username=a")
             && text.contains("</n:login>"),
+        "{text}"
+    );
+    assert!(
+        text.contains("oauth_token=sha256:") && text.contains("&x=1"),
         "{text}"
     );
 }
