@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::syntax::{self, Expr, ExprRef, Literal, Module, Part, Rule, RuleHead, RuleNode, Step};
+use crate::syntax::{
+    self, Expr, ExprRef, Literal, Module, Part, Rule, RuleHead, RuleNode, Span, Step,
+};
 
 /// All rules of one name in one package, wherever they stand.
 #[derive(Debug)]
@@ -181,13 +183,13 @@ pub(crate) fn locals(rule: &Rule) -> BTreeSet<&str> {
 
 fn declared<'a>(literal: &'a Literal, names: &mut BTreeSet<&'a str>) {
     match literal {
-        Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(|var| var.text())),
+        Literal::SomeVars { vars, .. } => names.extend(vars.iter().map(Span::text)),
         Literal::SomeIn { key, value, .. } => {
             key.iter().for_each(|key| variables(key, names));
             variables(value, names);
         }
         Literal::Every { key, value, .. } => {
-            names.extend(key.iter().map(|key| key.text()));
+            names.extend(key.iter().map(Span::text));
             names.insert(value.text());
         }
         Literal::Expr { .. } | Literal::NotExpr { .. } => {}

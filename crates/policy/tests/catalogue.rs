@@ -1,7 +1,7 @@
 //! The packs in `policies/`: every case passes for both CRMs, every line is reached by one, and
 //! all of them load together.
 
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::path::{Path, PathBuf};
 

@@ -41,77 +41,87 @@ impl fmt::Display for Difference {
 
 /// Every difference.
 pub(super) fn all(expect: &Expect, found: &Judgement) -> Vec<Difference> {
-    let mut all = Vec::new();
-    let told = told(found);
-    let mut check = |what, same: bool, expected: String, found: String| {
-        if !same {
-            let found = format!("{found}{told}");
-            all.push(Difference::new(what, &expected, &found));
-        }
+    let mut sheet = Sheet {
+        told: told(found),
+        all: Vec::new(),
     };
-    check(
-        "effect",
-        expect.effect == found.effect,
-        expect.effect.as_str().to_owned(),
-        found.effect.as_str().to_owned(),
-    );
-    let mut texts = |what, expected: &[String], found: Vec<String>| {
-        let (expected, found) = (sorted(expected.to_vec()), sorted(found));
-        check(what, expected == found, show(&expected), show(&found));
-    };
-    let reasons = found.reasons.iter().map(|reason| reason.code.clone());
-    texts("codes", &expect.codes, reasons.collect());
+    let effects = (expect.effect.as_str(), found.effect.as_str());
+    sheet.check("effect", effects.0 == effects.1, effects.0, effects.1);
+    let codes = found.reasons.iter().map(|reason| reason.code.clone());
+    sheet.texts("codes", &expect.codes, codes.collect());
     let warnings = found.warnings.iter().map(|warning| warning.code.clone());
-    texts("warnings", &expect.warnings, warnings.collect());
+    sheet.texts("warnings", &expect.warnings, warnings.collect());
     if let Some(expected) = &expect.dryrun {
         let codes = found.dryrun.iter().map(|reason| reason.code.clone());
-        texts("dryrun", expected, codes.collect());
+        sheet.texts("dryrun", expected, codes.collect());
     }
     if let Some(expected) = &expect.packages {
         let names = found.packages.iter().map(|verdict| verdict.package.clone());
-        texts("packages", expected, names.collect());
+        sheet.texts("packages", expected, names.collect());
     }
-    let patches: BTreeMap<String, Document> = found
-        .patches
-        .iter()
-        .map(|patch| (patch.field.0.clone(), patch.value.clone()))
-        .collect();
-    check(
-        "patches",
-        expect.patches == patches,
-        values(&expect.patches),
-        values(&patches),
-    );
-    let groups = |approval: &ApprovalRequest| {
-        let asked = approval.groups.iter().chain(&approval.users).cloned();
-        (approval.code.clone(), sorted(asked.collect()))
-    };
-    let approvals: BTreeMap<String, Vec<String>> = found.approvals.iter().map(groups).collect();
-    check(
-        "approvals",
-        expect.approvals == approvals,
-        show(&expect.approvals),
-        show(&approvals),
-    );
-    let redactions: BTreeMap<String, RedactionMode> = found
-        .redactions
-        .iter()
-        .map(|redaction| (redaction.field.0.clone(), redaction.mode))
-        .collect();
-    check(
-        "redactions",
-        expect.redactions == redactions,
-        show(&expect.redactions),
-        show(&redactions),
-    );
-    let errors: Vec<&String> = found.errors.iter().map(|error| &error.message).collect();
-    let all_told = expect.errors.len() == errors.len()
-        && expect
-            .errors
+    sheet.maps(expect, found);
+    sheet.messages(expect, found);
+    sheet.all
+}
+
+struct Sheet {
+    /// What was said, behind every difference.
+    told: String,
+    all: Vec<Difference>,
+}
+
+impl Sheet {
+    fn check(&mut self, what: &'static str, same: bool, expected: &str, found: &str) {
+        if !same {
+            let found = format!("{found}{}", self.told);
+            self.all.push(Difference::new(what, expected, &found));
+        }
+    }
+
+    fn texts(&mut self, what: &'static str, expected: &[String], found: Vec<String>) {
+        let (expected, found) = (sorted(expected.to_vec()), sorted(found));
+        self.check(what, expected == found, &show(&expected), &show(&found));
+    }
+
+    fn maps(&mut self, expect: &Expect, found: &Judgement) {
+        let patches: BTreeMap<String, Document> = found
+            .patches
             .iter()
-            .all(|part| errors.iter().any(|error| error.contains(part)));
-    check("errors", all_told, show(&expect.errors), show(&errors));
-    for part in &expect.messages {
+            .map(|patch| (patch.field.0.clone(), patch.value.clone()))
+            .collect();
+        let same = expect.patches == patches;
+        self.check("patches", same, &values(&expect.patches), &values(&patches));
+        let groups = |approval: &ApprovalRequest| {
+            let asked = approval.groups.iter().chain(&approval.users).cloned();
+            (approval.code.clone(), sorted(asked.collect()))
+        };
+        let approvals: BTreeMap<String, Vec<String>> = found.approvals.iter().map(groups).collect();
+        let same = expect.approvals == approvals;
+        self.check(
+            "approvals",
+            same,
+            &show(&expect.approvals),
+            &show(&approvals),
+        );
+        let redactions: BTreeMap<String, RedactionMode> = found
+            .redactions
+            .iter()
+            .map(|redaction| (redaction.field.0.clone(), redaction.mode))
+            .collect();
+        let same = expect.redactions == redactions;
+        self.check(
+            "redactions",
+            same,
+            &show(&expect.redactions),
+            &show(&redactions),
+        );
+    }
+
+    fn messages(&mut self, expect: &Expect, found: &Judgement) {
+        let errors: Vec<&String> = found.errors.iter().map(|error| &error.message).collect();
+        let told = |part: &String| errors.iter().any(|error| error.contains(part));
+        let same = expect.errors.len() == errors.len() && expect.errors.iter().all(told);
+        self.check("errors", same, &show(&expect.errors), &show(&errors));
         let reasons = found.reasons.iter().map(|reason| reason.message.as_str());
         let warnings = found
             .warnings
@@ -122,17 +132,18 @@ pub(super) fn all(expect: &Expect, found: &Judgement) -> Vec<Difference> {
             .iter()
             .map(|approval| approval.reason.as_str());
         let messages: Vec<&str> = reasons.chain(warnings).chain(approvals).collect();
-        let hit = messages
-            .iter()
-            .any(|message| message.contains(part.as_str()));
-        check(
-            "messages",
-            hit,
-            format!("one with `{part}`"),
-            show(&messages),
-        );
+        for part in &expect.messages {
+            let hit = messages
+                .iter()
+                .any(|message| message.contains(part.as_str()));
+            self.check(
+                "messages",
+                hit,
+                &format!("one with `{part}`"),
+                &show(&messages),
+            );
+        }
     }
-    all
 }
 
 /// What was said, so that a difference explains itself.

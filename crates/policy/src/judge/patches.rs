@@ -84,7 +84,7 @@ impl Case<'_> {
             .flat_map(|spoken| spoken.said.patches.iter().cloned());
         let planned = match plan(asked.collect()) {
             Ok(planned) => planned,
-            Err(reason) => return Applied::Refused(reason),
+            Err(reason) => return Applied::Refused(*reason),
         };
         let views = candidate.views();
         let planned: Vec<Patch> = planned
@@ -120,7 +120,7 @@ enum Applied {
 
 /// Puts patches in the order in which they are applied: `set` and `clear` before `default`, then
 /// by field. Two values for one field are a refusal.
-pub(super) fn plan(mut patches: Vec<Patch>) -> Result<Vec<Patch>, Reason> {
+pub(super) fn plan(mut patches: Vec<Patch>) -> Result<Vec<Patch>, Box<Reason>> {
     let late = |patch: &Patch| patch.op == PatchOp::Default;
     patches.sort_by(|a, b| {
         (late(a), &a.field, &a.package)
@@ -137,7 +137,7 @@ pub(super) fn plan(mut patches: Vec<Patch>) -> Result<Vec<Patch>, Reason> {
                 kept.insert(key, patch);
             }
             Some(first) if first.value == patch.value => {}
-            Some(first) => return Err(conflict(first, &patch)),
+            Some(first) => return Err(Box::new(conflict(first, &patch))),
         }
     }
     // Where a value was set, there is nothing left to default. Connectors get plain changes.

@@ -85,7 +85,7 @@ impl Walk<'_> {
                 .and_then(|schema| schema.get("properties")?.as_object()?.get(key));
             let rule = self.rule(schema, inherited);
             match values.get(key) {
-                None => self.fault("there is no such parameter".into()),
+                None => self.fault("there is no such parameter"),
                 Some(from) => {
                     if let (Document::Object(from), Document::Object(to)) = (from, to) {
                         let mut inner = from.clone();
@@ -94,7 +94,7 @@ impl Walk<'_> {
                     } else if rule.lets(from, to) {
                         values.set(key, to.clone());
                     } else {
-                        self.fault(format!(
+                        self.fault(&format!(
                             "{} in place of {}, expected {}",
                             to.to_json(),
                             from.to_json(),
@@ -114,7 +114,7 @@ impl Walk<'_> {
         match word {
             None => inherited,
             Some(word) => word.as_str().and_then(Rule::read).unwrap_or_else(|| {
-                self.fault(format!(
+                self.fault(&format!(
                     "`x-connection` is {}, expected fixed, lower, raise, subset or superset",
                     word.to_json()
                 ));
@@ -123,7 +123,7 @@ impl Walk<'_> {
         }
     }
 
-    fn fault(&mut self, message: String) {
+    fn fault(&mut self, message: &str) {
         let path = self.path.join(".");
         self.faults.push(
             LoadError::file(

@@ -23,12 +23,11 @@ impl<'a> Scope<'a> {
         if name == "_" {
             return;
         }
-        match self.variables.get_mut(name) {
-            Some(known) => self.changed |= known.join(alias),
-            None => {
-                self.variables.insert(name, alias.clone());
-                self.changed = true;
-            }
+        if let Some(known) = self.variables.get_mut(name) {
+            self.changed |= known.join(alias);
+        } else {
+            self.variables.insert(name, alias.clone());
+            self.changed = true;
         }
     }
 }

@@ -1,0 +1,137 @@
+//! A decision from parsed values: 20 governing rules, a record of 30 fields, beside the raw
+//! interpreter on the same rules; then with packages that do not govern.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use crmgate_domain::candidate::PlainCandidate;
+use crmgate_domain::{
+    Actor, Ambient, Candidate, Change, ConnectionRef, Document, Kind, Object, Operation,
+    OperationId, Point, Timestamp, Views,
+};
+use crmgate_policy::{JudgeOptions, PolicySet, Sources, Target};
+
+struct Still;
+
+impl Ambient for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::constant(1_773_325_800, 0)
+    }
+
+    fn random(&self) -> [u8; 16] {
+        [7; 16]
+    }
+}
+
+fn operation() -> Operation {
+    Operation {
+        id: OperationId::fresh(&Still),
+        kind: Kind::Create,
+        requested: None,
+        point: Point::Gateway,
+        at: Still.now(),
+        connection: ConnectionRef {
+            name: "acme-sf".parse().unwrap(),
+            system: "salesforce".into(),
+            org: None,
+        },
+        object: "contact".into(),
+        native_object: "Contact".into(),
+        record_id: None,
+        actor: Actor::default(),
+        request: None,
+        purpose: None,
+        batch: None,
+        name: None,
+        arguments: None,
+        relation: None,
+    }
+}
+
+fn views() -> Views {
+    let record: Object = (0..30)
+        .map(|at| (format!("field_{at}"), Document::from(format!("value {at}"))))
+        .collect();
+    let changes = record.iter().map(|(name, to)| {
+        let change = Change {
+            from: None,
+            to: to.clone(),
+        };
+        (name.to_owned(), change)
+    });
+    Views {
+        changes: changes.collect(),
+        native: Some(record.clone()),
+        record: Some(record),
+        ..Views::default()
+    }
+}
+
+fn rules(count: usize) -> String {
+    (0..count)
+        .map(|at| {
+            format!(
+                "deny contains {{\"code\": \"c{at}\", \"message\": \"no\"}} if {{\n\tinput.record.field_{at} == \"other\"\n\tstartswith(input.record.field_0, \"x\")\n}}\n"
+            )
+        })
+        .collect()
+}
+
+fn package(name: &str, object: &str, rules: &str) -> (String, String) {
+    let text = format!(
+        "# METADATA\n# title: t\n# custom: {{owner: t, objects: [{object}], operations: [create]}}\npackage {name}\n{rules}"
+    );
+    (format!("{name}.rego"), text)
+}
+
+/// So many packages of five rules that govern, and so many that do not.
+fn set(governing: usize, others: usize) -> PolicySet {
+    let govern = (0..governing).map(|at| package(&format!("crm.g.p{at}"), "contact", &rules(5)));
+    let other = (0..others).map(|at| package(&format!("crm.o.p{at}"), "lead", &rules(5)));
+    PolicySet::load(&Sources::global(govern.chain(other))).unwrap()
+}
+
+fn raw() -> regorus::Engine {
+    let mut engine = regorus::Engine::new();
+    let text = format!("package p\n{}", rules(20));
+    engine.add_policy("p.rego".into(), text).unwrap();
+    let record: Vec<String> = (0..30)
+        .map(|at| format!("\"field_{at}\": \"value {at}\""))
+        .collect();
+    let input = format!("{{\"record\": {{{}}}}}", record.join(", "));
+    engine.set_input(regorus::Value::from_json_str(&input).unwrap());
+    engine.eval_rule("data.p.deny".into()).unwrap();
+    engine
+}
+
+fn judge(c: &mut Criterion) {
+    let operation = operation();
+    let candidate: Arc<dyn Candidate> = Arc::new(PlainCandidate::new(views()));
+    let options = JudgeOptions::default();
+    let engine = raw();
+    c.bench_function("raw interpreter, 20 rules, one package", |b| {
+        b.iter(|| black_box(engine.clone().eval_rule("data.p.deny".into())));
+    });
+    for (governing, others) in [(1, 0), (4, 0), (10, 0), (10, 90), (10, 990)] {
+        let set = set(governing, others);
+        c.bench_function(
+            &format!(
+                "judge, {governing} packages govern of {}",
+                governing + others
+            ),
+            |b| {
+                b.iter(|| black_box(set.judge(&operation, &candidate, &options)));
+            },
+        );
+    }
+    let set = set(10, 990);
+    c.bench_function("governing, 10 packages of 1000", |b| {
+        b.iter(|| black_box(set.governing(&Target::from(&operation))));
+    });
+}
+
+criterion_group!(benches, judge);
+criterion_main!(benches);
