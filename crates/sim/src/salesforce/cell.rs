@@ -111,9 +111,14 @@ pub(crate) fn moment_text(seconds: i64) -> String {
     format!("{}.000+0000", tz::Offset::UTC.to_datetime(at))
 }
 
+/// Reads `2026-01-31`, and nothing longer or shorter.
+pub(crate) fn parse_date(text: &str) -> Option<Date> {
+    text.parse().ok().filter(|_| text.len() == 10)
+}
+
 /// Reads `…Z`, `…+01:00` and `…+0100`, with or without fractions, which are dropped.
 pub(crate) fn parse_moment(text: &str) -> Option<i64> {
-    let (date, time) = text.split_once(['T', 't'])?;
+    let (date, time) = text.split_once(['T', 't']).filter(|_| text.is_ascii())?;
     let mut whole = format!("{date}T{time}");
     let bytes = time.as_bytes();
     let sign_at = time.len().checked_sub(5);
@@ -145,6 +150,9 @@ mod tests {
         }
         assert_eq!(moment_text(second), "2026-01-31T10:00:00.000+0000");
         assert_eq!(parse_moment("2026-01-31"), None);
+        assert_eq!(parse_moment("2026-01-31T+1é2"), None);
+        assert!(parse_date("2026-01-31").is_some());
+        assert_eq!(parse_date("2026-01-31T10:00:00"), None);
         assert_eq!(parse_moment("2026-01-31T10:00:00"), None);
     }
 

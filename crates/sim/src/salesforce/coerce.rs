@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::cell::{Cell, parse_moment};
+use super::cell::{Cell, parse_date, parse_moment};
 use super::error::ApiError;
 use super::id::RecordId;
 use super::schema::{Field, Kind, Schema};
@@ -48,14 +48,10 @@ pub(crate) fn coerce(schema: &Schema, field: &Field, value: &Value) -> Result<Ce
         },
         Kind::Int => whole(field, &plain).ok_or_else(wrong)?,
         Kind::Double | Kind::Currency | Kind::Percent => number(field, &plain).ok_or_else(wrong)?,
-        Kind::Date => plain.parse().map(Cell::Date).map_err(|_| wrong()),
+        Kind::Date => parse_date(&plain).map(Cell::Date).ok_or_else(wrong),
         Kind::DateTime => {
-            let midnight = || {
-                plain
-                    .parse::<jiff::civil::Date>()
-                    .ok()
-                    .and_then(|_| parse_moment(&format!("{plain}T00:00:00Z")))
-            };
+            let midnight =
+                || parse_date(&plain).and_then(|date| parse_moment(&format!("{date}T00:00:00Z")));
             parse_moment(&plain)
                 .or_else(midnight)
                 .map(Cell::Moment)

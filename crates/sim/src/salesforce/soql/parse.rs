@@ -4,7 +4,7 @@ use super::QueryError;
 use super::ast::{Filter, Function, Item, Literal, Operand, Operator, Order, Path, Query, Which};
 use super::dates;
 use super::token::{Token, TokenKind, tokens};
-use crate::salesforce::cell::parse_moment;
+use crate::salesforce::cell::{parse_date, parse_moment};
 
 /// How deeply conditions and subqueries may nest, so that a query can't exhaust the stack.
 const MAX_DEPTH: usize = 40;
@@ -472,10 +472,9 @@ fn number_or_date(text: &str) -> Option<Literal> {
     {
         return Some(Literal::Number(number));
     }
-    if text.len() == 10 {
-        return text.parse().ok().map(Literal::Date);
-    }
-    parse_moment(text).map(Literal::Moment)
+    parse_date(text)
+        .map(Literal::Date)
+        .or_else(|| parse_moment(text).map(Literal::Moment))
 }
 
 fn unexpected(what: &str, at: usize) -> QueryError {
