@@ -1,0 +1,138 @@
+//! Whether a write whose answer was lost happened.
+
+use std::collections::BTreeSet;
+
+use crmgate_connector::{Credential, Failure, Fields, ReadBackResult, Target};
+use crmgate_domain::{Document, Object};
+use crmgate_store::ReadBack;
+use crmgate_store::attempt::Locate;
+
+use crate::connector::Dynamics;
+use crate::key::Key;
+use crate::row::Row;
+use crate::table::Table;
+use crate::value;
+
+const MODIFIED_BY: &str = "modifiedby";
+
+/// Where to look, and whether a record found there can only be ours.
+struct Place {
+    target: Target,
+    ours: bool,
+}
+
+impl Dynamics {
+    pub(crate) async fn found_out(&self, read_back: &ReadBack) -> Result<ReadBackResult, Failure> {
+        if self.upstream.session.is_none() {
+            let why = "the connection has no credential of its own to look with";
+            return Ok(ReadBackResult::Uncertain(why.to_owned()));
+        }
+        let who = Credential::Service;
+        let table = self.table_named(&read_back.native_object, &who).await?;
+        let Some(place) = place(&table, &read_back.locate) else {
+            let why = "the record has no key that it could be found by";
+            return Ok(ReadBackResult::Uncertain(why.to_owned()));
+        };
+        let mut names: BTreeSet<String> = read_back
+            .expect
+            .iter()
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        names.insert(MODIFIED_BY.to_owned());
+        let row = self
+            .row(&table, &place.target, &Fields::Only(names), &who)
+            .await?;
+        let creates = read_back.version.is_none() && !read_back.deleted;
+        let Some(row) = row else {
+            return Ok(if read_back.deleted {
+                ReadBackResult::Happened(id_of(&place.target))
+            } else if creates {
+                ReadBackResult::DidNotHappen
+            } else {
+                ReadBackResult::Uncertain("the record is gone".to_owned())
+            });
+        };
+        if read_back.deleted {
+            return Ok(ReadBackResult::DidNotHappen);
+        }
+        let own = match &read_back.actor {
+            Some(actor) => Some(actor.clone()),
+            None => self.own_user().await,
+        };
+        Ok(verdict(read_back, &row, &place, own.as_deref()))
+    }
+
+    /// The connection's own user.
+    async fn own_user(&self) -> Option<String> {
+        let me = self.who_am_i(&Credential::Service).await.ok()?;
+        Some(me.user_id.to_ascii_lowercase())
+    }
+}
+
+fn verdict(read_back: &ReadBack, row: &Row, place: &Place, writer: Option<&str>) -> ReadBackResult {
+    let happened = || ReadBackResult::Happened(row.id.clone());
+    if let Some(version) = &read_back.version
+        && row.etag.as_ref() == Some(version)
+    {
+        return ReadBackResult::DidNotHappen;
+    }
+    if place.ours && read_back.version.is_none() {
+        // Nobody else knows the key that the gate drew for this create.
+        return happened();
+    }
+    let equal = equal(&read_back.expect, &row.fields);
+    let modifier = is_ours(row, writer);
+    match (equal, modifier) {
+        (true, Some(true)) => happened(),
+        (true, _) => {
+            uncertain("the record holds the values, and another user may have written them")
+        }
+        (false, _) => uncertain("the record was changed by somebody else, then or instead"),
+    }
+}
+
+fn uncertain(why: &str) -> ReadBackResult {
+    ReadBackResult::Uncertain(why.to_owned())
+}
+
+/// Whether the writer changed the record last; `None` where one of them is not known.
+fn is_ours(row: &Row, writer: Option<&str>) -> Option<bool> {
+    let (_, id) = row.fields.get(MODIFIED_BY).and_then(value::parts)?;
+    Some(id == writer?)
+}
+
+fn equal(expect: &Object, fields: &Object) -> bool {
+    expect
+        .iter()
+        .all(|(name, wanted)| fields.get(name).unwrap_or(&Document::Null) == wanted)
+}
+
+fn id_of(target: &Target) -> Option<String> {
+    match target {
+        Target::Id(id) => Some(id.clone()),
+        Target::New | Target::Key(_) => None,
+    }
+}
+
+fn place(table: &Table, locate: &Locate) -> Option<Place> {
+    Some(match locate {
+        Locate::Nowhere => return None,
+        Locate::Id(id) => Place {
+            target: Target::Id(id.clone()),
+            ours: true,
+        },
+        Locate::Key { field, value } if *field == table.primary_id => Place {
+            target: Target::Id(value.clone()),
+            ours: false,
+        },
+        Locate::Key { value, .. } => {
+            let decoded = percent_encoding::percent_decode_str(value)
+                .decode_utf8()
+                .ok()?;
+            Place {
+                target: Key::parse(&decoded).ok()?.target(table).ok()?,
+                ours: false,
+            }
+        }
+    })
+}
