@@ -12,7 +12,12 @@
 
 mod clients;
 mod control;
+mod crash;
 mod demo;
 mod needs;
+#[path = "../support/pki.rs"]
+mod pki;
 mod process;
+mod reload;
+mod served;
 mod tour;

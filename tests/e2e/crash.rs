@@ -1,0 +1,126 @@
+//! The gate dies between every two steps of a write; no write goes out without its decision on
+//! disk, and after a restart every write's outcome is found out.
+
+use serde_json::{Value, json};
+
+use crate::control::call;
+use crate::served::{Site, contact};
+
+/// Every point, and whether the CRM must have seen the write by then.
+const POINTS: [(&str, bool); 7] = [
+    ("resolve:begin", false),
+    ("resolve:end", false),
+    ("evaluate:end", false),
+    ("record:begin", false),
+    ("record:end", false),
+    ("write:begin", false),
+    ("write:end", true),
+];
+
+/// Whether a decision must be on disk when the process dies here.
+fn recorded(point: &str) -> bool {
+    matches!(point, "record:end" | "write:begin" | "write:end")
+}
+
+#[tokio::test]
+async fn no_write_without_its_decision_wherever_the_gate_dies() {
+    let site = Site::new(&[]).await;
+    for salesforce in [true, false] {
+        for (point, sent) in POINTS {
+            die_at(&site, salesforce, point, sent).await;
+        }
+    }
+    every_outcome_is_found_out(&site).await;
+}
+
+async fn die_at(site: &Site, salesforce: bool, point: &str, sent: bool) {
+    let simulator = if salesforce {
+        &site.salesforce
+    } else {
+        &site.dynamics
+    };
+    let (url, token) = if salesforce {
+        (
+            format!(
+                "{}/services/data/v66.0/sobjects/Contact",
+                site.salesforce_url()
+            ),
+            &site.salesforce_token,
+        )
+    } else {
+        (
+            format!("{}/api/data/v9.2/contacts", site.dynamics_url()),
+            &site.dynamics_token,
+        )
+    };
+    let writes_before = site.writes(simulator).await.len();
+    let mut gate = site.start(&[("CRMGATE_TEST_KILL_AT", point)]);
+    let decisions_before = site.decisions().await.len();
+    let body = contact(salesforce, &format!("Killed at {point}"));
+    let answer = call(&site.gate, "POST", &url, token, Some(&body)).await;
+    assert!(
+        answer.is_err(),
+        "{point}: the gate answered and should have died"
+    );
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !gate.ended() {
+        assert!(
+            std::time::Instant::now() < until,
+            "{point}: still running:\n{}",
+            gate.output()
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let writes = site.writes(simulator).await.len() - writes_before;
+    assert_eq!(
+        writes,
+        usize::from(sent),
+        "{point}: writes that reached the CRM"
+    );
+    let _again = site.start(&[]);
+    let decisions = site.decisions().await.len() - decisions_before;
+    assert_eq!(
+        decisions,
+        usize::from(recorded(point)),
+        "{point}: decisions on disk"
+    );
+    assert!(writes <= decisions, "{point}: a write without its decision");
+}
+
+/// The sweeper of a fresh process reads every unfinished write back.
+async fn every_outcome_is_found_out(site: &Site) {
+    let mut gate = site.start(&[]);
+    let kinds = async || -> Vec<(Value, Value)> {
+        let decisions = site.decisions().await;
+        decisions
+            .iter()
+            .map(|d| (d["connection"].clone(), d["outcome"]["kind"].clone()))
+            .collect()
+    };
+    for _ in 0..3000 {
+        let kinds = kinds().await;
+        if kinds
+            .iter()
+            .all(|(_, kind)| !kind.is_null() && kind != "unknown")
+        {
+            // Dataverse creates carry a key of the gate's: reading back is conclusive.
+            let dynamics: Vec<_> = kinds
+                .iter()
+                .filter(|(name, _)| name == "acme-dv")
+                .map(|(_, kind)| kind.clone())
+                .collect();
+            assert!(
+                dynamics.iter().all(|kind| kind != "uncertain"),
+                "{dynamics:?}"
+            );
+            assert_eq!(
+                dynamics.iter().filter(|kind| **kind == "succeeded").count(),
+                1,
+                "{dynamics:?}"
+            );
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("unfinished: {:?}\n{}", json!(kinds().await), gate.output());
+}
