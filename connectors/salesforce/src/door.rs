@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn every_other_door_is_shut() {
-        for line in include_str!("../tests/doors.txt").lines() {
+        for line in include_str!("../tests/suite/doors.txt").lines() {
             let line = line.split('#').next().unwrap().trim();
             if let Some((method, uri)) = line.split_once(' ') {
                 assert_eq!(class(method, uri.trim()), "unknown", "{line}");

@@ -531,21 +531,23 @@ fn duplicate(name: &str) -> Malformed {
 
 /// `attributes.type` does not decide what is written, so it must not say otherwise.
 fn check_attributes(value: &Document, describe: &Describe) -> Result<(), Malformed> {
-    let said = value
-        .as_object()
-        .and_then(|attributes| attributes.get("type"));
-    match said {
-        None => Ok(()),
-        Some(Document::String(said)) if said.eq_ignore_ascii_case(&describe.name) => Ok(()),
-        Some(_) => Err(Malformed::field(
-            "bypass_refused",
-            "attributes",
-            format!(
-                "`attributes.type` names another object than `{}`",
-                describe.name
-            ),
-        )),
+    let said = value.as_object().into_iter().flat_map(Object::iter);
+    let mut types = said.filter(|(name, _)| name.eq_ignore_ascii_case("type"));
+    let agrees = |(_, said): (&str, &Document)| {
+        said.as_str()
+            .is_some_and(|said| said.eq_ignore_ascii_case(&describe.name))
+    };
+    if types.all(agrees) {
+        return Ok(());
     }
+    Err(Malformed::field(
+        "bypass_refused",
+        "attributes",
+        format!(
+            "`attributes.type` names another object than `{}`",
+            describe.name
+        ),
+    ))
 }
 
 fn nested_lookup(
@@ -554,6 +556,9 @@ fn nested_lookup(
     nested: &Object,
 ) -> Result<NestedLookup, Malformed> {
     let refuse = |message: String| Malformed::field("invalid_value", member, message);
+    if let Some(name) = nested.first_duplicate(str::to_ascii_lowercase) {
+        return Err(duplicate(&format!("{member}.{name}")));
+    }
     let mut keys = nested
         .iter()
         .filter(|(name, _)| !name.eq_ignore_ascii_case("attributes"));

@@ -7,8 +7,10 @@ pub mod ambient;
 pub mod crm;
 pub mod fake;
 pub mod memory;
+pub mod permit;
 
 pub use ambient::TestAmbient;
 pub use crm::{FakeCrm, Fault, Sent};
 pub use fake::{FakeConnector, request};
 pub use memory::MemoryStore;
+pub use permit::permit;

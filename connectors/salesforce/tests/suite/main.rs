@@ -1,0 +1,14 @@
+//! The Salesforce connector against the simulator, and its exact exchanges against a stub.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+
+mod lifecycle;
+mod signing_in;
+mod spellings;
+mod support;
+mod wire;
