@@ -1,10 +1,12 @@
 //! Reads the data files into a [`Schema`], filling in what every object has.
 
+mod raw;
+mod standard;
+
 use std::collections::HashMap;
 
-use serde::Deserialize;
-use serde_json::Value;
-
+use self::raw::{RawField, RawObject, RawRule, RawValue};
+use self::standard::{address, audit, currency_code, plain, reference, spaced, system};
 use super::{
     ChildRelationship, Derived, Field, FieldIx, Kind, ObjectIx, ObjectType, PickValue, Rule,
     Schema, Verbs,
@@ -37,104 +39,6 @@ pub(crate) enum LoadError {
     /// A name that is used but not defined.
     #[error("`{object}` names `{name}`, which does not exist")]
     Unknown { object: String, name: String },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawObject {
-    name: String,
-    label: Option<String>,
-    plural: Option<String>,
-    prefix: String,
-    #[serde(default)]
-    read_only: bool,
-    #[serde(default = "yes")]
-    deletable: bool,
-    #[serde(default)]
-    searchable: bool,
-    /// Objects that can own a record; none: it has no owner.
-    #[serde(default)]
-    owner: Vec<String>,
-    #[serde(default)]
-    currency: bool,
-    #[serde(default)]
-    addresses: Vec<String>,
-    state_field: Option<String>,
-    fields: Vec<RawField>,
-    #[serde(default)]
-    rules: Vec<RawRule>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    when: String,
-    message: String,
-    field: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawField {
-    name: String,
-    #[serde(rename = "type")]
-    kind: Kind,
-    label: Option<String>,
-    length: Option<usize>,
-    precision: Option<u32>,
-    scale: Option<u32>,
-    #[serde(default)]
-    required: bool,
-    #[serde(default)]
-    read_only: bool,
-    #[serde(default)]
-    create_only: bool,
-    #[serde(default)]
-    unique: bool,
-    #[serde(default)]
-    external_id: bool,
-    #[serde(default)]
-    id_lookup: bool,
-    #[serde(default)]
-    case_sensitive: bool,
-    #[serde(default)]
-    restricted: bool,
-    #[serde(default)]
-    values: Vec<RawValue>,
-    #[serde(default)]
-    to: Vec<String>,
-    relationship: Option<String>,
-    children: Option<String>,
-    #[serde(default)]
-    cascade: bool,
-    default: Option<Value>,
-    derived: Option<Derived>,
-    part_of: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawValue {
-    Plain(String),
-    Full(FullValue),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FullValue {
-    value: String,
-    #[serde(default)]
-    default: bool,
-    #[serde(default)]
-    closed: bool,
-    #[serde(default)]
-    won: bool,
-    probability: Option<f64>,
-    forecast: Option<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Schema {
@@ -280,120 +184,6 @@ fn rules(object: &str, raw: Vec<RawRule>) -> Result<Vec<Rule>, LoadError> {
     raw.into_iter().map(read).collect()
 }
 
-/// A field with nothing particular about it.
-fn plain(name: &str, label: &str, kind: Kind) -> Field {
-    Field {
-        name: name.to_owned(),
-        label: label.to_owned(),
-        kind,
-        length: default_length(kind),
-        precision: default_precision(kind).0,
-        scale: default_precision(kind).1,
-        required: false,
-        createable: true,
-        updateable: true,
-        unique: false,
-        external_id: false,
-        id_lookup: false,
-        case_sensitive: false,
-        restricted: false,
-        values: Vec::new(),
-        reference_to: Vec::new(),
-        relationship: None,
-        child_relationship: None,
-        cascade: false,
-        default: None,
-        derived: None,
-        calculated: false,
-        part_of: None,
-        address_prefix: String::new(),
-    }
-}
-
-fn system(name: &str, label: &str, kind: Kind) -> Field {
-    let id = kind == Kind::Id;
-    Field {
-        createable: false,
-        updateable: false,
-        id_lookup: id,
-        ..plain(name, label, kind)
-    }
-}
-
-fn reference(name: &str, label: &str, to: &[String], relationship: &str) -> Field {
-    Field {
-        reference_to: to.to_vec(),
-        relationship: Some(relationship.to_owned()),
-        ..plain(name, label, Kind::Reference)
-    }
-}
-
-fn audit() -> Vec<Field> {
-    let user = ["User".to_owned()];
-    let by = |name: &str, label: &str, relationship: &str| Field {
-        createable: false,
-        updateable: false,
-        ..reference(name, label, &user, relationship)
-    };
-    vec![
-        system("CreatedDate", "Created Date", Kind::DateTime),
-        by("CreatedById", "Created By ID", "CreatedBy"),
-        system("LastModifiedDate", "Last Modified Date", Kind::DateTime),
-        by("LastModifiedById", "Last Modified By ID", "LastModifiedBy"),
-        system("SystemModstamp", "System Modstamp", Kind::DateTime),
-    ]
-}
-
-fn currency_code() -> Field {
-    let codes = ["EUR", "USD", "GBP", "JPY", "CHF"];
-    let value = |code: &str| PickValue {
-        value: code.to_owned(),
-        default: code == "EUR",
-        ..PickValue::default()
-    };
-    Field {
-        restricted: true,
-        length: 255,
-        values: codes.iter().map(|code| value(code)).collect(),
-        ..plain("CurrencyIsoCode", "Currency ISO Code", Kind::Picklist)
-    }
-}
-
-fn address(prefix: &str) -> Vec<Field> {
-    let whole = format!("{prefix}Address");
-    let parts = [
-        ("Street", Kind::TextArea, 255),
-        ("City", Kind::String, 40),
-        ("State", Kind::String, 80),
-        ("PostalCode", Kind::String, 20),
-        ("Country", Kind::String, 80),
-        ("Latitude", Kind::Double, 0),
-        ("Longitude", Kind::Double, 0),
-    ];
-    let part = |(name, kind, length): (&str, Kind, usize)| {
-        let name = format!("{prefix}{name}");
-        let (precision, scale) = if kind == Kind::Double {
-            (18, 15)
-        } else {
-            (0, 0)
-        };
-        let part_of = Some(whole.clone());
-        Field {
-            length,
-            precision,
-            scale,
-            part_of,
-            ..plain(&name, &spaced(&name), kind)
-        }
-    };
-    let mut fields: Vec<_> = parts.into_iter().map(part).collect();
-    fields.push(Field {
-        address_prefix: prefix.to_owned(),
-        ..system(&whole, &spaced(&whole), Kind::Address)
-    });
-    fields
-}
-
 fn field(raw: RawField) -> Field {
     let label = raw
         .label
@@ -455,45 +245,6 @@ fn relationship_name(name: &str, kind: Kind) -> Option<String> {
     }
     let custom = name.strip_suffix("__c").map(|stem| format!("{stem}__r"));
     custom.or_else(|| name.strip_suffix("Id").map(str::to_owned))
-}
-
-fn default_length(kind: Kind) -> usize {
-    match kind {
-        Kind::Id | Kind::Reference => 18,
-        Kind::String | Kind::TextArea | Kind::Url | Kind::Picklist => 255,
-        Kind::LongText => 32_000,
-        Kind::Email => 80,
-        Kind::Phone => 40,
-        Kind::MultiPicklist => 4099,
-        _ => 0,
-    }
-}
-
-fn default_precision(kind: Kind) -> (u32, u32) {
-    match kind {
-        Kind::Int => (9, 0),
-        Kind::Double | Kind::Currency => (18, 2),
-        Kind::Percent => (5, 2),
-        _ => (0, 0),
-    }
-}
-
-/// `BillingCity` → `Billing City`, `Ext_Id` → `Ext Id`.
-fn spaced(name: &str) -> String {
-    let mut label = String::new();
-    let mut before = ' ';
-    for letter in name.chars() {
-        if letter == '_' {
-            label.push(' ');
-        } else {
-            if letter.is_uppercase() && before.is_lowercase() {
-                label.push(' ');
-            }
-            label.push(letter);
-        }
-        before = letter;
-    }
-    label
 }
 
 #[cfg(test)]

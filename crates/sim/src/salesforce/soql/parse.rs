@@ -1,5 +1,8 @@
 //! Tokens to syntax tree.
 
+mod stream;
+
+use self::stream::{is_word, unexpected, unexpected_token};
 use super::QueryError;
 use super::ast::{Filter, Function, Item, Literal, Operand, Operator, Order, Path, Query, Which};
 use super::dates;
@@ -352,96 +355,6 @@ impl Parser {
         }
         Ok(all)
     }
-
-    fn deeper(&mut self) -> Result<(), QueryError> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(QueryError::new(
-                "QUERY_TOO_COMPLICATED",
-                "Query is either selecting too many fields or the filter conditions are too complicated.",
-            ));
-        }
-        Ok(())
-    }
-
-    fn take(&mut self) -> Option<Token> {
-        let token = self.tokens.get(self.next).cloned();
-        self.next += usize::from(token.is_some());
-        token
-    }
-
-    fn at(&self) -> usize {
-        self.tokens
-            .get(self.next)
-            .map_or(self.end, |token| token.at)
-    }
-
-    fn at_end(&self) -> QueryError {
-        unexpected("<EOF>", self.end)
-    }
-
-    fn peek_word(&self, keyword: &str) -> bool {
-        is_word(self.tokens.get(self.next), keyword)
-    }
-
-    fn peek_second_word(&self, keyword: &str) -> bool {
-        is_word(self.tokens.get(self.next + 1), keyword)
-    }
-
-    /// Takes the next word if it is this keyword.
-    fn eat(&mut self, keyword: &str) -> bool {
-        let there = self.peek_word(keyword);
-        self.next += usize::from(there);
-        there
-    }
-
-    fn eat_symbol(&mut self, wanted: &str) -> bool {
-        let token = self.tokens.get(self.next);
-        let there = matches!(token, Some(Token { kind: TokenKind::Symbol(symbol), .. }) if *symbol == wanted);
-        self.next += usize::from(there);
-        there
-    }
-
-    fn word_that(&mut self, fits: fn(&str) -> bool) -> Option<String> {
-        match self.tokens.get(self.next) {
-            Some(Token {
-                kind: TokenKind::Word(word),
-                ..
-            }) if fits(word) => {
-                self.next += 1;
-                Some(word.clone())
-            }
-            _ => None,
-        }
-    }
-
-    fn keyword(&mut self, wanted: &str) -> Result<(), QueryError> {
-        if self.eat(wanted) {
-            Ok(())
-        } else {
-            Err(self.surprise())
-        }
-    }
-
-    fn symbol(&mut self, wanted: &str) -> Result<(), QueryError> {
-        if self.eat_symbol(wanted) {
-            Ok(())
-        } else {
-            Err(self.surprise())
-        }
-    }
-
-    fn surprise(&self) -> QueryError {
-        self.tokens
-            .get(self.next)
-            .map_or_else(|| self.at_end(), unexpected_token)
-    }
-
-    fn expect_end(&self) -> Result<(), QueryError> {
-        self.tokens
-            .get(self.next)
-            .map_or(Ok(()), |token| Err(unexpected_token(token)))
-    }
 }
 
 fn function(name: &str) -> Option<Function> {
@@ -454,10 +367,6 @@ fn function(name: &str) -> Option<Function> {
         "AVG" => Some(Function::Avg),
         _ => None,
     }
-}
-
-fn is_word(token: Option<&Token>, keyword: &str) -> bool {
-    matches!(token, Some(Token { kind: TokenKind::Word(word), .. }) if word.eq_ignore_ascii_case(keyword))
 }
 
 fn is_clause(word: &str) -> bool {
@@ -475,16 +384,4 @@ fn number_or_date(text: &str) -> Option<Literal> {
     parse_date(text)
         .map(Literal::Date)
         .or_else(|| parse_moment(text).map(Literal::Moment))
-}
-
-fn unexpected(what: &str, at: usize) -> QueryError {
-    QueryError::malformed(format!("unexpected token: '{what}'")).at(at)
-}
-
-fn unexpected_token(token: &Token) -> QueryError {
-    match &token.kind {
-        TokenKind::Word(text) | TokenKind::Literal(text) => unexpected(text, token.at),
-        TokenKind::Text(text) => unexpected(&format!("'{text}'"), token.at),
-        TokenKind::Symbol(symbol) => unexpected(symbol, token.at),
-    }
 }

@@ -405,3 +405,24 @@ fn indexes_find_what_scans_find() {
         25
     );
 }
+
+#[test]
+fn no_torn_query_upsets_the_parser() {
+    let data = Data::new();
+    let whole = "SELECT Id, toLabel(Type) t, (SELECT Id FROM Contacts) FROM Account a WHERE (Name LIKE 'ä\\_%' OR NOT Id IN \
+        (SELECT AccountId FROM Contact WHERE Birthdate < 2026-01-31)) AND CreatedDate >= 2026-01-31T10:00:00+01:00 AND \
+        SystemModstamp = LAST_N_DAYS:5 AND Region__c INCLUDES ('a;b') ORDER BY Name DESC NULLS LAST LIMIT 5 OFFSET 1";
+    assert!(data.ask(&whole.replace(" t,", ",")).is_ok());
+    for (at, letter) in whole.char_indices() {
+        let (head, tail) = whole.split_at(at);
+        for torn in [
+            head.to_owned(),
+            tail.to_owned(),
+            format!("{head}{}", &tail[letter.len_utf8()..]),
+        ] {
+            if let Err(error) = data.ask(&torn) {
+                assert!(error.explain(&torn).ends_with(&error.message));
+            }
+        }
+    }
+}
