@@ -1,0 +1,49 @@
+//! How the store fails.
+
+use crmgate_store::StoreError;
+
+/// A store that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error(
+        "the data directory `{0}` is in use by another crmgate process: stop it, or choose another \
+         `data_dir`"
+    )]
+    InUse(String),
+    /// The folder or a file in it cannot be made or opened.
+    #[error("the data directory `{dir}` cannot be used: {problem}")]
+    Unusable {
+        /// The folder.
+        dir: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The database is of a newer version, or not ours.
+    #[error("the database in `{dir}` does not fit this version: {problem}")]
+    OtherVersion {
+        /// The folder.
+        dir: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// A failure of the database is one of the whole store: nothing is certain.
+pub(crate) fn unavailable(error: &sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+pub(crate) fn corrupt(what: &str, error: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{what}: {error}"))
+}
+
+/// Whether a statement broke a rule of the schema: then it is that statement's fault, and the
+/// database is well.
+pub(crate) fn is_constraint(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| {
+        error.is_unique_violation()
+            || error.is_check_violation()
+            || error.is_foreign_key_violation()
+    })
+}

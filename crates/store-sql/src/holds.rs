@@ -1,0 +1,206 @@
+//! Held operations.
+
+use async_trait::async_trait;
+use crmgate_domain::{HoldId, PayloadHash};
+use crmgate_store::{DecisionRecord, Hold, HoldFilter, HoldLog, HoldStatus, Page, StoreError};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+use tokio::sync::oneshot;
+
+use crate::convert::{below, cursor, nanoseconds, read, write};
+use crate::decisions::{self, DecisionRow, in_list};
+use crate::error::unavailable;
+use crate::open::SqliteStore;
+use crate::writer::{Command, Reply, Step, Writer};
+
+/// The kind of this listing's cursors.
+const CURSOR: char = 'h';
+const COLUMNS: &str = "SELECT seq, status, requests, body FROM holds";
+
+/// A hold to store or join, with the decision that made it.
+struct Take {
+    hold: Hold,
+    request: String,
+    record: Option<DecisionRecord>,
+    in_force: Option<Result<Hold, StoreError>>,
+    reply: Reply<Hold>,
+}
+
+/// Connection, actor, object, record and payload: what makes requests equal.
+fn request(hold: &Hold) -> String {
+    let operation = &hold.operation;
+    PayloadHash::of(&[
+        hold.connection.as_str().as_bytes(),
+        operation.actor.id.as_bytes(),
+        operation.native_object.as_bytes(),
+        operation
+            .record_id
+            .as_deref()
+            .unwrap_or_default()
+            .as_bytes(),
+        hold.payload_hash.to_hex().as_bytes(),
+    ])
+    .to_hex()
+}
+
+fn stored(row: &SqliteRow) -> Result<Hold, StoreError> {
+    let hold: Hold = read("a hold", row.get(3))?;
+    let status = match row.get::<&str, _>(1) {
+        "waiting" => HoldStatus::Waiting,
+        _ => HoldStatus::Expired,
+    };
+    Ok(Hold {
+        status,
+        requests: row.get::<i64, _>(2).unsigned_abs(),
+        ..hold
+    })
+}
+
+#[async_trait]
+impl Step for Take {
+    async fn run(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
+        let found = self.store_or_join(writer).await?;
+        if let (Ok(hold), Some(record)) = (&found, self.record.clone()) {
+            let record = DecisionRecord {
+                hold: Some(hold.id),
+                ..record
+            };
+            match DecisionRow::new(record) {
+                Ok(row) => decisions::insert(writer, &[&row]).await?,
+                Err(error) => {
+                    self.in_force = Some(Err(error));
+                    return Ok(());
+                }
+            }
+        }
+        self.in_force = Some(found);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) {
+        let Self {
+            in_force, reply, ..
+        } = *self;
+        let nothing = || StoreError::Unavailable("the hold was not stored".to_owned());
+        let _ = reply.send(result.and_then(|()| in_force.ok_or_else(nothing)?));
+    }
+}
+
+impl Take {
+    async fn store_or_join(
+        &self,
+        writer: &mut Writer,
+    ) -> Result<Result<Hold, StoreError>, sqlx::Error> {
+        let now = nanoseconds(self.hold.created_at);
+        sqlx::query(
+            "UPDATE holds SET status = 'expired' \
+             WHERE request = ? AND status = 'waiting' AND expires_at <= ?",
+        )
+        .bind(self.request.as_str())
+        .bind(now)
+        .execute(&mut writer.connection)
+        .await?;
+        let joined = sqlx::query(
+            "UPDATE holds SET requests = requests + 1 WHERE request = ? AND status = 'waiting' \
+             RETURNING seq, status, requests, body",
+        )
+        .bind(self.request.as_str())
+        .fetch_optional(&mut writer.connection)
+        .await?;
+        if let Some(row) = joined {
+            return Ok(stored(&row));
+        }
+        let body = match write("a hold", &self.hold) {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(error)),
+        };
+        sqlx::query(
+            "INSERT INTO holds (id, connection, actor, request, status, expires_at, requests, body) \
+             VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?)",
+        )
+        .bind(self.hold.id.uuid().as_bytes().as_slice())
+        .bind(self.hold.connection.as_str())
+        .bind(self.hold.operation.actor.id.as_str())
+        .bind(self.request.as_str())
+        .bind(nanoseconds(self.hold.expires_at))
+        .bind(i64::try_from(self.hold.requests).unwrap_or(i64::MAX))
+        .bind(body)
+        .execute(&mut writer.connection)
+        .await?;
+        Ok(Ok(self.hold.clone()))
+    }
+}
+
+impl SqliteStore {
+    async fn take(&self, hold: Hold, record: Option<DecisionRecord>) -> Result<Hold, StoreError> {
+        if let Some(record) = &record {
+            // What cannot be written must not leave a hold behind.
+            DecisionRow::new(record.clone())?;
+        }
+        let (reply, answer) = oneshot::channel();
+        let step = Take {
+            request: request(&hold),
+            hold,
+            record,
+            in_force: None,
+            reply,
+        };
+        self.queue().send(Command::Other(Box::new(step))).await?;
+        answer
+            .await
+            .map_err(|_| StoreError::Unavailable("the store was closed".to_owned()))?
+    }
+}
+
+#[async_trait]
+impl HoldLog for SqliteStore {
+    async fn hold(&self, hold: Hold) -> Result<Hold, StoreError> {
+        self.take(hold, None).await
+    }
+
+    async fn hold_decided(&self, hold: Hold, record: DecisionRecord) -> Result<Hold, StoreError> {
+        self.take(hold, Some(record)).await
+    }
+
+    async fn held(&self, id: HoldId) -> Result<Option<Hold>, StoreError> {
+        let row = sqlx::query("SELECT seq, status, requests, body FROM holds WHERE id = ?")
+            .bind(id.uuid().as_bytes().as_slice())
+            .fetch_optional(self.reader())
+            .await
+            .map_err(|error| unavailable(&error))?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    async fn holds(
+        &self,
+        filter: &HoldFilter,
+        from: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Hold>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
+        query.push(" WHERE seq < ").push_bind(below(CURSOR, from)?);
+        if let Some(name) = &filter.connection {
+            query.push(" AND connection = ").push_bind(name.to_string());
+        }
+        if let Some(actor) = &filter.actor {
+            query.push(" AND actor = ").push_bind(actor.clone());
+        }
+        if let Some(names) = &filter.visible {
+            in_list(&mut query, " AND connection IN (", names);
+        }
+        let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        query.push(" ORDER BY seq DESC LIMIT ").push_bind(most);
+        let mut rows = query
+            .build()
+            .fetch_all(self.reader())
+            .await
+            .map_err(|error| unavailable(&error))?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().filter(|_| more).map(|row| row.get::<i64, _>(0));
+        Ok(Page {
+            items: rows.iter().map(stored).collect::<Result<_, _>>()?,
+            next: last.map(|seq| cursor(CURSOR, seq)),
+        })
+    }
+}

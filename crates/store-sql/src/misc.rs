@@ -1,0 +1,230 @@
+//! Connections' memory, policy revisions, the pulse.
+
+use async_trait::async_trait;
+use crmgate_domain::{ConnectionName, RevisionId, Timestamp};
+use crmgate_store::{
+    ConnectionLog, ModeChange, Pulse, RevisionLog, Sighting, SightingKey, StoreError,
+    StoredRevision,
+};
+use futures::future::BoxFuture;
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use tokio::sync::oneshot;
+
+use crate::convert::{nanoseconds, read, timestamp, write};
+use crate::error::unavailable;
+use crate::open::SqliteStore;
+use crate::writer::{Command, Reply, Step, Writer};
+
+/// A write that is a function.
+struct Run<F, T> {
+    work: F,
+    result: Option<T>,
+    reply: Reply<T>,
+}
+
+#[async_trait]
+impl<F, T> Step for Run<F, T>
+where
+    F: for<'w> FnMut(&'w mut Writer) -> BoxFuture<'w, Result<T, sqlx::Error>> + Send,
+    T: Send,
+{
+    async fn run(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
+        self.result = Some((self.work)(writer).await?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) {
+        let Self {
+            result: given,
+            reply,
+            ..
+        } = *self;
+        let nothing = || StoreError::Unavailable("nothing was done".to_owned());
+        let _ = reply.send(result.and_then(|()| given.ok_or_else(nothing)));
+    }
+}
+
+/// Has a function write, inside the next transaction. It may be called again when that fails.
+pub(crate) async fn statement<F, T>(store: &SqliteStore, work: F) -> Result<T, StoreError>
+where
+    F: for<'w> FnMut(&'w mut Writer) -> BoxFuture<'w, Result<T, sqlx::Error>> + Send + 'static,
+    T: Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let step = Run {
+        work,
+        result: None,
+        reply,
+    };
+    store.queue().send(Command::Other(Box::new(step))).await?;
+    answer
+        .await
+        .map_err(|_| StoreError::Unavailable("the store was closed".to_owned()))?
+}
+
+fn sighting(row: &SqliteRow) -> Result<Sighting, StoreError> {
+    Ok(Sighting {
+        key: SightingKey {
+            client: row.get(0),
+            route: row.get(1),
+            class: row.get(2),
+            enforced: row.get(3),
+            why: row.get(4),
+        },
+        count: row.get::<i64, _>(5).unsigned_abs(),
+        first_at: timestamp(row.get(6))?,
+        last_at: timestamp(row.get(7))?,
+    })
+}
+
+async fn add_sightings(
+    writer: &mut Writer,
+    connection: &str,
+    seen: &[Sighting],
+) -> Result<(), sqlx::Error> {
+    for sighting in seen {
+        let key = &sighting.key;
+        sqlx::query(
+            "INSERT INTO sightings (connection, hour, client, route, class, enforced, why, count, \
+             first_at, last_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+             ON CONFLICT DO UPDATE SET count = count + excluded.count, \
+             first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)",
+        )
+        .bind(connection)
+        .bind(sighting.first_at.as_second().div_euclid(3_600))
+        .bind(key.client.as_str())
+        .bind(key.route.as_str())
+        .bind(key.class.as_str())
+        .bind(key.enforced.as_str())
+        .bind(key.why.as_str())
+        .bind(i64::try_from(sighting.count).unwrap_or(i64::MAX))
+        .bind(nanoseconds(sighting.first_at))
+        .bind(nanoseconds(sighting.last_at))
+        .execute(&mut writer.connection)
+        .await?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl ConnectionLog for SqliteStore {
+    async fn add_sightings(
+        &self,
+        connection: &ConnectionName,
+        seen: Vec<Sighting>,
+    ) -> Result<(), StoreError> {
+        let name = connection.to_string();
+        let seen = std::sync::Arc::new(seen);
+        statement(self, move |writer| {
+            let (name, seen) = (name.clone(), std::sync::Arc::clone(&seen));
+            Box::pin(async move { add_sightings(writer, &name, &seen).await })
+        })
+        .await
+    }
+
+    async fn sightings(
+        &self,
+        connection: &ConnectionName,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<Sighting>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT client, route, class, enforced, why, sum(count), min(first_at), max(last_at) \
+             FROM sightings WHERE connection = ? AND last_at >= ? \
+             GROUP BY client, route, class, enforced, why",
+        )
+        .bind(connection.as_str())
+        .bind(since.map_or(i64::MIN, nanoseconds))
+        .fetch_all(self.reader())
+        .await
+        .map_err(|error| unavailable(&error))?;
+        rows.iter().map(sighting).collect()
+    }
+
+    async fn append_mode(
+        &self,
+        connection: &ConnectionName,
+        change: ModeChange,
+    ) -> Result<(), StoreError> {
+        let name = connection.to_string();
+        let body = write("a mode", &change)?;
+        statement(self, move |writer| {
+            let query = sqlx::query("INSERT INTO modes (connection, body) VALUES (?, ?)")
+                .bind(name.clone())
+                .bind(body.clone());
+            Box::pin(async move { query.execute(&mut writer.connection).await.map(|_| ()) })
+        })
+        .await
+    }
+
+    async fn modes(&self, connection: &ConnectionName) -> Result<Vec<ModeChange>, StoreError> {
+        let rows = sqlx::query("SELECT body FROM modes WHERE connection = ? ORDER BY seq DESC")
+            .bind(connection.as_str())
+            .fetch_all(self.reader())
+            .await
+            .map_err(|error| unavailable(&error))?;
+        rows.iter().map(|row| read("a mode", row.get(0))).collect()
+    }
+}
+
+fn revision(row: &SqliteRow) -> Result<StoredRevision, StoreError> {
+    Ok(StoredRevision {
+        revision: RevisionId::new(row.get(0)),
+        at: timestamp(row.get(1))?,
+        sources: row.get(2),
+    })
+}
+
+#[async_trait]
+impl RevisionLog for SqliteStore {
+    async fn accept_revision(&self, revision: StoredRevision) -> Result<(), StoreError> {
+        let at = nanoseconds(revision.at);
+        statement(self, move |writer| {
+            // The number says which came into force last, whatever the clocks did.
+            let query = sqlx::query(
+                "INSERT INTO revisions (seq, revision, at, sources) \
+                 VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM revisions), ?, ?, ?) \
+                 ON CONFLICT (revision) DO UPDATE SET seq = excluded.seq, at = excluded.at",
+            )
+            .bind(revision.revision.to_string())
+            .bind(at)
+            .bind(revision.sources.clone());
+            Box::pin(async move { query.execute(&mut writer.connection).await.map(|_| ()) })
+        })
+        .await
+    }
+
+    async fn latest_revision(&self) -> Result<Option<StoredRevision>, StoreError> {
+        let row =
+            sqlx::query("SELECT revision, at, sources FROM revisions ORDER BY seq DESC LIMIT 1")
+                .fetch_optional(self.reader())
+                .await
+                .map_err(|error| unavailable(&error))?;
+        row.as_ref().map(revision).transpose()
+    }
+
+    async fn revision(&self, id: &RevisionId) -> Result<Option<StoredRevision>, StoreError> {
+        let row = sqlx::query("SELECT revision, at, sources FROM revisions WHERE revision = ?")
+            .bind(id.as_str())
+            .fetch_optional(self.reader())
+            .await
+            .map_err(|error| unavailable(&error))?;
+        row.as_ref().map(revision).transpose()
+    }
+}
+
+#[async_trait]
+impl Pulse for SqliteStore {
+    async fn beat(&self, at: Timestamp) -> Result<(), StoreError> {
+        let at = nanoseconds(at);
+        statement(self, move |writer| {
+            let query = sqlx::query(
+                "INSERT INTO pulse (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = ?",
+            )
+            .bind(at)
+            .bind(at);
+            Box::pin(async move { query.execute(&mut writer.connection).await.map(|_| ()) })
+        })
+        .await
+    }
+}

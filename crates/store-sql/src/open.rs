@@ -1,0 +1,143 @@
+//! Opening and closing.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::task::JoinHandle;
+
+use crate::OpenError;
+use crate::lock::DirLock;
+use crate::writer::{self, Command, Queue};
+
+/// How many reads go on at once.
+const READERS: u32 = 4;
+/// Statements that stay prepared per connection.
+const PREPARED: usize = 64;
+
+/// How the store behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a lock of another process on the database is waited for.
+    pub busy_timeout: Duration,
+    /// Most pages of 4 KiB the database may have; a limit on disk use. `None` is no limit.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            busy_timeout: Duration::from_secs(5),
+            max_pages: None,
+        }
+    }
+}
+
+/// All record stores in one SQLite file.
+pub struct SqliteStore {
+    queue: Queue,
+    reader: SqlitePool,
+    task: Mutex<Option<JoinHandle<()>>>,
+    lock: Mutex<Option<DirLock>>,
+}
+
+impl SqliteStore {
+    /// Opens the store in a folder, making both where they are not there, and brings the tables up
+    /// to date.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be used.
+    pub async fn open(dir: &Path, settings: &Settings) -> Result<Self, OpenError> {
+        let unusable = |problem: String| OpenError::Unusable {
+            dir: dir.display().to_string(),
+            problem,
+        };
+        std::fs::create_dir_all(dir).map_err(|error| unusable(error.to_string()))?;
+        let lock = DirLock::take(dir)?;
+        let options = options(&dir.join("crmgate.db"), settings);
+        migrate(&options).await.map_err(|error| match error {
+            MigrateError::VersionMissing(_)
+            | MigrateError::VersionMismatch(_)
+            | MigrateError::VersionTooNew(..)
+            | MigrateError::VersionTooOld(..)
+            | MigrateError::Dirty(_) => OpenError::OtherVersion {
+                dir: dir.display().to_string(),
+                problem: error.to_string(),
+            },
+            other => unusable(other.to_string()),
+        })?;
+        let reader = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .min_connections(0)
+            .acquire_timeout(settings.busy_timeout)
+            .connect_lazy_with(options.clone().read_only(true));
+        let (queue, task) = writer::start(Arc::new(options));
+        Ok(Self {
+            queue,
+            reader,
+            task: Mutex::new(Some(task)),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Ends well: what was accepted is written, the file is put in order. Then another process may
+    /// open it. Whatever is asked of the store afterwards is answered `Unavailable`.
+    pub async fn close(&self) {
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(task) = task else {
+            return;
+        };
+        // A queue that does not take it has ended already.
+        let _ = self.queue.send(Command::Close).await;
+        if let Err(error) = task.await {
+            tracing::error!(%error, "the writer broke off");
+        }
+        self.reader.close().await;
+        drop(
+            self.lock
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+    }
+
+    pub(crate) const fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    pub(crate) const fn reader(&self) -> &SqlitePool {
+        &self.reader
+    }
+}
+
+fn options(file: &Path, settings: &Settings) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(settings.busy_timeout)
+        .statement_cache_capacity(PREPARED)
+        .disable_statement_logging();
+    match settings.max_pages {
+        Some(pages) => options.pragma("max_page_count", pages.to_string()),
+        None => options,
+    }
+}
+
+async fn migrate(options: &SqliteConnectOptions) -> Result<(), MigrateError> {
+    let mut connection = options.connect().await?;
+    sqlx::migrate!("./migrations").run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
