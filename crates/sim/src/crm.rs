@@ -82,6 +82,11 @@ pub trait Crm: Send + Sync + 'static {
     /// The names that [`Crm::records`] knows.
     fn objects(&self) -> Vec<String>;
 
+    /// Whether a compressed answer's `ETag` says that it is compressed.
+    fn marks_compressed(&self) -> bool {
+        true
+    }
+
     /// Goes back to the seeded data. Credentials and open sessions stay.
     fn reset(&self);
 }

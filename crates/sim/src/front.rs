@@ -158,7 +158,7 @@ async fn serve(shared: &Shared, call: Call, verdict: Verdict) -> Response<Body> 
 
 fn finish(shared: &Shared, call: &Call, answer: Answer, fault: Option<Kind>) -> Response<Body> {
     let answer = if shared.options.compress {
-        compress(&call.headers, answer)
+        compress(&call.headers, answer, shared.crm.marks_compressed())
     } else {
         answer
     };
@@ -225,8 +225,8 @@ fn inflate(reader: impl Read) -> Result<Bytes, Refusal> {
     }
 }
 
-/// Compresses an answer for clients that accept it. As the real services do, the `ETag` then says so.
-fn compress(headers: &HeaderMap, answer: Answer) -> Answer {
+/// Compresses an answer for clients that accept it; `mark`: its `ETag` then says so.
+fn compress(headers: &HeaderMap, answer: Answer, mark: bool) -> Answer {
     let accepts = headers
         .get(header::ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok())
@@ -248,7 +248,8 @@ fn compress(headers: &HeaderMap, answer: Answer) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if let Some(tag) = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok())
+    if mark
+        && let Some(tag) = headers.get(header::ETAG).and_then(|tag| tag.to_str().ok())
         && let Some(tag) = tag.strip_suffix('"')
         && let Ok(tag) = HeaderValue::from_str(&format!("{tag}-gzip\""))
     {

@@ -5,6 +5,8 @@ mod functions;
 mod read_records;
 mod write_records;
 
+use std::cell::RefCell;
+
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -35,7 +37,7 @@ pub(crate) struct Request<'a> {
     /// `https://host/api/data/v9.2`.
     pub(crate) service: String,
     /// The body, where there is one.
-    pub(crate) body: Option<Map<String, Value>>,
+    pub(crate) body: RefCell<Option<Map<String, Value>>>,
 }
 
 /// What an answer depends on, beside the request and the data.
@@ -59,7 +61,7 @@ impl<'a> Request<'a> {
         check_protocol(call)?;
         let segments = segments(path)?;
         let set = segments.first().map_or("", |first| &first.name);
-        let body = body(call, set)?;
+        let body = RefCell::new(body(call, set)?);
         Ok(Self {
             call,
             options: Options::read(call.query())?,
@@ -105,10 +107,10 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The body of a call that needs one.
+    /// Takes the body of a call that needs one.
     pub(crate) fn object(&self, set: &str) -> Outcome<Map<String, Value>> {
-        match &self.body {
-            Some(body) => Ok(body.clone()),
+        match self.body.take() {
+            Some(body) => Ok(body),
             None => object(set, b""),
         }
     }

@@ -52,13 +52,18 @@ pub(crate) fn definitions(schema: &Schema, request: &Request<'_>) -> Outcome<Map
             let table = find_table(schema, arguments)?;
             of_table(schema, request, table, rest)
         }
-        ("RelationshipDefinitions", None) if rest.is_empty() => {
+        ("RelationshipDefinitions", arguments) => {
             let mut all = Vec::new();
             for relation in &schema.relations {
                 all.extend(describe::relation(schema, relation, true));
             }
             all.extend(schema.links.iter().map(|link| describe::link(link, true)));
-            list(request, "RelationshipDefinitions", all, |one| one)
+            pick(
+                request,
+                "RelationshipDefinitions",
+                all,
+                (arguments.as_deref(), rest),
+            )
         }
         ("GlobalOptionSetDefinitions", None) if rest.is_empty() => {
             list(request, "GlobalOptionSetDefinitions", Vec::new(), |one| one)
@@ -125,14 +130,24 @@ fn of_table(
         return Ok(answer);
     };
     let items: Vec<Map<String, Value>> = items.into_iter().filter_map(object).collect();
-    match &next.arguments {
-        None => cast_list(request, &key, items, rest),
+    pick(request, &key, items, (next.arguments.as_deref(), rest))
+}
+
+/// A list, or the one of it that is named.
+fn pick(
+    request: &Request<'_>,
+    key: &str,
+    items: Vec<Map<String, Value>>,
+    (arguments, rest): (Option<&[Argument]>, &[Segment]),
+) -> Outcome<Map<String, Value>> {
+    match arguments {
+        None => cast_list(request, key, items, rest),
         Some(arguments) => {
             let one = items
                 .into_iter()
                 .find(|one| is_named(one, arguments))
-                .ok_or_else(|| not_there(&next.name))?;
-            member(request, &key, one, rest)
+                .ok_or_else(|| not_there(key))?;
+            member(request, key, one, rest)
         }
     }
 }
@@ -203,7 +218,6 @@ fn not_there(what: &str) -> ApiError {
 
 fn narrow(items: &mut Vec<Map<String, Value>>, cast: &str) {
     let wanted = format!("#{cast}");
-    // Lookups to an account or contact are of a kind of their own, but are lookups too.
     items.retain(|one| one.get("@odata.type").and_then(Value::as_str) == Some(&wanted));
 }
 

@@ -355,6 +355,11 @@ impl Crm for Environment {
         })
     }
 
+    /// An `ETag` is the record's version, and goes back in `If-Match` as it is.
+    fn marks_compressed(&self) -> bool {
+        false
+    }
+
     fn reset(&self) {
         *self.store.write().unwrap_or_else(PoisonError::into_inner) = self.seed.clone();
     }

@@ -82,16 +82,12 @@ pub(crate) fn from_json(table: &Table, column: &Column, value: &Value) -> Outcom
 
 /// An instant to the second, which is what the database keeps. Without a zone it is taken as UTC.
 pub(crate) fn parse_time(text: &str) -> Option<Timestamp> {
-    let at = match text.parse::<Timestamp>() {
-        Ok(at) => at,
-        Err(_) => {
-            let local = text
-                .parse::<DateTime>()
-                .or_else(|_| text.parse::<Date>().map(|day| day.at(0, 0, 0, 0)))
-                .ok()?;
-            local.to_zoned(TimeZone::UTC).ok()?.timestamp()
-        }
-    };
+    let utc = |local: DateTime| local.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp());
+    let at = text
+        .parse::<Timestamp>()
+        .or_else(|_| text.parse::<DateTime>().and_then(utc))
+        .or_else(|_| text.parse::<Date>().and_then(|day| utc(day.at(0, 0, 0, 0))))
+        .ok()?;
     Timestamp::from_second(at.as_second()).ok()
 }
 

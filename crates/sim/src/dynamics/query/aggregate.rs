@@ -227,7 +227,7 @@ fn total(place: &Place, method: Method, cells: &[&Cell]) -> Value {
         cells
             .iter()
             .filter_map(|cell| cell.as_decimal())
-            .fold(Decimal::ZERO, |sum, one| sum.saturating_add(one))
+            .fold(Decimal::ZERO, Decimal::saturating_add)
     };
     match method {
         Method::Min => shown(cells.iter().min_by(|one, two| one.order(two))),

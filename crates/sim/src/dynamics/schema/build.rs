@@ -112,12 +112,11 @@ fn adapt(column: &Column, table: &Table) -> Column {
     let mut column = column.clone();
     if let Kind::Lookup { targets } = &mut column.kind {
         for target in targets {
-            let fill = |text: &str| {
-                text.replace("{table}", &table.name)
-                    .replace("{set}", &table.set)
-            };
-            target.relation = fill(&target.relation);
-            target.nav = target.nav.as_deref().map(fill);
+            for name in std::iter::once(&mut target.relation).chain(&mut target.nav) {
+                *name = name
+                    .replace("{table}", &table.name)
+                    .replace("{set}", &table.set);
+            }
         }
     }
     column

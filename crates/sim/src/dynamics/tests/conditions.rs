@@ -122,6 +122,21 @@ fn keys_may_be_several_columns_and_lookups() {
     let turned =
         format!("contacts(emailaddress1='a@acme.example',_parentcustomerid_value={company})");
     org.get(&turned).ok(200);
+    let boss = Simulator::seeded_id("contact", "annika");
+    let below = format!("contacts(_parentcustomerid_value={boss},emailaddress1='b@acme.example')");
+    org.patch(&below, &json!({"lastname": "B"})).ok(204);
+    let all = [("Prefer", "odata.include-annotations=*")];
+    let seen = org.get_with(&below, &all).ok(200);
+    assert_eq!(
+        seen.body["_parentcustomerid_value@Microsoft.Dynamics.CRM.lookuplogicalname"],
+        "contact"
+    );
+    let nobody = format!(
+        "contacts(_parentcustomerid_value={},emailaddress1='b')",
+        Uuid::nil()
+    );
+    org.patch(&nobody, &json!({"lastname": "B"}))
+        .refused(404, "0x80040217");
     org.get("contacts(emailaddress1='a@acme.example')")
         .refused(400, "0x80060888");
     org.get(&format!(

@@ -146,8 +146,8 @@ fn bad_sign_ins_get_the_directorys_errors() {
     assert_eq!(seen.ok(400).body["error_codes"], json!([90_002]));
 }
 
-#[test]
-fn an_application_signs_in_by_its_certificate() {
+/// An environment whose first application has a certificate, with its key.
+fn certified() -> (Simulator, KeyPair, rcgen::Certificate) {
     let pair = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
     let certificate = CertificateParams::new(vec!["acme.example".to_owned()])
         .unwrap()
@@ -155,9 +155,14 @@ fn an_application_signs_in_by_its_certificate() {
         .unwrap();
     let mut options = DynamicsOptions::default();
     options.applications[0].certificate_pem = Some(certificate.pem());
-    let id = options.applications[0].client_id;
-    let tenant = options.tenant_id;
-    let simulator = Simulator::new(options).unwrap();
+    (Simulator::new(options).unwrap(), pair, certificate)
+}
+
+#[test]
+fn an_application_signs_in_by_its_certificate() {
+    let (simulator, pair, certificate) = certified();
+    let options = simulator.options();
+    let (id, tenant) = (options.applications[0].client_id, options.tenant_id);
     let now = simulator.options().common.clock.now().as_second();
     let key = EncodingKey::from_rsa_pem(pair.serialize_pem().as_bytes()).unwrap();
     let good = json!({
@@ -168,6 +173,11 @@ fn an_application_signs_in_by_its_certificate() {
         let mut header = Header::new(algorithm);
         header.x5t_s256 = thumb;
         encode(&header, claims, &key).unwrap()
+    };
+    let old = |certificate: &rcgen::Certificate| {
+        let mut header = Header::new(Algorithm::RS256);
+        header.x5t = Some(URL_SAFE_NO_PAD.encode(sha1::Sha1::digest(certificate.der())));
+        encode(&header, &good, &key).unwrap()
     };
     let thumb = URL_SAFE_NO_PAD.encode(Sha256::digest(certificate.der()));
     let with = |name: &str, value: Value| {
@@ -182,6 +192,7 @@ fn an_application_signs_in_by_its_certificate() {
             sign(Algorithm::RS256, &good, Some("other".to_owned())),
             Some(700_027),
         ),
+        (old(&certificate), None),
         (sign(Algorithm::RS256, &good, None), Some(700_027)),
         (
             sign(
@@ -213,23 +224,28 @@ fn an_application_signs_in_by_its_certificate() {
         ),
     ];
     for (assertion, expected) in cases {
-        let id = id.to_string();
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", id.as_str()),
-            (
-                "client_assertion_type",
-                "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            ),
-            ("client_assertion", assertion.as_str()),
-            ("scope", "https://org.example/.default"),
-        ];
-        let seen = ask(&simulator, "oauth2/v2.0/token", &[], &form);
+        let seen = assert_identity(&simulator, id, &assertion);
         match expected {
             None => assert!(seen.ok(200).body["access_token"].is_string()),
             Some(number) => assert_eq!(seen.ok(401).body["error_codes"], json!([number])),
         }
     }
+}
+
+/// Signs in by an assertion.
+fn assert_identity(simulator: &Simulator, id: Uuid, assertion: &str) -> Seen {
+    let id = id.to_string();
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", id.as_str()),
+        (
+            "client_assertion_type",
+            "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        ),
+        ("client_assertion", assertion),
+        ("scope", "https://org.example/.default"),
+    ];
+    ask(simulator, "oauth2/v2.0/token", &[], &form)
 }
 
 #[test]

@@ -177,6 +177,12 @@ fn keys_and_relationships_are_described() {
     );
     let many = org.get("RelationshipDefinitions?$filter=RelationshipType%20eq%20Microsoft.Dynamics.CRM.RelationshipType'ManyToManyRelationship'");
     assert_eq!(many.ok(200).values().len(), 6);
+    let cast = org.get("RelationshipDefinitions/Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata?$select=SchemaName");
+    assert_eq!(cast.ok(200).values().len(), 6);
+    let one = org
+        .get("RelationshipDefinitions(SchemaName='account_primary_contact')")
+        .ok(200);
+    assert_eq!(one.body["ReferencingEntity"], "account");
 }
 
 #[test]

@@ -11,13 +11,13 @@ use super::super::store::{Row, Store};
 use super::Work;
 
 impl Work<'_> {
-    /// Fills in what follows from the touched columns.
+    /// Fills in what follows from other columns. `touched`: those that were just given.
     pub(super) fn complete(&self, table: &Table, row: &mut Row, touched: &[String]) -> Outcome<()> {
-        let has = |column: &str| touched.iter().any(|name| name == column);
         full_name(table, row);
         address(table, row);
         if &*table.name == "opportunity" {
-            customer(table, row, &has);
+            let given = touched.iter().any(|name| name == "customerid");
+            customer(table, row, given);
             total(table, row);
         }
         if &*table.name == "incident" && row.get(table, "ticketnumber").is_null() {
@@ -87,9 +87,9 @@ fn address(table: &Table, row: &mut Row) {
 }
 
 /// An opportunity's customer and its account or contact go together.
-fn customer(table: &Table, row: &mut Row, has: &impl Fn(&str) -> bool) {
+fn customer(table: &Table, row: &mut Row, given: bool) {
     let customer = row.get(table, "customerid").as_lookup().cloned();
-    if let Some(customer) = customer.filter(|_| has("customerid")) {
+    if let Some(customer) = customer.filter(|_| given) {
         let column = if &*customer.table == "account" {
             "parentaccountid"
         } else {

@@ -75,11 +75,10 @@ impl Work<'_> {
             self.check_append(table, &to.table)?;
             row.set(table, &column, Cell::Lookup(to));
         }
-        let mut touched = self.apply(table, &mut row, &payload, true)?;
+        let touched = self.apply(table, &mut row, &payload, true)?;
         self.deep_lookups(table, &mut row, &mut payload)?;
         self.own(table, &mut row)?;
         self.start_state(table, &mut row, &touched)?;
-        touched.extend(table.columns.iter().map(|column| column.name.clone()));
         self.complete(table, &mut row, &touched)?;
         check_required(table, &row)?;
         self.stamp(table, &mut row, true);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::super::address::RowKey;
-use super::super::cell::Cell;
+use super::super::cell::{Cell, Reference};
 use super::super::error::{ApiError, Outcome};
 use super::super::schema::{Nav, Table};
 use super::super::security::Right;
@@ -57,9 +57,8 @@ impl Work<'_> {
                     RowKey::Key { .. } => ApiError::no_row_by_key(&table.name),
                 });
             }
-            return self
-                .create(table, keyed(table, key, payload)?)
-                .map(Upserted::Created);
+            let payload = self.keyed(table, key, payload)?;
+            return self.create(table, payload).map(Upserted::Created);
         };
         if condition.absent {
             return Err(ApiError::duplicate_id());
@@ -70,6 +69,49 @@ impl Work<'_> {
         };
         self.update(table, id, payload, condition)
             .map(Upserted::Updated)
+    }
+
+    /// On create the key in the address counts, except where the body says otherwise.
+    fn keyed(&self, table: &Table, key: &RowKey, mut payload: Payload) -> Outcome<Payload> {
+        let values = match key {
+            RowKey::Id(id) => {
+                if payload.id.is_some_and(|given| given != *id) {
+                    return Err(ApiError::invalid_argument(format!(
+                        "The primary key '{}' in the body is not the one in the address.",
+                        table.id
+                    )));
+                }
+                payload.id = Some(*id);
+                return Ok(payload);
+            }
+            RowKey::Key { values, .. } => values,
+        };
+        for (name, cell) in values {
+            let (Some(position), Some(column)) = (table.position(name), table.column(name)) else {
+                continue;
+            };
+            let bound = payload.binds.iter().any(|bind| bind.column == *name);
+            if bound || payload.cell(position).is_some() {
+                continue;
+            }
+            let cell = match cell {
+                // The address names only the identifier; the row says of which table it is.
+                Cell::Lookup(to) => {
+                    let found = column
+                        .targets()
+                        .iter()
+                        .find(|target| self.store.row(&target.table, to.id).is_some())
+                        .ok_or_else(|| ApiError::no_row(&to.table, to.id))?;
+                    Cell::Lookup(Reference {
+                        table: Arc::clone(&found.table),
+                        id: to.id,
+                    })
+                }
+                other => other.clone(),
+            };
+            payload.cells.push((position, cell));
+        }
+        Ok(payload)
     }
 
     /// Saves a row that a message of its own has changed.
@@ -127,33 +169,6 @@ impl Work<'_> {
         self.deep_collections(table, &row, payload)?;
         Ok(row)
     }
-}
-
-/// On create the key in the address counts, except where the body says otherwise.
-fn keyed(table: &Table, key: &RowKey, mut payload: Payload) -> Outcome<Payload> {
-    match key {
-        RowKey::Id(id) => {
-            if payload.id.is_some_and(|given| given != *id) {
-                return Err(ApiError::invalid_argument(format!(
-                    "The primary key '{}' in the body is not the one in the address.",
-                    table.id
-                )));
-            }
-            payload.id = Some(*id);
-        }
-        RowKey::Key { values, .. } => {
-            for (column, cell) in values {
-                let Some(position) = table.position(column) else {
-                    continue;
-                };
-                let bound = payload.binds.iter().any(|bind| bind.column == *column);
-                if !bound && payload.cell(position).is_none() {
-                    payload.cells.push((position, cell.clone()));
-                }
-            }
-        }
-    }
-    Ok(payload)
 }
 
 /// On update the columns of the key are left as they are.
