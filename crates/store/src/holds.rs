@@ -49,10 +49,7 @@ pub struct Hold {
 
 /// Which holds to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "each narrows by the hold's field of that name"
-)]
+#[expect(missing_docs, reason = "each narrows by the hold's field of that name")]
 pub struct HoldFilter {
     pub connection: Option<ConnectionName>,
     pub actor: Option<String>,

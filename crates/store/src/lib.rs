@@ -12,6 +12,8 @@ pub mod holds;
 pub mod permit;
 pub mod recorder;
 pub mod revisions;
+#[cfg(feature = "suite")]
+pub mod suite;
 pub mod tokens;
 
 pub use attempt::{AttemptLog, Locate, Outcome, OutcomeKind, ReadBack, Unfinished};

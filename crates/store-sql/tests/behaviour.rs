@@ -1,0 +1,216 @@
+//! The SQLite store behaves as every store, and as only a durable one can.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crmgate_domain::Ambient as _;
+use crmgate_store::AttemptLog as _;
+use crmgate_store::suite::{Ticking, full_record, run};
+use crmgate_store::{
+    DecisionFilter, DecisionLog as _, Outcome, OutcomeKind, Pulse as _, StoreError,
+};
+use crmgate_store_sql::{OpenError, Settings, SqliteStore};
+use tempfile::TempDir;
+
+async fn open(dir: &TempDir) -> SqliteStore {
+    SqliteStore::open(dir.path(), &Settings::default())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behaves_as_a_store() {
+    run(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(&dir).await;
+        // The folder must outlive the store; the system clears it away.
+        std::mem::forget(dir);
+        store
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_are_numbered_without_gaps_and_survive_a_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(&dir).await);
+    let ambient = Arc::new(Ticking::default());
+    let tasks: Vec<_> = (0..500)
+        .map(|_| {
+            let (store, ambient) = (Arc::clone(&store), Arc::clone(&ambient));
+            tokio::spawn(async move {
+                let record = full_record(ambient.as_ref());
+                let id = record.decision.id;
+                let sequence = store.append_decision(record).await.unwrap();
+                let at = ambient.now();
+                let outcome = Outcome {
+                    decision: id,
+                    at,
+                    kind: OutcomeKind::Succeeded,
+                    status: None,
+                    code: None,
+                    record_id: None,
+                };
+                store.append_outcome(outcome).await.unwrap();
+                (sequence, id)
+            })
+        })
+        .collect();
+    let mut given = Vec::new();
+    for task in tasks {
+        given.push(task.await.unwrap());
+    }
+    given.sort_unstable();
+    let sequences: Vec<u64> = given.iter().map(|(sequence, _)| *sequence).collect();
+    assert_eq!(sequences, (1..=500).collect::<Vec<u64>>());
+    store.close().await;
+
+    let store = open(&dir).await;
+    for (sequence, id) in given {
+        let found = store.decision(id).await.unwrap().unwrap();
+        assert_eq!(found.sequence, sequence);
+        assert_eq!(found.outcome.unwrap().kind, OutcomeKind::Succeeded);
+    }
+    let next = store
+        .append_decision(full_record(ambient.as_ref()))
+        .await
+        .unwrap();
+    assert_eq!(next, 501);
+}
+
+#[tokio::test]
+async fn one_bad_row_does_not_take_the_others_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir).await;
+    let ambient = Ticking::default();
+    let twice = full_record(&ambient);
+    store.append_decision(twice.clone()).await.unwrap();
+    let other = full_record(&ambient);
+    let (first, second, third) = tokio::join!(
+        store.append_decision(full_record(&ambient)),
+        store.append_decision(twice.clone()),
+        store.append_decision(other),
+    );
+    assert!(matches!(second, Err(StoreError::Exists(_))), "{second:?}");
+    let mut sequences = [first.unwrap(), third.unwrap()];
+    sequences.sort_unstable();
+    assert_eq!(sequences, [2, 3]);
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_that_the_folder_is_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(&dir).await;
+    let second = SqliteStore::open(dir.path(), &Settings::default()).await;
+    let Err(OpenError::InUse(named)) = second else {
+        panic!("the folder was opened twice");
+    };
+    assert_eq!(named, dir.path().display().to_string());
+    first.close().await;
+    open(&dir)
+        .await
+        .beat(Ticking::default().now())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_used_is_an_error_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let refused = SqliteStore::open(&file.join("below"), &Settings::default()).await;
+    assert!(matches!(refused, Err(OpenError::Unusable { .. })));
+    let junk = dir.path().join("junk");
+    std::fs::create_dir(&junk).unwrap();
+    std::fs::write(
+        junk.join("crmgate.db"),
+        "this is no database at all, by far",
+    )
+    .unwrap();
+    let refused = SqliteStore::open(&junk, &Settings::default()).await;
+    let Err(error) = refused else {
+        panic!("junk was opened");
+    };
+    assert!(error.to_string().contains("junk"), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_what_was_accepted_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        max_pages: Some(120),
+        ..Settings::default()
+    };
+    let store = SqliteStore::open(dir.path(), &settings).await.unwrap();
+    let ambient = Ticking::default();
+    let mut accepted = Vec::new();
+    let error = loop {
+        let record = full_record(&ambient);
+        let id = record.decision.id;
+        match store.append_decision(record).await {
+            Ok(_) => accepted.push(id),
+            Err(error) => break error,
+        }
+        assert!(accepted.len() < 10_000, "the disk never was full");
+    };
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+    assert!(!accepted.is_empty());
+    let again = store.append_decision(full_record(&ambient)).await;
+    assert!(matches!(again, Err(StoreError::Unavailable(_))));
+    for id in &accepted {
+        assert!(store.decision(*id).await.unwrap().is_some());
+    }
+    store.close().await;
+    // With room again, it goes on.
+    let store = open(&dir).await;
+    let next = store.append_decision(full_record(&ambient)).await.unwrap();
+    assert_eq!(next, accepted.len() as u64 + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_database_refuses_and_the_writer_recovers() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        busy_timeout: Duration::from_millis(50),
+        ..Settings::default()
+    };
+    let store = SqliteStore::open(dir.path(), &settings).await.unwrap();
+    let ambient = Ticking::default();
+    store.append_decision(full_record(&ambient)).await.unwrap();
+
+    let file = dir.path().join("crmgate.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
+    sqlx::query("BEGIN EXCLUSIVE")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let refused = store.append_decision(full_record(&ambient)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+
+    assert_eq!(
+        store.append_decision(full_record(&ambient)).await.unwrap(),
+        2
+    );
+    let page = store
+        .decisions(&DecisionFilter::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(page.items.len(), 2, "what was refused is not there");
+}
+
+#[tokio::test]
+async fn a_closed_store_refuses() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir).await;
+    store.close().await;
+    let refused = store
+        .append_decision(full_record(&Ticking::default()))
+        .await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))));
+}
