@@ -1,8 +1,8 @@
 //! Limits on a policy's text, checked before the engine's parser sees it.
 //!
 //! The parser takes twice as long for every level of nested brackets: a line of sixty bytes could
-//! keep it busy for an hour. So nesting is counted here, by a scanner that knows only strings,
-//! comments and brackets.
+//! keep it busy for an hour. Long chains of operators overflow its stack. So both are counted
+//! here, by a scanner that knows only strings, comments, words, brackets and operators.
 
 use crate::{LoadError, Source};
 
@@ -16,6 +16,10 @@ const MAX_COLUMNS: usize = 1024;
 const MAX_NESTING: usize = 12;
 /// Levels of all brackets inside one another.
 const MAX_BRACKETS: usize = 32;
+/// What all nesting of a file may cost the parser, in brackets of the first level.
+const MAX_COST: u64 = 1 << 20;
+/// Operators in one expression, those around its brackets included.
+const MAX_OPERATORS: usize = 64;
 
 /// Checks one policy's text.
 pub(crate) fn check(source: &Source) -> Result<(), LoadError> {
@@ -56,45 +60,151 @@ enum Inside {
     Raw,
 }
 
+impl Inside {
+    const fn after(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Self::Code, b'#') => Self::Comment,
+            (Self::Code, b'"') | (Self::Escape, _) => Self::Text,
+            (Self::Code, b'`') => Self::Raw,
+            (Self::Comment | Self::Text, b'\n') | (Self::Text, b'"') | (Self::Raw, b'`') => {
+                Self::Code
+            }
+            (Self::Text, b'\\') => Self::Escape,
+            (same, _) => same,
+        }
+    }
+}
+
+/// One open bracket, or the file around all of them.
+struct Level {
+    collection: bool,
+    /// Operators of the expression that is being read.
+    operators: usize,
+}
+
+struct Scanner {
+    levels: Vec<Level>,
+    cost: u64,
+    /// The word that is being read.
+    word: Vec<u8>,
+    /// Whether the last thing read was an operator, so that a new line goes on.
+    goes_on: bool,
+}
+
 fn nesting(source: &Source) -> Result<(), LoadError> {
+    let mut scanner = Scanner {
+        levels: vec![Level {
+            collection: false,
+            operators: 0,
+        }],
+        cost: 0,
+        word: Vec::new(),
+        goes_on: false,
+    };
     let mut inside = Inside::Code;
-    let mut open: Vec<u8> = Vec::new();
     let mut line = 0;
     for byte in source.text.bytes() {
+        let was = inside;
+        inside = inside.after(byte);
+        // A comment or a text ends whatever word stood before it.
+        let seen = if inside == Inside::Code && was == Inside::Code {
+            byte
+        } else if byte == b'\n' {
+            b'\n'
+        } else {
+            b'"'
+        };
+        if inside != Inside::Comment {
+            scanner.see(seen);
+        }
+        if let Some((message, remedy)) = scanner.fault() {
+            return Err(LoadError::file("limit", &source.path, message)
+                .at(line_number(line), None)
+                .remedy(remedy));
+        }
         if byte == b'\n' {
             line += 1;
         }
-        inside = match (inside, byte) {
-            (Inside::Code, b'#') => Inside::Comment,
-            (Inside::Code, b'"') | (Inside::Escape, _) => Inside::Text,
-            (Inside::Code, b'`') => Inside::Raw,
-            (Inside::Comment | Inside::Text, b'\n')
-            | (Inside::Text, b'"')
-            | (Inside::Raw, b'`') => Inside::Code,
-            (Inside::Text, b'\\') => Inside::Escape,
-            (same, _) => same,
-        };
-        if inside != Inside::Code {
-            continue;
-        }
-        match byte {
-            b'[' | b'{' | b'(' => open.push(byte),
-            b']' | b'}' | b')' => {
-                open.pop();
-            }
-            _ => continue,
-        }
-        let collections = open.iter().filter(|b| **b != b'(').count();
-        if collections > MAX_NESTING || open.len() > MAX_BRACKETS {
-            let message = format!(
-                "brackets nest deeper than {MAX_NESTING} levels of `[` and `{{`, or {MAX_BRACKETS} of any kind"
-            );
-            return Err(LoadError::file("limit", &source.path, message)
-                .at(line_number(line), None)
-                .remedy("name inner values by rules of their own, or keep tables in `data.yaml`"));
-        }
     }
     Ok(())
+}
+
+impl Scanner {
+    fn see(&mut self, byte: u8) {
+        if byte.is_ascii_alphanumeric() || byte == b'_' {
+            self.goes_on = false;
+            self.word.push(byte);
+            return;
+        }
+        if matches!(self.word.as_slice(), b"in" | b"not" | b"with" | b"else") {
+            self.operator();
+        }
+        self.word.clear();
+        match byte {
+            b'[' | b'{' | b'(' => {
+                self.goes_on = false;
+                self.levels.push(Level {
+                    collection: byte != b'(',
+                    operators: 0,
+                });
+                if byte != b'(' {
+                    let depth = u32::try_from(self.collections()).unwrap_or(u32::MAX);
+                    self.cost += 1_u64.checked_shl(depth).unwrap_or(MAX_COST);
+                }
+            }
+            b']' | b'}' | b')' => {
+                self.goes_on = false;
+                if self.levels.len() > 1 {
+                    self.levels.pop();
+                }
+            }
+            b'+' | b'-' | b'*' | b'/' | b'%' | b'&' | b'|' => self.operator(),
+            b';' | b',' => self.boundary(),
+            b'\n' if !self.goes_on => self.boundary(),
+            b' ' | b'\t' | b'\r' | b'\n' => {}
+            _ => self.goes_on = false,
+        }
+    }
+
+    fn operator(&mut self) {
+        self.goes_on = true;
+        if let Some(level) = self.levels.last_mut() {
+            level.operators += 1;
+        }
+    }
+
+    fn boundary(&mut self) {
+        self.goes_on = false;
+        if let Some(level) = self.levels.last_mut() {
+            level.operators = 0;
+        }
+    }
+
+    fn collections(&self) -> usize {
+        self.levels.iter().filter(|level| level.collection).count()
+    }
+
+    fn fault(&self) -> Option<(String, &'static str)> {
+        let name = "name inner values by rules of their own, or keep tables in `data.yaml`";
+        if self.collections() > MAX_NESTING || self.levels.len() > MAX_BRACKETS + 1 {
+            return Some((
+                format!(
+                    "brackets nest deeper than {MAX_NESTING} levels of `[` and `{{`, or {MAX_BRACKETS} of any kind"
+                ),
+                name,
+            ));
+        }
+        if self.cost > MAX_COST {
+            return Some(("the file has too many deeply nested brackets".into(), name));
+        }
+        let operators: usize = self.levels.iter().map(|level| level.operators).sum();
+        (operators > MAX_OPERATORS).then(|| {
+            (
+                format!("an expression has more than {MAX_OPERATORS} operators"),
+                "split it over several rules",
+            )
+        })
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +239,35 @@ mod tests {
     fn an_unclosed_string_ends_with_its_line() {
         let text = format!("package a\nx := \"\ny := {}\n", "[".repeat(13));
         assert!(check(&source(&text)).is_err());
+    }
+
+    #[test]
+    fn long_chains_of_operators_are_refused() {
+        for (text, fine) in [
+            ("1 + ".repeat(65), false),
+            ("1 +\n".repeat(65), false),
+            ("- ".repeat(65), false),
+            ("not ".repeat(65), false),
+            ("(1 + 1 + ".repeat(30) + &"1 - ".repeat(9), false),
+            ("x else := 1\n".repeat(150), true),
+            ("a := 1 + 1\n".repeat(300), true),
+            ("f(1 + 1, 2 - 1); ".repeat(50), true),
+            ("inner + notes\n".repeat(300), true),
+            ("x := \"+ + + + +\" # + + +\n".repeat(300), true),
+        ] {
+            assert_eq!(check(&source(&text)).is_ok(), fine, "{text}");
+        }
+    }
+
+    #[test]
+    fn many_deep_brackets_are_refused() {
+        let deep = format!("x := {}1{}\n", "[".repeat(12), "]".repeat(12));
+        check(&source(&deep.repeat(20))).unwrap();
+        assert!(check(&source(&deep.repeat(200))).is_err());
+        check(&source(
+            &"x := {\"a\": [1, {\"b\": f(x)[0]}]}\n".repeat(9_000),
+        ))
+        .unwrap();
     }
 
     #[test]

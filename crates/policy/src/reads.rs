@@ -16,6 +16,7 @@ use crate::symbols::{GroupId, Symbols};
 
 mod alias;
 mod eval;
+mod expr;
 #[cfg(test)]
 mod tests;
 

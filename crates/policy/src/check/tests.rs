@@ -223,6 +223,8 @@ const FINE: &[&str] = &[
     "deny contains \"x\" if split(\"a\", \"b\", input.record.parts)",
     "deny contains \"x\" if object.get(input, \"a\", 1) == 1",
     "# METADATA\n# title: of a rule\ndeny contains \"x\" if false",
+    "include if input.record.a",
+    "release contains \"email\"",
     "import rego.v1\ndeny contains \"x\" if false",
 ];
 
@@ -245,7 +247,16 @@ fn a_chain_may_be_long_but_not_endless() {
         text.push_str(&format!("r{length} if input.record.a\n"));
         rules(&text)
     };
-    assert!(chain(90).is_ok());
+    let set = chain(90).unwrap();
+    let judged = set.judge(
+        &crate::testing::operation(crmgate_domain::Kind::Create),
+        &crate::testing::candidate(crate::testing::views(r#"{"a": 1}"#)),
+        &crate::JudgeOptions {
+            time_limit: std::time::Duration::from_secs(5),
+            ..crate::JudgeOptions::default()
+        },
+    );
+    assert_eq!(judged.judgement.reasons.len(), 1, "{judged:?}");
     let errors = chain(300).unwrap_err().to_string();
     assert!(errors.contains("more than 100 steps"), "{errors}");
 }
@@ -393,4 +404,54 @@ fn a_connection_may_tighten_only() {
         "expected enforce, warn, dryrun or off",
     );
     refused("params.yaml", "a: {b: {c: 1}}", "there is no parameter `a`");
+}
+
+/// A policy with most of the language in it, to cut and splice.
+const WHOLE: &str = r#"# METADATA
+# title: t
+# custom: {owner: t, objects: [contact], operations: [create]}
+package crm.a.b
+
+import data.lib.h as helper
+
+default allow := false
+
+allow if not input.record.email
+
+limits := {"a": [1, 2.5, -3], `b`: {"c", "d"}}
+
+deny contains {"code": "x", "message": sprintf("%d", [n])} if {
+	some k, v in limits
+	n := count([x | some x in v; x != k]) + 1
+	every y in v { regex.match(`^[a-z]+$`, y) }
+	input.before[k].z == true with input.object as "lead"
+}
+
+f(x) := y if { y := x * 2 } else := 0
+"#;
+
+#[test]
+fn the_whole_policy_loads() {
+    load(&[("crm/a/b.rego".to_owned(), WHOLE.to_owned())]).unwrap();
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_cut_and_spliced_policy_is_loaded_or_refused(
+        from in 0_usize..700, length in 0_usize..60, to in 0_usize..700, noise in "[ -~\n]{0,6}",
+    ) {
+        let chars: Vec<char> = WHOLE.chars().collect();
+        let from = from.min(chars.len());
+        let cut: String = chars[from..(from + length).min(chars.len())].iter().collect();
+        let mut text: Vec<char> = chars.clone();
+        let at = to.min(text.len());
+        text.splice(at..at, cut.chars().chain(noise.chars()));
+        let text: String = text.into_iter().collect();
+        if let Err(errors) = load(&[("crm/a/b.rego".to_owned(), text)]) {
+            proptest::prop_assert!(!errors.all().is_empty());
+            proptest::prop_assert!(errors.all().iter().all(|e| !e.message.is_empty()));
+        }
+    }
 }

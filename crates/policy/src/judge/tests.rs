@@ -182,6 +182,107 @@ fn a_patch_is_in_the_candidate_that_comes_back() {
     assert!(judged.judgement.packages[0].patched);
 }
 
+#[test]
+fn a_connection_sets_parameters_for_itself_only() {
+    let schema = r#"{"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {"type": "object", "properties": {"most": {"type": "number", "x-connection": "lower"}}}}}}}"#;
+    let mut sources = crate::Sources::global([
+        package(
+            "crm.a.b",
+            "",
+            "deny contains {\"code\": \"most\", \"message\": \"x\"} if input.record.n > data.params.a.b.most",
+        ),
+        ("a/params.yaml".into(), "a: {b: {most: 10}}".into()),
+        ("a/params.schema.json".into(), schema.into()),
+    ]);
+    let own = sources
+        .connections
+        .entry("acme-sf".parse().unwrap())
+        .or_default();
+    own.files = vec![crate::Source {
+        path: "params.yaml".into(),
+        text: "a: {b: {most: 5}}".into(),
+    }];
+    let set = PolicySet::load(&sources).unwrap();
+    let effect = |set: &PolicySet, name: &str| {
+        let mut operation = operation(Kind::Create);
+        operation.connection.name = name.parse().unwrap();
+        let candidate = candidate(views(r#"{"n": 7}"#));
+        set.judge(&operation, &candidate, &JudgeOptions::default())
+            .judgement
+            .effect
+    };
+    assert_eq!(effect(&set, "acme-sf"), Effect::Deny);
+    assert_eq!(effect(&set, "acme-dv"), Effect::Allow);
+
+    // What the configuration says counts over the file.
+    let own = sources
+        .connections
+        .get_mut(&"acme-sf".parse().unwrap())
+        .unwrap();
+    own.params = crate::testing::object(r#"{"a": {"b": {"most": 9}}}"#);
+    let set = PolicySet::load(&sources).unwrap();
+    assert_eq!(effect(&set, "acme-sf"), Effect::Allow);
+
+    own_params(&mut sources, r#"{"a": {"b": {"most": 11}}}"#);
+    let errors = PolicySet::load(&sources).unwrap_err().to_string();
+    assert!(
+        errors.contains(
+            "connections/acme-sf: parameter `a.b.most`: 11 in place of 10, expected a lower number"
+        ),
+        "{errors}"
+    );
+}
+
+fn own_params(sources: &mut crate::Sources, json: &str) {
+    let own = sources.connections.get_mut(&"acme-sf".parse().unwrap());
+    own.unwrap().params = crate::testing::object(json);
+}
+
+#[test]
+fn names_of_objects_are_canonical_or_native() {
+    let set = load(&[(
+        "a.rego".into(),
+        "# METADATA\n# title: t\n# custom: {owner: t, objects: [Quote__c, lead], operations: [create]}\npackage crm.a.b\ndeny contains \"x\"\n".into(),
+    )])
+    .unwrap();
+    let governs = |object: &str, native: &str| {
+        let mut operation = operation(Kind::Create);
+        operation.object = object.into();
+        operation.native_object = native.into();
+        !set.governing(&Target::from(&operation)).is_empty()
+    };
+    assert!(governs("quote__c", "Quote__c"));
+    assert!(governs("lead", "Lead"));
+    assert!(governs("other", "QUOTE__C"));
+    assert!(!governs("contact", "Contact"));
+}
+
+#[test]
+fn reads_are_those_of_governing_packages_only() {
+    let set = load(&[
+        package("crm.a.b", "", "deny contains \"x\" if input.record.email"),
+        package(
+            "crm.a.c",
+            ", points: [queue]",
+            "deny contains \"x\" if input.before.phone",
+        ),
+        package(
+            "crm.a.d",
+            ", enforcement: off",
+            "deny contains \"x\" if count(input.record) > 1",
+        ),
+    ])
+    .unwrap();
+    let mut operation = operation(Kind::Create);
+    let governing = set.governing(&Target::from(&operation));
+    assert_eq!(governing.packages, ["crm.a.b"]);
+    assert!(governing.reads.before.is_empty());
+    operation.point = crmgate_domain::Point::Queue;
+    let governing = set.governing(&Target::from(&operation));
+    assert_eq!(governing.packages, ["crm.a.b", "crm.a.c"]);
+    assert!(governing.reads.before.contains(&FieldRef("phone".into())));
+}
+
 /// One package out of a few, by what it says.
 fn rules(kind: usize) -> &'static str {
     match kind {
