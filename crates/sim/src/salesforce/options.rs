@@ -40,6 +40,8 @@ pub struct SalesforceOptions {
     pub org_id: String,
     /// The newest version of the interface, times ten: 660 for 66.0.
     pub max_version: u16,
+    /// The last version, times ten, whose SOAP interface knows `login()`: 640 at Salesforce.
+    pub last_login_version: u16,
     /// How long a session lives without a call.
     pub session_lifetime: Duration,
     /// Records in a page of query results, unless the client asks for fewer.
@@ -83,6 +85,7 @@ impl SalesforceOptions {
                 .to_vec(),
             org_id,
             max_version: 660,
+            last_login_version: 640,
             session_lifetime: Duration::from_hours(2),
             page_size: 2000,
             call_quota: None,

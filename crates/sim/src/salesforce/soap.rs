@@ -15,8 +15,6 @@ use super::store::Row;
 use crate::crm::{Answer, Call};
 
 const XML: &str = "text/xml;charset=UTF-8";
-/// `login()` is gone from versions after this one.
-const LAST_LOGIN_VERSION: u16 = 640;
 
 /// What the body asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -57,7 +55,7 @@ pub(super) fn answer(org: &Org, call: &Call, path: &str) -> Answer {
         Err(message) => return fault("soapenv:Client", &message),
     };
     match asked.operation.as_str() {
-        "login" if number <= LAST_LOGIN_VERSION => {
+        "login" if number <= org.options.last_login_version => {
             login(org, call, &asked, (kind, version, namespace))
         }
         "logout" => {
