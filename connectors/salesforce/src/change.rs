@@ -23,8 +23,6 @@ use crate::resolve::key_value;
 use crate::values::{ObjectValues, spelling_of_moment};
 
 mod reply;
-#[cfg(test)]
-mod tests;
 
 /// Tells `write` which key a create must not find taken. It never leaves the gate.
 pub(crate) const CREATE_ONLY: HeaderName = HeaderName::from_static("crmgate-create-only");

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crmgate_connector::{Body, Failure, NativeResponse};
+use crmgate_domain::Document;
 use crmgate_outbound::SendError;
 use http::{HeaderMap, StatusCode, header};
-use serde::Deserialize;
 
 use crate::headers;
 
@@ -16,21 +16,6 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct ErrorElement {
-    #[serde(rename = "errorCode", alias = "error", default)]
-    code: String,
-    #[serde(alias = "error_description", default)]
-    message: String,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ErrorBody {
-    Array(Vec<ErrorElement>),
-    Object(ErrorElement),
 }
 
 /// Whether a call may have changed something.
@@ -43,12 +28,23 @@ pub(crate) enum Effect {
 impl Answer {
     /// The first error's code and message; empty where the body has none.
     pub(crate) fn error(&self) -> (String, String) {
-        let first = match serde_json::from_slice(&self.body) {
-            Ok(ErrorBody::Array(all)) => all.into_iter().next(),
-            Ok(ErrorBody::Object(one)) => Some(one),
-            Err(_) => None,
+        let parsed = Document::parse(&self.body);
+        let first = match &parsed {
+            Ok(Document::Array(all)) => all.first().and_then(Document::as_object),
+            Ok(Document::Object(one)) => Some(one),
+            _ => None,
         };
-        first.map_or_else(Default::default, |error| (error.code, error.message))
+        let text = |names: [&str; 2]| {
+            names
+                .into_iter()
+                .find_map(|name| first?.get(name)?.as_str())
+                .unwrap_or_default()
+                .to_owned()
+        };
+        (
+            text(["errorCode", "error"]),
+            text(["message", "error_description"]),
+        )
     }
 
     /// Whether the session is over, which nothing but a new one mends.

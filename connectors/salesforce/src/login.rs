@@ -16,9 +16,6 @@ use crate::settings::origin_text;
 use crate::soap::{self, Given, move_origin};
 use crate::upstream::{Call, whole};
 
-#[cfg(test)]
-mod tests;
-
 /// The longest sign-in request.
 const REQUEST_LIMIT: usize = 256 * 1024;
 

@@ -38,6 +38,10 @@ pub(crate) fn render(head: &RequestHead, refusal: &Refusal) -> NativeResponse {
     let mut response = match protocol(head) {
         Protocol::Rest => errors(shown.status, shown.code, &shown.message, &shown.fields),
         Protocol::OAuth => oauth(&shown),
+        // There the request was a login, and no session has ended.
+        Protocol::Soap if shown.status == StatusCode::UNAUTHORIZED => {
+            soap::fault("INVALID_LOGIN", &shown.message)
+        }
         Protocol::Soap => soap::fault(shown.code, &shown.message),
     };
     if let Refusal::Inability { retry_after, .. } = refusal {

@@ -30,10 +30,11 @@ pub(crate) struct Call {
 impl Call {
     /// A read.
     pub(crate) fn get(target: String) -> Self {
+        let json = HeaderValue::from_static("application/json");
         Self {
             method: Method::GET,
             target,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::from_iter([(header::ACCEPT, json)]),
             body: Bytes::new(),
         }
     }
