@@ -16,16 +16,17 @@ use crate::crm::Call;
 
 const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// How far the clocks of both sides may be apart, in seconds.
-const LEEWAY: i64 = 300;
+const LEEWAY: f64 = 300.0;
 
 #[derive(Deserialize)]
 struct Claims {
     aud: String,
     iss: String,
     sub: String,
-    exp: i64,
+    /// In seconds, which some clients give with fractions.
+    exp: f64,
     #[serde(default)]
-    nbf: Option<i64>,
+    nbf: Option<f64>,
 }
 
 /// A public key, with the thumbprints of the certificate that it came in.
@@ -63,12 +64,15 @@ pub(super) fn check(
     if !matches!(header.alg, Algorithm::RS256 | Algorithm::PS256) {
         return Err(bad_signature("The algorithm is not supported."));
     }
+    // Some clients pad what the standard leaves unpadded.
+    let is = |given: &str, known: &Option<String>| {
+        known
+            .as_deref()
+            .is_none_or(|known| known == given.trim_end_matches('='))
+    };
     let named = match (&header.x5t_s256, &header.x5t, &header.kid) {
-        (Some(given), _, _) => registered
-            .sha256
-            .as_ref()
-            .is_none_or(|known| known == given),
-        (None, Some(given), _) => registered.sha1.as_ref().is_none_or(|known| known == given),
+        (Some(given), _, _) => is(given, &registered.sha256),
+        (None, Some(given), _) => is(given, &registered.sha1),
         (None, None, Some(_)) => true,
         (None, None, None) => false,
     };
@@ -121,7 +125,7 @@ fn judge(
             ),
         ));
     }
-    let now = call.at.as_second();
+    let now = call.at.as_duration().as_secs_f64();
     let early = claims.nbf.is_some_and(|from| from > now + LEEWAY);
     if claims.exp < now - LEEWAY || early {
         return Err(Refused::new(

@@ -174,9 +174,10 @@ fn an_application_signs_in_by_its_certificate() {
         header.x5t_s256 = thumb;
         encode(&header, claims, &key).unwrap()
     };
-    let old = |certificate: &rcgen::Certificate| {
+    let old = |certificate: &rcgen::Certificate, padding: &str| {
         let mut header = Header::new(Algorithm::RS256);
-        header.x5t = Some(URL_SAFE_NO_PAD.encode(sha1::Sha1::digest(certificate.der())));
+        let thumb = URL_SAFE_NO_PAD.encode(sha1::Sha1::digest(certificate.der()));
+        header.x5t = Some(format!("{thumb}{padding}"));
         encode(&header, &good, &key).unwrap()
     };
     let thumb = URL_SAFE_NO_PAD.encode(Sha256::digest(certificate.der()));
@@ -192,7 +193,16 @@ fn an_application_signs_in_by_its_certificate() {
             sign(Algorithm::RS256, &good, Some("other".to_owned())),
             Some(700_027),
         ),
-        (old(&certificate), None),
+        (old(&certificate, ""), None),
+        (old(&certificate, "="), None),
+        (
+            sign(
+                Algorithm::PS256,
+                &with("exp", json!(f64::from(i32::MAX) + 0.25)),
+                Some(thumb.clone()),
+            ),
+            None,
+        ),
         (sign(Algorithm::RS256, &good, None), Some(700_027)),
         (
             sign(
