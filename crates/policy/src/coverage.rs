@@ -58,7 +58,7 @@ impl Coverage {
 pub(crate) struct Tap(Mutex<Coverage>);
 
 impl Tap {
-    /// Has an engine count, from here on.
+    /// Has an engine count.
     pub(crate) fn watch(engine: &mut Engine) {
         engine.set_enable_coverage(true);
     }

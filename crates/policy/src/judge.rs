@@ -87,7 +87,7 @@ pub(crate) fn judge(
                 budget: Budget::start(options.time_limit),
                 tap,
             };
-            case.judge(rounds, candidate, layers.revision)
+            case.judge(&rounds, candidate, layers.revision)
         }
     }
 }
@@ -95,7 +95,7 @@ pub(crate) fn judge(
 impl Case<'_> {
     fn judge(
         &self,
-        mut rounds: Vec<Round<'_>>,
+        rounds: &[Round<'_>],
         candidate: &Arc<dyn Candidate>,
         revision: &RevisionId,
     ) -> Judged {
@@ -104,14 +104,14 @@ impl Case<'_> {
         let mut patches: Vec<Patch> = Vec::new();
         // How many patches were in force when a layer's verdict was made.
         let mut seen = Vec::with_capacity(rounds.len());
-        for round in &mut rounds {
+        for round in rounds {
             let settled = self.settle(round, &candidate);
             candidate = settled.candidate;
             patches.extend(settled.patches);
             verdict.add(settled.verdict);
             seen.push(patches.len());
         }
-        for (round, seen) in rounds.iter_mut().zip(seen) {
+        for (round, seen) in rounds.iter().zip(seen) {
             if seen < patches.len() {
                 let spoken = self.speak(round, &candidate);
                 verdict.add(self.verdict(round, spoken));

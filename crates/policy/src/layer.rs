@@ -1,4 +1,7 @@
-//! One layer's packages with their engine.
+//! One layer's packages with their engines.
+//!
+//! Every package has an engine of its own, with the files it uses and no others: what an
+//! evaluation costs the engine grows with the number of files it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -12,22 +15,22 @@ use crate::clock;
 use crate::govern::Target;
 use crate::message;
 use crate::metadata::Names;
-use crate::package::Package;
+use crate::package::{ENTRY, ENTRY_FILE, Package};
 use crate::value;
 use crate::{LoadError, Source};
 
 /// A time-out is looked for every so many steps of the engine.
 const CHECK_EVERY: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
 
-/// Packages that are evaluated by one engine.
+/// The packages of one layer.
 #[derive(Clone)]
 pub(crate) struct LayerSet {
     /// Sorted by name.
     pub(crate) packages: Vec<Package>,
-    /// Policies without data, from which engines for other data are made.
-    bare: Engine,
-    /// Ready to be cloned for a decision.
-    engine: Engine,
+    /// Policies without data, from which engines for other data are made; one per package.
+    bare: Vec<Engine>,
+    /// Ready to be cloned for a decision; one per package.
+    ready: Vec<Engine>,
     index: Index,
     /// File, first and last line, name of every rule: so that an error can name its rule.
     rules: BTreeMap<String, Vec<(u32, u32, String)>>,
@@ -53,35 +56,26 @@ pub(crate) struct Parts<'a> {
     pub(crate) packages: Vec<Package>,
     /// Every policy file, helpers included, under the name that messages use.
     pub(crate) files: Vec<Source>,
+    /// The files that each package uses, by index.
+    pub(crate) uses: Vec<Vec<usize>>,
     pub(crate) data: &'a Object,
     pub(crate) rules: BTreeMap<String, Vec<(u32, u32, String)>>,
 }
 
 impl LayerSet {
-    /// Prepares the engine.
+    /// Prepares the engines.
     pub(crate) fn new(parts: Parts<'_>) -> Result<Self, LoadError> {
-        let mut bare = Engine::new();
-        bare.set_strict_builtin_errors(true);
-        // Otherwise `print` writes to standard error.
-        bare.set_gather_prints(true);
-        clock::install(&mut bare).map_err(|error| message::prepare("clock", &error))?;
-        for file in parts.files {
-            bare.add_policy(file.path.clone(), file.text)
-                .map_err(|error| message::syntax(&file.path, &error))?;
-        }
-        for (index, package) in parts.packages.iter().enumerate() {
-            bare.add_policy(
-                format!("crmgate/p{index}.rego"),
-                package.entry_module(index),
-            )
-            .map_err(|error| message::prepare(&package.name, &error))?;
-        }
-        let engine = prepared(&bare, parts.data, &parts.packages)?;
+        let bare: Vec<Engine> = parts
+            .packages
+            .iter()
+            .zip(&parts.uses)
+            .map(|(package, uses)| bare(package, uses, &parts.files))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
+            ready: prepared(&bare, parts.data, &parts.packages)?,
             index: Index::new(&parts.packages),
             packages: parts.packages,
             bare,
-            engine,
             rules: parts.rules,
         })
     }
@@ -89,14 +83,14 @@ impl LayerSet {
     /// The same policies over other data.
     pub(crate) fn with_data(&self, data: &Object) -> Result<Self, LoadError> {
         Ok(Self {
-            engine: prepared(&self.bare, data, &self.packages)?,
+            ready: prepared(&self.bare, data, &self.packages)?,
             ..self.clone()
         })
     }
 
-    /// An engine for one decision.
-    pub(crate) fn engine(&self) -> Engine {
-        self.engine.clone()
+    /// A package's engine, for one evaluation.
+    pub(crate) fn engine(&self, index: usize) -> Option<Engine> {
+        self.ready.get(index).cloned()
     }
 
     /// The indices of the packages that govern, sorted by name, with how strongly each counts.
@@ -159,22 +153,45 @@ impl Index {
     }
 }
 
-/// Adds the data and has the engine check and schedule every rule, so that clones need not.
-fn prepared(bare: &Engine, data: &Object, packages: &[Package]) -> Result<Engine, LoadError> {
-    let mut engine = bare.clone();
+/// An engine with a package's files and no data.
+fn bare(package: &Package, uses: &[usize], files: &[Source]) -> Result<Engine, LoadError> {
+    let mut engine = Engine::new();
+    engine.set_strict_builtin_errors(true);
+    // Otherwise `print` writes to standard error.
+    engine.set_gather_prints(true);
+    clock::install(&mut engine).map_err(|error| message::prepare("clock", &error))?;
+    for file in uses.iter().filter_map(|index| files.get(*index)) {
+        engine
+            .add_policy(file.path.clone(), file.text.clone())
+            .map_err(|error| message::syntax(&file.path, &error))?;
+    }
+    engine
+        .add_policy(ENTRY_FILE.into(), package.entry_module())
+        .map_err(|error| message::prepare(&package.name, &error))?;
+    Ok(engine)
+}
+
+/// Adds the data and has every engine check and schedule its rules, so that clones need not.
+fn prepared(
+    bare: &[Engine],
+    data: &Object,
+    packages: &[Package],
+) -> Result<Vec<Engine>, LoadError> {
     let out_of_range =
         |error: &dyn std::fmt::Display| LoadError::file("data", "data", error.to_string());
     let data = value::from_object(data).map_err(|error| out_of_range(&error))?;
-    engine
-        .add_data(data)
-        .map_err(|error| out_of_range(&error))?;
-    engine.set_input(Value::new_object());
-    if let Some(package) = packages.first() {
+    let ready = bare.iter().zip(packages).map(|(bare, package)| {
+        let mut engine = bare.clone();
         engine
-            .compile_with_entrypoint(&package.entry.as_str().into())
+            .add_data(data.clone())
+            .map_err(|error| out_of_range(&error))?;
+        engine.set_input(Value::new_object());
+        engine
+            .compile_with_entrypoint(&ENTRY.into())
             .map_err(|error| message::prepare(&package.name, &error))?;
-    }
-    Ok(engine)
+        Ok(engine)
+    });
+    ready.collect()
 }
 
 /// Limits the next evaluation of an engine.

@@ -38,6 +38,8 @@ pub(crate) struct Loaded {
 /// A layer whose files were read and whose trees were checked.
 struct Checked {
     packages: Vec<Package>,
+    /// The modules that each package uses, by index.
+    uses: Vec<Vec<usize>>,
     modules: Vec<Module>,
     sources: Vec<Source>,
     data: Object,
@@ -156,8 +158,14 @@ fn check(
     } else {
         packages::build(&symbols, metadata, layer, own, faults)
     };
+    let reach = crate::check::graph::reach(&symbols);
+    let uses = packages
+        .iter()
+        .map(|package| reach.get(&package.name).cloned().unwrap_or_default())
+        .collect();
     (faults.len() == before).then_some(Checked {
         packages,
+        uses,
         modules,
         sources,
         data,
@@ -176,6 +184,7 @@ fn layer(checked: Checked, data: &Object) -> Result<LayerSet, LoadError> {
     LayerSet::new(Parts {
         packages: checked.packages,
         files: checked.sources,
+        uses: checked.uses,
         data,
         rules,
     })

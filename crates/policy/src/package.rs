@@ -5,6 +5,12 @@ use crmgate_domain::{Enforcement, Layer, Reads};
 use crate::metadata::Metadata;
 use crate::rules::Reserved;
 
+/// The file of the generated module that evaluates a package.
+pub(crate) const ENTRY_FILE: &str = "crmgate/entry.rego";
+
+/// Its one rule.
+pub(crate) const ENTRY: &str = "data.crmgate.entry.out";
+
 /// A package and what the engine must know of it.
 #[derive(Debug, Clone)]
 pub struct Package {
@@ -20,8 +26,6 @@ pub struct Package {
     pub rules: Vec<Reserved>,
     /// What it reads of a record.
     pub reads: Reads,
-    /// The path of the generated rule that evaluates all of them at once.
-    pub(crate) entry: String,
 }
 
 impl Package {
@@ -33,7 +37,7 @@ impl Package {
 
     /// The generated module that evaluates the package's rules in one go, so that helper rules
     /// are evaluated once.
-    pub(crate) fn entry_module(&self, index: usize) -> String {
+    pub(crate) fn entry_module(&self) -> String {
         let members: Vec<String> = self
             .rules
             .iter()
@@ -49,7 +53,7 @@ impl Package {
             })
             .collect();
         format!(
-            "package crmgate.p{index}\n\nout := {{\n\t{}\n}}\n",
+            "package crmgate.entry\n\nout := {{\n\t{}\n}}\n",
             members.join(",\n\t")
         )
     }

@@ -113,6 +113,27 @@ impl<'a> Symbols<'a> {
         }
     }
 
+    /// The packages whose rules a reference may mean.
+    pub(crate) fn packages_of(&self, module: usize, expr: &'a ExprRef) -> Vec<String> {
+        let ids = match self.meaning(module, expr) {
+            Some(Meaning::Rule(id, _)) => vec![id],
+            Some(Meaning::Rules(ids)) => ids,
+            _ => Vec::new(),
+        };
+        let groups = ids.iter().filter_map(|id| self.groups.get(*id));
+        groups.map(|group| group.package.clone()).collect()
+    }
+
+    /// The packages that an imported path names, or holds, or has a rule of.
+    pub(crate) fn named(&self, path: &[String]) -> Vec<String> {
+        let path = path.get(1..).unwrap_or_default();
+        let packages = self.packages.iter();
+        packages
+            .filter(|package| package.starts_with(path) || path.starts_with(package))
+            .map(|package| package.join("."))
+            .collect()
+    }
+
     fn data(&self, steps: Vec<Step<'a>>) -> Meaning<'a> {
         let keys: Vec<String> = steps
             .iter()

@@ -2,12 +2,12 @@
 //!
 //! The engine accepts a function that calls itself and then overflows its stack.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{calls, fault};
 use crate::LoadError;
 use crate::symbols::{self, GroupId, Meaning, Symbols};
-use crate::syntax::{self, Expr};
+use crate::syntax::{self, Expr, Module};
 
 /// Rules that use rules that use rules: at most so many. A thread's stack holds four times that.
 const MAX_DEPTH: usize = 100;
@@ -139,4 +139,48 @@ fn uses(symbols: &Symbols<'_>, id: GroupId) -> BTreeSet<GroupId> {
         });
     }
     used
+}
+
+/// The modules that packages' rules can reach, their own included: by package, their indices.
+///
+/// INVARIANT: never too few, or a rule would be silent: names of variables that are rules or
+/// imports as well count as those, and so does every import.
+pub(crate) fn reach(symbols: &Symbols<'_>) -> BTreeMap<String, Vec<usize>> {
+    let names: Vec<String> = symbols.modules.iter().map(Module::package_name).collect();
+    let mut edges: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for (index, (module, name)) in symbols.modules.iter().zip(&names).enumerate() {
+        let used = edges.entry(name).or_default();
+        used.extend(module.imports.values().flat_map(|path| symbols.named(path)));
+        for rule in &module.rules {
+            syntax::every_expr(&rule.node, &mut |expr| {
+                let name = match expr.as_ref() {
+                    Expr::Call { fcn, .. } => fcn,
+                    _ => expr,
+                };
+                used.extend(symbols.packages_of(index, name));
+            });
+        }
+    }
+    let mut at: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, name) in names.iter().enumerate() {
+        at.entry(name).or_default().push(index);
+    }
+    let reached = |start: &str| {
+        let mut packages = BTreeSet::from([start]);
+        let mut open = vec![start];
+        while let Some(name) = open.pop() {
+            for next in edges.get(name).into_iter().flatten() {
+                if packages.insert(next) {
+                    open.push(next);
+                }
+            }
+        }
+        let modules = packages.iter().filter_map(|name| at.get(name));
+        let mut modules: Vec<usize> = modules.flatten().copied().collect();
+        modules.sort_unstable();
+        modules
+    };
+    at.keys()
+        .map(|name| ((*name).to_owned(), reached(name)))
+        .collect()
 }

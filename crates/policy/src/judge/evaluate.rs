@@ -3,22 +3,21 @@
 use crmgate_domain::{
     Candidate, Enforcement, ErrorClass, EvaluationError, FieldRef, FieldSet, Layer, Views,
 };
-use regorus::{Engine, Value};
+use regorus::Value;
 
 use super::Case;
 use super::said::{Said, Spoken};
 use crate::coverage::Tap;
 use crate::layer::{self, LayerSet};
 use crate::message::Told;
-use crate::package::Package;
+use crate::package::{ENTRY, Package};
 use crate::{input, value};
 
-/// A layer that governs the operation, with an engine of its own for this judgement.
+/// A layer that governs the operation.
 pub(super) struct Round<'a> {
     pub(super) layer: Layer,
     set: &'a LayerSet,
     governing: Vec<(usize, Enforcement)>,
-    engine: Engine,
 }
 
 impl<'a> Round<'a> {
@@ -29,7 +28,6 @@ impl<'a> Round<'a> {
     ) -> Self {
         Self {
             layer,
-            engine: set.engine(),
             set,
             governing,
         }
@@ -43,51 +41,41 @@ impl Case<'_> {
     /// Has every governing package of a layer speak about the candidate.
     pub(super) fn speak<'a>(
         &self,
-        round: &mut Round<'a>,
+        round: &Round<'a>,
         candidate: &std::sync::Arc<dyn Candidate>,
     ) -> Vec<Spoken<'a>> {
         let views = candidate.views();
-        let set = round.set;
-        let packages = round.governing.iter().filter_map(|(index, enforcement)| {
-            set.packages
-                .get(*index)
-                .map(|package| (package, *enforcement))
-        });
-        let packages: Vec<(&'a Package, Enforcement)> = packages.collect();
         let input = input::whole(&self.frame, views);
-        if self.tap.is_some() {
-            Tap::watch(&mut round.engine);
-        }
-        if let Ok(input) = &input {
-            round.engine.set_input(input.clone());
-        }
-        let spoken = packages
-            .into_iter()
-            .map(|(package, enforcement)| {
-                let said = match (&input, unknown(package, views)) {
-                    (Err(error), _) => Said::out_of_range(error),
-                    (_, Some(error)) => Said::error(error),
-                    (Ok(_), None) => self.evaluate(round, package),
-                };
-                Spoken {
-                    package,
-                    enforcement,
-                    said,
-                }
+        let spoken = round.governing.iter().filter_map(|(index, enforcement)| {
+            let package = round.set.packages.get(*index)?;
+            let said = match (&input, unknown(package, views)) {
+                (Err(error), _) => Said::out_of_range(error),
+                (_, Some(error)) => Said::error(error),
+                (Ok(input), None) => self.evaluate(round.set, *index, package, input),
+            };
+            Some(Spoken {
+                package,
+                enforcement: *enforcement,
+                said,
             })
-            .collect();
-        if let Some(tap) = self.tap {
-            tap.take(&mut round.engine);
-        }
-        spoken
+        });
+        spoken.collect()
     }
 
-    fn evaluate(&self, round: &mut Round<'_>, package: &Package) -> Said {
-        let Some(left) = self.budget.left() else {
+    fn evaluate(&self, set: &LayerSet, index: usize, package: &Package, input: &Value) -> Said {
+        let Some((left, mut engine)) = self.budget.left().zip(set.engine(index)) else {
             return Said::error(self.spent(package));
         };
-        layer::limit(&mut round.engine, left);
-        match round.engine.eval_rule(package.entry.clone()) {
+        if self.tap.is_some() {
+            Tap::watch(&mut engine);
+        }
+        engine.set_input(input.clone());
+        layer::limit(&mut engine, left);
+        let evaluated = engine.eval_rule(ENTRY.to_owned());
+        if let Some(tap) = self.tap {
+            tap.take(&mut engine);
+        }
+        match evaluated {
             Ok(value @ Value::Object(_)) => Said::read(package, &value),
             Ok(other) => Said::error(EvaluationError {
                 package: package.name.clone(),
@@ -102,7 +90,7 @@ impl Case<'_> {
                 if told.message.contains(TIME_OUT) {
                     return Said::error(self.spent(package));
                 }
-                Said::error(failure(package, round.set, &told))
+                Said::error(failure(package, set, &told))
             }
         }
     }

@@ -23,7 +23,7 @@ impl Case<'_> {
     /// Judges a layer: evaluate, patch, evaluate again.
     pub(super) fn settle<'a>(
         &self,
-        round: &mut Round<'a>,
+        round: &Round<'a>,
         candidate: &Arc<dyn Candidate>,
     ) -> Settled<'a> {
         let spoken = self.speak(round, candidate);

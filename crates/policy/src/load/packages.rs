@@ -152,7 +152,6 @@ pub(super) fn build(
         let mut reads = read.reads;
         reads.related.extend(metadata.needs.iter().cloned());
         packages.push(Package {
-            entry: format!("data.crmgate.p{}.out", packages.len()),
             name,
             metadata,
             layer,
