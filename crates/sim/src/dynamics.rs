@@ -28,8 +28,6 @@ use axum::Router;
 use uuid::Uuid;
 
 use crate::Front;
-use crate::faults::Faults;
-use crate::journal::Journal;
 use login::{Proof, Subject};
 use service::{Environment, Shared};
 
@@ -71,16 +69,10 @@ impl Simulator {
         &self.environment.options
     }
 
-    /// The calls so far.
+    /// The front, with its journal and faults.
     #[must_use]
-    pub fn journal(&self) -> &Journal {
-        self.front.journal()
-    }
-
-    /// The faults in force.
-    #[must_use]
-    pub fn faults(&self) -> &Faults {
-        self.front.faults()
+    pub fn front(&self) -> &Front {
+        &self.front
     }
 
     /// An access token for an application, as if it had signed in by its secret. `None`: there is no such application.

@@ -3,6 +3,8 @@
 mod csdl;
 mod describe;
 mod filter;
+mod relationships;
+mod shape;
 
 use std::sync::Arc;
 
@@ -13,10 +15,10 @@ use uuid::Uuid;
 use super::address::{Argument, Segment, unquoted};
 use super::api::{NAMESPACE, Request};
 use super::error::{ApiError, Outcome};
-use super::query::Options;
 use super::schema::{Schema, Table, stable_id};
 
 pub(crate) use csdl::csdl;
+use shape::shown;
 
 /// Which tables there are, by the names of their sets.
 pub(crate) fn service_document(schema: &Schema, service: &str) -> Map<String, Value> {
@@ -55,9 +57,14 @@ pub(crate) fn definitions(schema: &Schema, request: &Request<'_>) -> Outcome<Map
         ("RelationshipDefinitions", arguments) => {
             let mut all = Vec::new();
             for relation in &schema.relations {
-                all.extend(describe::relation(schema, relation, true));
+                all.extend(relationships::relation(schema, relation, true));
             }
-            all.extend(schema.links.iter().map(|link| describe::link(link, true)));
+            all.extend(
+                schema
+                    .links
+                    .iter()
+                    .map(|link| relationships::link(link, true)),
+            );
             pick(
                 request,
                 "RelationshipDefinitions",
@@ -285,78 +292,6 @@ fn context(request: &Request<'_>, what: &str, single: bool) -> Outcome<Map<Strin
     Ok(answer)
 }
 
-/// What the navigation properties of a definition lead to: shown only where they are expanded.
-const NAVIGATION: [&str; 7] = [
-    "Attributes",
-    "Keys",
-    "ManyToOneRelationships",
-    "OneToManyRelationships",
-    "ManyToManyRelationships",
-    "OptionSet",
-    "GlobalOptionSet",
-];
-
-/// Cuts a definition to what is selected and expanded.
-fn shown(options: &Options, one: &Map<String, Value>) -> Outcome<Map<String, Value>> {
-    let mut out = Map::new();
-    for (name, value) in one {
-        let selected = match &options.select {
-            Some(names) => names.contains(name) || name == "MetadataId" || name == "@odata.type",
-            None => true,
-        };
-        if selected && !NAVIGATION.contains(&name.as_str()) {
-            out.insert(name.clone(), value.clone());
-        }
-    }
-    if let Some(names) = &options.select
-        && let Some(unknown) = names.iter().find(|name| !one.contains_key(*name))
-    {
-        return Err(ApiError::no_property(
-            unknown,
-            "Microsoft.Dynamics.CRM.EntityMetadata",
-        ));
-    }
-    for expand in &options.expand {
-        let value = match one.get(&expand.nav) {
-            Some(Value::Array(items)) => {
-                let mut found = Vec::new();
-                for item in items.iter().filter_map(Value::as_object) {
-                    if let Some(expr) = &expand.options.filter
-                        && !filter::holds(item, expr)?
-                    {
-                        continue;
-                    }
-                    // Within an expansion, a property that one of the types lacks is simply not there.
-                    found.push(Value::Object(lenient(&expand.options, item)));
-                }
-                Value::Array(found)
-            }
-            Some(Value::Object(item)) => Value::Object(lenient(&expand.options, item)),
-            Some(other) => other.clone(),
-            None => {
-                return Err(ApiError::no_property(
-                    &expand.nav,
-                    "Microsoft.Dynamics.CRM.EntityMetadata",
-                ));
-            }
-        };
-        out.insert(expand.nav.clone(), value);
-    }
-    Ok(out)
-}
-
-fn lenient(options: &Options, item: &Map<String, Value>) -> Map<String, Value> {
-    item.iter()
-        .filter(|(name, _)| match &options.select {
-            Some(names) => {
-                names.contains(name) || matches!(name.as_str(), "MetadataId" | "@odata.type")
-            }
-            None => !NAVIGATION.contains(&name.as_str()),
-        })
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
-}
-
 /// Adds what a table's navigation properties lead to.
 fn expand_table(schema: &Schema, mut one: Map<String, Value>) -> Map<String, Value> {
     let name = one
@@ -383,14 +318,14 @@ fn expand_table(schema: &Schema, mut one: Map<String, Value>) -> Map<String, Val
             .relations
             .iter()
             .filter(|relation| of(relation))
-            .filter_map(|relation| describe::relation(schema, relation, false))
+            .filter_map(|relation| relationships::relation(schema, relation, false))
             .collect::<Vec<_>>()
     };
     let links = schema
         .links
         .iter()
         .filter(|link| link.left == table.name || link.right == table.name)
-        .map(|link| describe::link(link, false))
+        .map(|link| relationships::link(link, false))
         .collect();
     one.insert("Attributes".to_owned(), values(describe::attributes(table)));
     one.insert("Keys".to_owned(), values(describe::keys(table)));

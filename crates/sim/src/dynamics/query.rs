@@ -5,6 +5,7 @@ pub(crate) mod bind;
 mod calendar;
 pub(crate) mod expression;
 pub(crate) mod fetch;
+mod judge;
 mod lexer;
 pub(crate) mod options;
 pub(crate) mod page;

@@ -1,14 +1,17 @@
 //! The records: tables of rows with unique keys, links between rows, and an undo log, so that a request happens wholly
 //! or not at all.
 
+mod index;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::cell::{Cell, Reference};
+use super::cell::Cell;
 use super::error::{ApiError, Outcome};
-use super::schema::{Key, Link, Schema, Table};
+use super::schema::{Link, Schema, Table};
+use index::{join, key_of, pointers};
 
 /// Tables that so many rows point at that nobody walks back from them on a hot path.
 const UNTRACKED: [&str; 5] = [
@@ -18,9 +21,6 @@ const UNTRACKED: [&str; 5] = [
     "transactioncurrency",
     "organization",
 ];
-/// Between the values of a composite key.
-const SEPARATOR: char = '\u{1f}';
-
 /// One row.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -392,45 +392,6 @@ impl Store {
             }
         }
     }
-}
-
-fn key_of(table: &Table, key: &Key, row: &Row) -> Option<String> {
-    let values: Option<Vec<String>> = key
-        .columns
-        .iter()
-        .map(|column| row.get(table, column).key_text())
-        .collect();
-    values.map(|values| join(&values))
-}
-
-fn join(values: &[String]) -> String {
-    let mut text = String::new();
-    for value in values {
-        text.push_str(value);
-        text.push(SEPARATOR);
-    }
-    text
-}
-
-/// The tracked lookups of a row.
-fn pointers(table: &Table, row: &Row) -> Vec<(Uuid, Referrer)> {
-    row.cells
-        .iter()
-        .enumerate()
-        .filter_map(|(position, cell)| {
-            let Reference { table: to, id } = cell.as_lookup()?;
-            if UNTRACKED.contains(&&**to) {
-                return None;
-            }
-            let referrer = Referrer {
-                table: Arc::clone(&table.name),
-                position,
-                seq: row.seq,
-                id: row.id,
-            };
-            Some((*id, referrer))
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::schema::{
-    Access, Cascade, Column, Key, Kind, Link, Ownership, Relation, Required, Schema, Table,
-    stable_id,
+    Access, Column, Key, Kind, Ownership, Required, Schema, Table, stable_id,
 };
 
 /// 1033 is the organization's only language.
@@ -23,7 +22,8 @@ fn managed(value: bool, name: &str) -> Value {
     json!({"Value": value, "CanBeChanged": true, "ManagedPropertyLogicalName": name})
 }
 
-fn object(value: Value) -> Map<String, Value> {
+/// JSON known to be an object.
+pub(super) fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -331,78 +331,4 @@ fn key(table: &Table, key: &Key) -> Map<String, Value> {
         "IsManaged": false,
         "IsCustomizable": managed(true, "iscustomizable"),
     }))
-}
-
-/// A lookup as a relationship.
-pub(super) fn relation(
-    schema: &Schema,
-    relation: &Relation,
-    typed: bool,
-) -> Option<Map<String, Value>> {
-    let to = schema.table(&relation.to)?;
-    let delete = match relation.cascade {
-        Cascade::RemoveLink => "RemoveLink",
-        Cascade::Delete => "Cascade",
-        Cascade::Restrict => "Restrict",
-    };
-    let mut out = Map::new();
-    if typed {
-        out.insert(
-            "@odata.type".to_owned(),
-            json!("#Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata"),
-        );
-    }
-    out.extend(object(json!({
-        "MetadataId": stable_id("relationship", &format!("{}/{}", relation.from, relation.name)),
-        "HasChanged": null,
-        "SchemaName": relation.name,
-        "RelationshipType": "OneToManyRelationship",
-        "ReferencedEntity": &*relation.to,
-        "ReferencedAttribute": to.id,
-        "ReferencedEntityNavigationPropertyName": relation.name,
-        "ReferencingEntity": &*relation.from,
-        "ReferencingAttribute": relation.column,
-        "ReferencingEntityNavigationPropertyName": relation.nav,
-        "IsCustomRelationship": relation.column.starts_with("cg_"),
-        "IsManaged": !relation.column.starts_with("cg_"),
-        "IsValidForAdvancedFind": true,
-        "IsHierarchical": false,
-        "SecurityTypes": "None",
-        "CascadeConfiguration": {
-            "Assign": "NoCascade",
-            "Delete": delete,
-            "Merge": "NoCascade",
-            "Reparent": "NoCascade",
-            "Share": "NoCascade",
-            "Unshare": "NoCascade",
-        },
-    })));
-    Some(out)
-}
-
-/// An N:N relationship.
-pub(super) fn link(link: &Link, typed: bool) -> Map<String, Value> {
-    let mut out = Map::new();
-    if typed {
-        out.insert(
-            "@odata.type".to_owned(),
-            json!("#Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata"),
-        );
-    }
-    out.extend(object(json!({
-        "MetadataId": stable_id("relationship", &link.name),
-        "HasChanged": null,
-        "SchemaName": link.name,
-        "RelationshipType": "ManyToManyRelationship",
-        "IntersectEntityName": link.intersect,
-        "Entity1LogicalName": &*link.left,
-        "Entity1IntersectAttribute": format!("{}id", link.left),
-        "Entity1NavigationPropertyName": link.left_nav,
-        "Entity2LogicalName": &*link.right,
-        "Entity2IntersectAttribute": format!("{}id", link.right),
-        "Entity2NavigationPropertyName": link.right_nav,
-        "IsCustomRelationship": link.name.starts_with("cg_"),
-        "IsManaged": !link.name.starts_with("cg_"),
-    })));
-    out
 }

@@ -1,10 +1,9 @@
 //! FetchXML: the service's own query language, as far as it asks for one table.
 
-use std::collections::HashMap;
+mod xml;
+
 use std::sync::Arc;
 
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::{Reader as XmlReader, XmlVersion};
 use serde_json::{Map, Value};
 
 use super::super::error::{ApiError, Outcome};
@@ -17,34 +16,7 @@ use super::expression::{Compare, Literal};
 use super::options::{Options, Order};
 use super::page::Cookie;
 use super::test_value::{self, Wildcard};
-
-/// An element of the query.
-#[derive(Debug, Default)]
-struct Element {
-    name: String,
-    attributes: HashMap<String, String>,
-    text: String,
-    children: Vec<Element>,
-}
-
-impl Element {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.attributes.get(name).map(String::as_str)
-    }
-
-    fn number(&self, name: &str) -> Outcome<Option<usize>> {
-        self.get(name)
-            .map(|text| {
-                text.parse()
-                    .map_err(|_| invalid(&format!("'{name}' is not a number: '{text}'")))
-            })
-            .transpose()
-    }
-
-    fn children<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
-        self.children.iter().filter(move |child| child.name == name)
-    }
-}
+use xml::{Element, read};
 
 fn invalid(detail: &str) -> ApiError {
     ApiError::bad_request("0x80041102", format!("Invalid FetchXml: {detail}."))
@@ -333,75 +305,4 @@ fn operator(
             )));
         }
     })
-}
-
-fn read(xml: &str) -> Outcome<Element> {
-    let mut reader = XmlReader::from_str(xml);
-    let mut open: Vec<Element> = vec![Element::default()];
-    loop {
-        let event = reader
-            .read_event()
-            .map_err(|error| invalid(&error.to_string()))?;
-        match event {
-            Event::Start(start) => open.push(element(&start)?),
-            Event::Empty(start) => {
-                let child = element(&start)?;
-                if let Some(parent) = open.last_mut() {
-                    parent.children.push(child);
-                }
-            }
-            Event::End(_) => {
-                if let (Some(child), Some(parent)) = (open.pop(), open.last_mut()) {
-                    parent.children.push(child);
-                }
-            }
-            Event::Text(text) => {
-                if let Some(parent) = open.last_mut() {
-                    parent.text.push_str(text.as_ref());
-                }
-            }
-            Event::GeneralRef(reference) => {
-                let letter = entity(&reference).ok_or_else(|| invalid("an unknown entity"))?;
-                if let Some(parent) = open.last_mut() {
-                    parent.text.push(letter);
-                }
-            }
-            Event::Eof => break,
-            _ => {}
-        }
-    }
-    open.pop()
-        .and_then(|mut root| root.children.pop())
-        .filter(|_| open.is_empty())
-        .ok_or_else(|| invalid("the document is empty or not closed"))
-}
-
-fn entity(reference: &quick_xml::events::BytesRef<'_>) -> Option<char> {
-    if let Ok(Some(letter)) = reference.resolve_char_ref() {
-        return Some(letter);
-    }
-    Some(match reference.as_ref() {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        _ => return None,
-    })
-}
-
-fn element(start: &BytesStart<'_>) -> Outcome<Element> {
-    let mut element = Element {
-        name: start.name().as_ref().to_owned(),
-        ..Element::default()
-    };
-    for attribute in start.attributes() {
-        let attribute = attribute.map_err(|error| invalid(&error.to_string()))?;
-        let name = attribute.key.as_ref().to_owned();
-        let value = attribute
-            .normalized_value(XmlVersion::Implicit1_0)
-            .map_err(|error| invalid(&error.to_string()))?;
-        element.attributes.insert(name, value.into_owned());
-    }
-    Ok(element)
 }

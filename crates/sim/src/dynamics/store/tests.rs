@@ -1,4 +1,5 @@
 use super::*;
+use crate::dynamics::cell::Reference;
 
 fn account(store: &Store, number: u128, name: &str) -> (Arc<Table>, Row) {
     let table = Arc::clone(store.table("account").unwrap());

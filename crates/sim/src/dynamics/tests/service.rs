@@ -167,5 +167,5 @@ async fn the_whole_service_runs_behind_its_front() {
         context.starts_with("https://org.example/api/data/v9.2/$metadata#"),
         "{context}"
     );
-    assert_eq!(org.simulator.journal().after(0).len(), 1);
+    assert_eq!(org.simulator.front().journal().after(0).len(), 1);
 }
