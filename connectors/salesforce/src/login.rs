@@ -41,7 +41,11 @@ pub(crate) fn caller_token(head: &RequestHead) -> Option<SecretString> {
         return (known.contains(&scheme.to_ascii_lowercase().as_str()) && !token.is_empty())
             .then(|| SecretString::from(token));
     }
-    head.header("x-sfdc-session").map(SecretString::from)
+    if let Some(session) = head.header("x-sfdc-session") {
+        return Some(SecretString::from(session));
+    }
+    // A SOAP call carries its session in the body, which passes as it came where it passes at all.
+    by_soap(head).then(|| SecretString::from(""))
 }
 
 static FORWARDED: LazyLock<[header::HeaderName; 6]> = LazyLock::new(|| {

@@ -11,6 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use http::{Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
+use secrecy::ExposeSecret as _;
 
 use crate::connector::SalesforceConnector;
 use crate::door;
@@ -89,7 +90,10 @@ impl SalesforceConnector {
         };
         let response = match (&class, credential) {
             (Class::Open(_), _) => self.flow(&call, None, body, effect).await?,
-            (_, Credential::Caller(token)) => self.flow(&call, Some(token), body, effect).await?,
+            (_, Credential::Caller(token)) => {
+                let token = Some(token).filter(|token| !token.expose_secret().is_empty());
+                self.flow(&call, token, body, effect).await?
+            }
             (_, Credential::Service) => self.as_service(call, body, effect).await?,
         };
         Ok(self.flowing(&head, response))

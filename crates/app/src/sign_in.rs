@@ -1,6 +1,6 @@
 //! Signing in through the gate.
 
-use crmgate_connector::{Matched, NativeRequest, Refusal};
+use crmgate_connector::{Body, Failure, Matched, NativeRequest, Refusal};
 use crmgate_enforce::{Answer, Reply};
 
 use crate::decide_write::no_answer;
@@ -20,10 +20,17 @@ impl App {
         let sight = Sight::new(client_of(&request.head, None), route, "sign_in");
         self.saw(connection, sight);
         let reply = match connection.identity() {
-            IdentityMode::PassThrough => match connection.connector().sign_in(request).await {
-                Ok(response) => Reply::Native(response),
-                Err(failure) => no_answer(connection, failure),
-            },
+            IdentityMode::PassThrough => {
+                let again = copy(&request);
+                match connection.connector().sign_in(request).await {
+                    Ok(response) => Reply::Native(response),
+                    // One end point serves sign-in and other calls: the body told which it was.
+                    Err(Failure::Refused { code, message, .. }) if code == "not_understood" => {
+                        return self.unknown(connection, again, &message).await;
+                    }
+                    Err(failure) => no_answer(connection, failure),
+                }
+            }
             IdentityMode::Brokered => self.brokered_sign_in(connection, &request).await,
         };
         Answer::undecided(connection.mode(), reply)
@@ -40,5 +47,16 @@ impl App {
             Ok(_) => Reply::Native(connector.brokered_answer(request, &token)),
             Err(refusal) => Reply::Refused(refusal),
         }
+    }
+}
+
+/// The request once more; the body of a sign-in is whole.
+fn copy(request: &NativeRequest) -> NativeRequest {
+    NativeRequest {
+        head: request.head.clone(),
+        body: match &request.body {
+            Body::Full(bytes) => Body::Full(bytes.clone()),
+            Body::Stream(_) => Body::empty(),
+        },
     }
 }

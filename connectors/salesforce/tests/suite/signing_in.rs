@@ -221,6 +221,10 @@ async fn the_callers_token_is_taken_from_where_clients_put_it() {
     assert_eq!(of("x-sfdc-session", "a!b").as_deref(), Some("a!b"));
     assert_eq!(of("authorization", "Basic a!b"), None);
     assert_eq!(of("cookie", "sid=a"), None);
+    let mut soap = head("POST", "/services/Soap/u/59.0");
+    soap.headers.remove("authorization");
+    let token = org.connector.caller_token(&soap).unwrap();
+    assert_eq!(token.expose_secret(), "", "its session is in the body");
     let mut twice = head("GET", "/");
     twice
         .headers
