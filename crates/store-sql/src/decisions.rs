@@ -62,7 +62,7 @@ pub(crate) struct DecisionRow {
 }
 
 impl DecisionRow {
-    pub(crate) fn new(record: DecisionRecord) -> Result<Self, StoreError> {
+    pub(crate) fn new(record: &DecisionRecord) -> Result<Self, StoreError> {
         let judgement = &record.decision.judgement;
         let mut packages: Vec<&str> = judgement
             .packages
@@ -90,7 +90,7 @@ impl DecisionRow {
             packages: write("packages", &packages)?,
             reasons,
             read_back: read_back.transpose()?,
-            body: write("a decision", &Body::of(&record))?,
+            body: write("a decision", &Body::of(record))?,
         })
     }
 }
@@ -244,33 +244,35 @@ async fn package_set(writer: &mut Writer, names: &str) -> Result<i64, sqlx::Erro
         .bind(names)
         .fetch_optional(&mut writer.connection)
         .await?;
-    let id = match found {
-        Some(id) => id,
-        None => {
-            let made = sqlx::query("INSERT INTO package_sets (names) VALUES (?)")
-                .bind(names)
-                .execute(&mut writer.connection)
-                .await?;
-            let id = made.last_insert_rowid();
-            sqlx::query(
-                "INSERT INTO package_set_members (package, package_set) \
-                 SELECT value, ? FROM json_each(?)",
-            )
-            .bind(id)
-            .bind(names)
-            .execute(&mut writer.connection)
-            .await?;
-            id
-        }
+    let id = if let Some(id) = found {
+        id
+    } else {
+        new_package_set(writer, names).await?
     };
     writer.sets.insert(names.to_owned(), id);
+    Ok(id)
+}
+
+async fn new_package_set(writer: &mut Writer, names: &str) -> Result<i64, sqlx::Error> {
+    let id = sqlx::query("INSERT INTO package_sets (names) VALUES (?)")
+        .bind(names)
+        .execute(&mut writer.connection)
+        .await?
+        .last_insert_rowid();
+    sqlx::query(
+        "INSERT INTO package_set_members (package, package_set) SELECT value, ? FROM json_each(?)",
+    )
+    .bind(id)
+    .bind(names)
+    .execute(&mut writer.connection)
+    .await?;
     Ok(id)
 }
 
 #[async_trait]
 impl DecisionLog for SqliteStore {
     async fn append_decision(&self, record: DecisionRecord) -> Result<u64, StoreError> {
-        let row = Box::new(DecisionRow::new(record)?);
+        let row = Box::new(DecisionRow::new(&record)?);
         self.queue()
             .ask(|reply| Command::Decision(row, reply))
             .await

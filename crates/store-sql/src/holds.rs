@@ -65,7 +65,7 @@ impl Step for Take {
                 hold: Some(hold.id),
                 ..record
             };
-            match DecisionRow::new(record) {
+            match DecisionRow::new(&record) {
                 Ok(row) => decisions::insert(writer, &[&row]).await?,
                 Err(error) => {
                     self.in_force = Some(Err(error));
@@ -135,7 +135,7 @@ impl SqliteStore {
     async fn take(&self, hold: Hold, record: Option<DecisionRecord>) -> Result<Hold, StoreError> {
         if let Some(record) = &record {
             // What cannot be written must not leave a hold behind.
-            DecisionRow::new(record.clone())?;
+            DecisionRow::new(record)?;
         }
         let (reply, answer) = oneshot::channel();
         let step = Take {

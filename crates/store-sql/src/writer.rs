@@ -100,34 +100,40 @@ async fn run(options: Arc<SqliteConnectOptions>, mut from: mpsc::Receiver<Comman
     let mut writer: Option<Writer> = None;
     let mut commands = Vec::with_capacity(MOST_TOGETHER);
     while gather(&mut from, &mut commands).await {
-        if commands
-            .iter()
-            .any(|command| matches!(command, Command::Close))
-        {
+        if commands.iter().any(|c| matches!(c, Command::Close)) {
             from.close();
-            commands.retain(|command| !matches!(command, Command::Close));
+            commands.retain(|c| !matches!(c, Command::Close));
         }
-        if commands.is_empty() {
-            continue;
-        }
-        let ready = match writer.take() {
-            Some(ready) => Ok(ready),
-            None => connect(&options).await,
-        };
-        match ready {
-            Ok(ready) => writer = batch::carry_out(ready, std::mem::take(&mut commands)).await,
-            Err(error) => {
-                tracing::error!(%error, "the database cannot be opened");
-                for command in commands.drain(..) {
-                    batch::refuse(command, unavailable(&error));
-                }
-            }
-        }
+        writer = work(writer, &options, std::mem::take(&mut commands)).await;
     }
     if let Some(writer) = writer
         && let Err(error) = writer.connection.close().await
     {
         tracing::warn!(%error, "the database did not close well");
+    }
+}
+
+async fn work(
+    writer: Option<Writer>,
+    options: &SqliteConnectOptions,
+    commands: Vec<Command>,
+) -> Option<Writer> {
+    if commands.is_empty() {
+        return writer;
+    }
+    let ready = match writer {
+        Some(ready) => Ok(ready),
+        None => connect(options).await,
+    };
+    match ready {
+        Ok(ready) => batch::carry_out(ready, commands).await,
+        Err(error) => {
+            tracing::error!(%error, "the database cannot be opened");
+            for command in commands {
+                batch::refuse(command, unavailable(&error));
+            }
+            None
+        }
     }
 }
 
