@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use ::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use bytes::Bytes;
 use crmgate_domain::PayloadHash;
 use futures::{Stream, StreamExt as _};
@@ -65,7 +65,7 @@ impl Body {
 
 /// All of a request but its body, as the client sent it (after the gateway took out hop-by-hop and
 /// `Crmgate-…` headers).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct RequestHead {
     /// The method on the wire.
     pub method: Method,
@@ -76,6 +76,19 @@ pub struct RequestHead {
     /// The gate's own address as this client reached it (`https://127.0.0.1:8701`, no trailing
     /// slash in its text form's path but `/`): links in answers point here.
     pub gate: Url,
+}
+
+impl std::fmt::Debug for RequestHead {
+    /// Header values and queries hold credentials, so only names are told.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("RequestHead")
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .field("headers", &names)
+            .field("gate", &self.gate.as_str())
+            .finish()
+    }
 }
 
 impl RequestHead {

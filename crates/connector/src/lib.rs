@@ -2,7 +2,7 @@
 //!
 //! A connector owns *all* that is particular to its CRM; everything above speaks in these types
 //! and never names a vendor. The contract, with its MUSTs, is on [`Connector`]; the suite that
-//! every connector runs is [`conformance`].
+//! every connector runs is `conformance`, behind the feature of that name.
 //!
 //! The way of one write through a connector:
 //!
@@ -16,6 +16,8 @@ pub mod answer;
 pub mod assemble;
 pub mod capabilities;
 pub mod change;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod connector;
 pub mod failure;
 pub mod http;
