@@ -1,6 +1,9 @@
 //! The gate dies between every two steps of a write; no write goes out without its decision on
 //! disk, and after a restart every write's outcome is found out.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::control::call;
@@ -31,6 +34,53 @@ async fn no_write_without_its_decision_wherever_the_gate_dies() {
         }
     }
     every_outcome_is_found_out(&site).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_under_load_it_forgets_no_decision() {
+    let site = Arc::new(Site::new(&[]).await);
+    for answers_before_kill in [1, 7, 40] {
+        let mut gate = site.start(&[]);
+        let answered = Arc::new(AtomicUsize::new(0));
+        let clients: Vec<_> = (0..6)
+            .map(|client| {
+                tokio::spawn(write_until_it_dies(
+                    Arc::clone(&site),
+                    client,
+                    Arc::clone(&answered),
+                ))
+            })
+            .collect();
+        while answered.load(Ordering::Relaxed) < answers_before_kill {
+            tokio::task::yield_now().await;
+        }
+        gate.kill();
+        for client in clients {
+            client.await.unwrap();
+        }
+        let _again = site.start(&[]);
+        let (writes, decisions) = (
+            site.writes(&site.dynamics).await.len(),
+            site.decisions().await.len(),
+        );
+        assert!(writes >= answers_before_kill);
+        assert!(
+            writes <= decisions,
+            "{writes} writes reached the CRM, {decisions} decisions are on disk"
+        );
+    }
+}
+
+async fn write_until_it_dies(site: Arc<Site>, client: usize, answered: Arc<AtomicUsize>) {
+    let url = format!("{}/api/data/v9.2/contacts", site.dynamics_url());
+    for number in 0.. {
+        let body = contact(false, &format!("Client {client} number {number}"));
+        match call(&site.gate, "POST", &url, &site.dynamics_token, Some(&body)).await {
+            Ok(answer) => assert_eq!(answer.status, 204, "{}", answer.body),
+            Err(_) => return,
+        }
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 async fn die_at(site: &Site, salesforce: bool, point: &str, sent: bool) {
@@ -89,7 +139,7 @@ async fn die_at(site: &Site, salesforce: bool, point: &str, sent: bool) {
 
 /// The sweeper of a fresh process reads every unfinished write back.
 async fn every_outcome_is_found_out(site: &Site) {
-    let mut gate = site.start(&[]);
+    let gate = site.start(&[]);
     let kinds = async || -> Vec<(Value, Value)> {
         let decisions = site.decisions().await;
         decisions
