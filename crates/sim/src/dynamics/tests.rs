@@ -7,6 +7,7 @@ mod queries;
 mod records;
 mod relations;
 mod rights;
+mod robustness;
 mod service;
 
 use bytes::Bytes;

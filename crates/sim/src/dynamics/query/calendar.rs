@@ -16,7 +16,7 @@ pub(super) fn span(
 ) -> Option<(Timestamp, Timestamp)> {
     let zoned = now.to_zoned(TimeZone::UTC);
     let midnight = zoned.start_of_day().ok()?;
-    let days = |count: i64| midnight.checked_add(Span::new().days(count)).ok();
+    let days = |count: i64| midnight.checked_add(Span::new().try_days(count).ok()?).ok();
     let end = |zoned: jiff::Zoned| zoned.timestamp().checked_sub(Span::new().seconds(1)).ok();
     let count = match value {
         Some(Literal::Number(text) | Literal::Text(text)) => text.parse::<i64>().ok(),
@@ -28,10 +28,16 @@ pub(super) fn span(
         "Tomorrow" => (days(1)?.timestamp(), end(days(2)?)?),
         "Last7Days" => (days(-7)?.timestamp(), now),
         "Next7Days" => (now, end(days(8)?)?),
-        "LastXDays" => (days(-count?)?.timestamp(), now),
-        "NextXDays" => (now, end(days(count? + 1)?)?),
-        "LastXHours" => (now.checked_sub(Span::new().hours(count?)).ok()?, now),
-        "NextXHours" => (now, now.checked_add(Span::new().hours(count?)).ok()?),
+        "LastXDays" => (days(count?.checked_neg()?)?.timestamp(), now),
+        "NextXDays" => (now, end(days(count?.checked_add(1)?)?)?),
+        "LastXHours" => (
+            now.checked_sub(Span::new().try_hours(count?).ok()?).ok()?,
+            now,
+        ),
+        "NextXHours" => (
+            now,
+            now.checked_add(Span::new().try_hours(count?).ok()?).ok()?,
+        ),
         "OnOrAfter" | "OnOrBefore" | "On" => on(function, value?)?,
         _ => return None,
     })

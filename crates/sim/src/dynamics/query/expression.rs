@@ -160,10 +160,7 @@ impl Parser<'_> {
     }
 
     fn or(&mut self) -> Outcome<Expr> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(syntax("The recursion limit was exceeded"));
-        }
+        self.deeper()?;
         let mut sides = vec![self.and()?];
         while self.word_is("or") {
             sides.push(self.and()?);
@@ -182,10 +179,7 @@ impl Parser<'_> {
 
     fn unary(&mut self) -> Outcome<Expr> {
         if self.word_is("not") {
-            self.depth += 1;
-            if self.depth > MAX_DEPTH {
-                return Err(syntax("The recursion limit was exceeded"));
-            }
+            self.deeper()?;
             let inner = self.unary()?;
             self.depth -= 1;
             return Ok(Expr::Not(Box::new(inner)));
@@ -299,19 +293,7 @@ impl Parser<'_> {
         let literal = match self.take()? {
             Token::Text(text) => Literal::Text(text),
             Token::Enum(text) => Literal::Enum(text),
-            Token::OpenList => {
-                let mut items = Vec::new();
-                while !self.take_if(&Token::CloseList) {
-                    if !items.is_empty() {
-                        self.expect(&Token::Comma, "','")?;
-                    }
-                    match self.operand()? {
-                        Operand::Literal(item) => items.push(item),
-                        Operand::Path(_) => return Err(syntax("A literal is expected")),
-                    }
-                }
-                Literal::List(items)
-            }
+            Token::OpenList => self.list()?,
             Token::Word(word) if word.starts_with('@') => return self.alias(&word),
             Token::Word(word) => match literal(&word) {
                 Some(literal) => literal,
@@ -326,25 +308,55 @@ impl Parser<'_> {
         Ok(Operand::Literal(literal))
     }
 
+    fn list(&mut self) -> Outcome<Literal> {
+        self.deeper()?;
+        let mut items = Vec::new();
+        while !self.take_if(&Token::CloseList) {
+            if !items.is_empty() {
+                self.expect(&Token::Comma, "','")?;
+            }
+            match self.operand()? {
+                Operand::Literal(item) => items.push(item),
+                Operand::Path(_) => return Err(syntax("A literal is expected")),
+            }
+        }
+        self.depth -= 1;
+        Ok(Literal::List(items))
+    }
+
+    fn deeper(&mut self) -> Outcome<()> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(syntax("The recursion limit was exceeded"));
+        }
+        Ok(())
+    }
+
     fn alias(&mut self, name: &str) -> Outcome<Operand> {
         let Some(text) = self.aliases.get(name) else {
             // The standard takes a parameter without a value as null.
             return Ok(Operand::Literal(Literal::Null));
         };
+        // A parameter stands for a value; it can't be made of other parameters.
+        let none = HashMap::new();
         let mut inner = Parser {
             tokens: tokens(text)?,
             at: 0,
             depth: 0,
-            aliases: self.aliases,
+            aliases: &none,
         };
-        if inner.peek() == Some(&Token::Word(name.to_owned())) {
-            return Err(syntax(&format!("The parameter '{name}' names itself")));
+        if text.contains('@') && inner.tokens.iter().any(is_alias) {
+            return Err(syntax(&format!("The parameter '{name}' names another one")));
         }
         match inner.operand()? {
             operand if inner.peek().is_none() => Ok(operand),
             _ => Err(syntax(&format!("The parameter '{name}' is not one value"))),
         }
     }
+}
+
+fn is_alias(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if word.starts_with('@'))
 }
 
 fn only(mut sides: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {

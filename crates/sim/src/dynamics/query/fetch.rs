@@ -14,7 +14,7 @@ use super::super::store::Row;
 use super::bind::{Binder, Filter, Place};
 use super::expression::{Compare, Literal};
 use super::options::{Options, Order};
-use super::page::Cookie;
+use super::page::{Cookie, MAX_PAGE};
 use super::test_value::{self, Wildcard};
 use xml::{Element, read};
 
@@ -55,12 +55,12 @@ pub(crate) fn fetch(
         .number("count")?
         .unwrap_or(reader.page_size)
         .min(reader.page_size);
-    let page = root.number("page")?.unwrap_or(1).max(1);
+    let page = root.number("page")?.unwrap_or(1).clamp(1, MAX_PAGE);
     let start = root
         .get("paging-cookie")
         .and_then(Cookie::last)
         .and_then(|last| rows.iter().position(|row| row.id == last))
-        .map_or((page - 1) * size, |position| position + 1);
+        .map_or((page - 1).saturating_mul(size), |position| position + 1);
     let rest = rows.get(start..).unwrap_or_default();
     let rows = rest.get(..size.min(rest.len())).unwrap_or_default();
     let mut answer = Map::new();

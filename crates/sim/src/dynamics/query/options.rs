@@ -43,6 +43,8 @@ pub(crate) struct Order {
 
 /// More than this the service does not join.
 const MAX_EXPANDS: usize = 15;
+/// Expansions within expansions.
+const MAX_DEPTH: usize = 10;
 
 impl Options {
     /// Reads a query as it stands in an address.
@@ -59,12 +61,16 @@ impl Options {
             .filter(|(name, _)| name.starts_with('@'))
             .cloned()
             .collect();
-        let mut options = Self::from_pairs(&pairs, aliases)?;
+        let mut options = Self::from_pairs(&pairs, aliases, 0)?;
         options.raw = raw;
         Ok(options)
     }
 
-    fn from_pairs(pairs: &[(String, String)], aliases: HashMap<String, String>) -> Outcome<Self> {
+    fn from_pairs(
+        pairs: &[(String, String)],
+        aliases: HashMap<String, String>,
+        depth: usize,
+    ) -> Outcome<Self> {
         let mut options = Self {
             aliases,
             ..Self::default()
@@ -79,7 +85,7 @@ impl Options {
                 }
                 seen.push(name);
             }
-            options.take(name, value)?;
+            options.take(name, value, depth)?;
         }
         if options.expand.len() > MAX_EXPANDS {
             return Err(ApiError::bad_request(
@@ -90,11 +96,11 @@ impl Options {
         Ok(options)
     }
 
-    fn take(&mut self, name: &str, value: &str) -> Outcome<()> {
+    fn take(&mut self, name: &str, value: &str, depth: usize) -> Outcome<()> {
         match name {
             "$select" => self.select = Some(names(value)?),
             "$filter" => self.filter = Some(parse(value, &self.aliases)?),
-            "$expand" => self.expand = expands(value, &self.aliases)?,
+            "$expand" => self.expand = expands(value, &self.aliases, depth)?,
             "$orderby" => self.order = orders(value)?,
             "$top" => {
                 let top = value.parse().map_err(|_| {
@@ -190,7 +196,10 @@ fn orders(value: &str) -> Outcome<Vec<Order>> {
         .collect()
 }
 
-fn expands(value: &str, aliases: &HashMap<String, String>) -> Outcome<Vec<Expand>> {
+fn expands(value: &str, aliases: &HashMap<String, String>, depth: usize) -> Outcome<Vec<Expand>> {
+    if depth > MAX_DEPTH {
+        return Err(ApiError::query("$expand is nested too deeply."));
+    }
     split_outside(value, ',')
         .into_iter()
         .map(|item| {
@@ -216,7 +225,7 @@ fn expands(value: &str, aliases: &HashMap<String, String>) -> Outcome<Vec<Expand
             }
             Ok(Expand {
                 nav: nav.trim().trim_end_matches("/$ref").to_owned(),
-                options: Options::from_pairs(&pairs, aliases.clone())?,
+                options: Options::from_pairs(&pairs, aliases.clone(), depth + 1)?,
             })
         })
         .collect()

@@ -29,6 +29,9 @@ const OUTER: &AsciiSet = &CONTROLS
     .add(b'+')
     .add(b'#');
 
+/// Beyond this no page is.
+pub(super) const MAX_PAGE: usize = 1_000_000;
+
 /// Where the next page begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cookie {
@@ -71,7 +74,7 @@ impl Cookie {
         let bad = || ApiError::bad_request("0x80048d19", "Malformed Query : Invalid $skiptoken");
         let page = attribute(token, "pagenumber")
             .and_then(|text| text.parse().ok())
-            .filter(|page| *page > 1)
+            .filter(|page| (2..=MAX_PAGE).contains(page))
             .ok_or_else(bad)?;
         let sealed = attribute(token, "pagingcookie").ok_or_else(bad)?;
         let last = Self::last(sealed).ok_or_else(bad)?;

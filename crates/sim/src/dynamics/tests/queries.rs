@@ -177,6 +177,20 @@ fn bad_queries_are_refused() {
         "Could not find a property named 'nome' on type 'Microsoft.Dynamics.CRM.account'."
     );
     let deep = format!("{}name%20eq%20'x'{}", "(".repeat(400), ")".repeat(400));
+    let nested = format!(
+        "{}x{}",
+        "contact_customer_accounts($expand=".repeat(200),
+        ")".repeat(200)
+    );
+    org.get(&format!("accounts?$expand={nested}"))
+        .refused(400, "0x80060888");
+    let list = format!("name eq {}", "[".repeat(3000));
+    org.get(&format!("accounts?$filter={list}"))
+        .refused(400, "0x80060888");
+    org.get("accounts?$filter=name eq @p&@p=@q&@q=@p")
+        .refused(400, "0x80060888");
+    org.get("accounts?$filter=Microsoft.Dynamics.CRM.LastXDays(PropertyName='createdon',PropertyValue=99999999999)")
+        .refused(400, "0x80060888");
     org.get(&format!("accounts?$filter={deep}"))
         .refused(400, "0x80060888");
     org.get("nothings").refused(404, "0x8006088a");

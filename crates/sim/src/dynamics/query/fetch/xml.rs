@@ -8,6 +8,9 @@ use quick_xml::{Reader as XmlReader, XmlVersion};
 use super::super::super::error::Outcome;
 use super::invalid;
 
+/// Elements within elements.
+const MAX_DEPTH: usize = 30;
+
 /// An element of the query.
 #[derive(Debug, Default)]
 pub(super) struct Element {
@@ -45,6 +48,9 @@ pub(super) fn read(xml: &str) -> Outcome<Element> {
             .read_event()
             .map_err(|error| invalid(&error.to_string()))?;
         match event {
+            Event::Start(_) if open.len() > MAX_DEPTH => {
+                return Err(invalid("elements are nested too deeply"));
+            }
             Event::Start(start) => open.push(element(&start)?),
             Event::Empty(start) => {
                 let child = element(&start)?;
