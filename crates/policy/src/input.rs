@@ -1,5 +1,8 @@
 //! The input document that policies see (`policies/schema/input.schema.json`).
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use crmgate_domain::{Actor, Document, Object, Operation, RequestInfo, Views};
 use regorus::Value;
 
@@ -8,6 +11,35 @@ use crate::value::{self, OutOfRange};
 
 #[cfg(test)]
 mod tests;
+
+/// An object of `from` and `to`. There are as many as changed fields, so the keys are made once,
+/// and the engine keeps an object compact whose members are only replaced.
+struct ChangeForm {
+    from: Value,
+    to: Value,
+    form: Value,
+}
+
+static CHANGE: LazyLock<ChangeForm> = LazyLock::new(|| {
+    let (from, to) = (Value::from("from"), Value::from("to"));
+    let form = BTreeMap::from([(from.clone(), Value::Null), (to.clone(), Value::Null)]);
+    ChangeForm {
+        from,
+        to,
+        form: Value::from(form),
+    }
+});
+
+impl ChangeForm {
+    fn with(&self, from: Value, to: Value) -> Value {
+        let mut change = self.form.clone();
+        if let Ok(members) = change.as_object_mut() {
+            members.insert(self.from.clone(), from);
+            members.insert(self.to.clone(), to);
+        }
+        change
+    }
+}
 
 /// Everything but the record, which patches change.
 pub(crate) fn frame(operation: &Operation, options: &JudgeOptions) -> Result<Value, OutOfRange> {
@@ -52,10 +84,7 @@ pub(crate) fn whole(frame: &Value, views: &Views) -> Result<Value, OutOfRange> {
             Some(from) => value::from_document(from)?,
         };
         let to = value::from_document(&change.to)?;
-        changes.push((
-            Value::from(name.as_str()),
-            object([("from", from), ("to", to)]),
-        ));
+        changes.push((Value::from(name.as_str()), CHANGE.with(from, to)));
     }
     let mut input = frame.clone();
     if let Ok(members) = input.as_object_mut() {
@@ -120,7 +149,7 @@ fn actor(actor: &Actor) -> Value {
 }
 
 fn request(request: &RequestInfo) -> Value {
-    let map = |map: &std::collections::BTreeMap<String, String>| {
+    let map = |map: &BTreeMap<String, String>| {
         value::object(
             map.iter()
                 .map(|(key, value)| (key.as_str().into(), value.as_str().into())),

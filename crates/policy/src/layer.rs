@@ -15,7 +15,8 @@ use crate::clock;
 use crate::govern::Target;
 use crate::message;
 use crate::metadata::Names;
-use crate::package::{ENTRY, ENTRY_FILE, Package};
+use crate::package::{ENTRY_FILE, Package};
+use crate::rules::Reserved;
 use crate::value;
 use crate::{LoadError, Source};
 
@@ -30,7 +31,7 @@ pub(crate) struct LayerSet {
     /// Policies without data, from which engines for other data are made; one per package.
     bare: Vec<Engine>,
     /// Ready to be cloned for a decision; one per package.
-    ready: Vec<Engine>,
+    ready: Vec<Ready>,
     index: Index,
     /// File, first and last line, name of every rule: so that an error can name its rule.
     rules: BTreeMap<String, Vec<(u32, u32, String)>>,
@@ -43,6 +44,16 @@ impl std::fmt::Debug for LayerSet {
             .field("packages", &names)
             .finish()
     }
+}
+
+/// A package's engine and what to evaluate in it.
+#[derive(Clone)]
+pub(crate) struct Ready {
+    pub(crate) engine: Engine,
+    /// The path of the rule.
+    pub(crate) entry: String,
+    /// The reserved rule it is; `None` for the generated one over all of them.
+    pub(crate) only: Option<Reserved>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -88,9 +99,9 @@ impl LayerSet {
         })
     }
 
-    /// A package's engine, for one evaluation.
-    pub(crate) fn engine(&self, index: usize) -> Option<Engine> {
-        self.ready.get(index).cloned()
+    /// A package's engine; to be cloned for each evaluation.
+    pub(crate) fn ready(&self, index: usize) -> Option<&Ready> {
+        self.ready.get(index)
     }
 
     /// The indices of the packages that govern, sorted by name, with how strongly each counts.
@@ -172,11 +183,7 @@ fn bare(package: &Package, uses: &[usize], files: &[Source]) -> Result<Engine, L
 }
 
 /// Adds the data and has every engine check and schedule its rules, so that clones need not.
-fn prepared(
-    bare: &[Engine],
-    data: &Object,
-    packages: &[Package],
-) -> Result<Vec<Engine>, LoadError> {
+fn prepared(bare: &[Engine], data: &Object, packages: &[Package]) -> Result<Vec<Ready>, LoadError> {
     let out_of_range =
         |error: &dyn std::fmt::Display| LoadError::file("data", "data", error.to_string());
     let data = value::from_object(data).map_err(|error| out_of_range(&error))?;
@@ -186,10 +193,15 @@ fn prepared(
             .add_data(data.clone())
             .map_err(|error| out_of_range(&error))?;
         engine.set_input(Value::new_object());
+        let (entry, only) = package.entry();
         engine
-            .compile_with_entrypoint(&ENTRY.into())
+            .compile_with_entrypoint(&entry.as_str().into())
             .map_err(|error| message::prepare(&package.name, &error))?;
-        Ok(engine)
+        Ok(Ready {
+            engine,
+            entry,
+            only,
+        })
     });
     ready.collect()
 }

@@ -9,7 +9,7 @@ use crate::rules::Reserved;
 pub(crate) const ENTRY_FILE: &str = "crmgate/entry.rego";
 
 /// Its one rule.
-pub(crate) const ENTRY: &str = "data.crmgate.entry.out";
+const ENTRY: &str = "data.crmgate.entry.out";
 
 /// A package and what the engine must know of it.
 #[derive(Debug, Clone)]
@@ -35,13 +35,25 @@ impl Package {
         self.rules.contains(&rule)
     }
 
+    /// The rules that a judgement evaluates.
+    pub(crate) fn judging(&self) -> impl Iterator<Item = Reserved> {
+        self.rules.iter().copied().filter(|rule| rule.judges())
+    }
+
+    /// The rule to evaluate: the package's own where it has but one, else the generated one.
+    pub(crate) fn entry(&self) -> (String, Option<Reserved>) {
+        let mut rules = self.judging();
+        match (rules.next(), rules.next()) {
+            (Some(only), None) => (format!("data.{}.{}", self.name, only.name()), Some(only)),
+            _ => (ENTRY.to_owned(), None),
+        }
+    }
+
     /// The generated module that evaluates the package's rules in one go, so that helper rules
     /// are evaluated once.
     pub(crate) fn entry_module(&self) -> String {
         let members: Vec<String> = self
-            .rules
-            .iter()
-            .filter(|rule| rule.judges())
+            .judging()
             .map(|rule| {
                 let name = rule.name();
                 let path = format!("data.{}.{name}", self.name);

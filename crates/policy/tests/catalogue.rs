@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crmgate_domain::FieldSet;
 use crmgate_policy::{PolicySet, Source, Sources, cases, read_folder};
 
 fn policies() -> PathBuf {
@@ -86,4 +87,16 @@ fn all_packs_load_together_under_one_revision() {
     assert_eq!(set.packages().count(), 9);
     let again = PolicySet::load(&read_folder(&policies()).unwrap()).unwrap();
     assert_eq!(set.revision(), again.revision());
+}
+
+#[test]
+fn the_packs_name_the_fields_they_read() {
+    let set = PolicySet::load(&read_folder(&policies()).unwrap()).unwrap();
+    for (_, package) in set.packages() {
+        let fields = package.reads.all_fields();
+        assert_ne!(fields, FieldSet::All, "{} reads every field", package.name);
+        if package.name != "crm.protect.pricing" {
+            assert!(!fields.is_empty(), "{} reads nothing", package.name);
+        }
+    }
 }

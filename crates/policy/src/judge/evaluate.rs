@@ -10,7 +10,7 @@ use super::said::{Said, Spoken};
 use crate::coverage::Tap;
 use crate::layer::{self, LayerSet};
 use crate::message::Told;
-use crate::package::{ENTRY, Package};
+use crate::package::Package;
 use crate::{input, value};
 
 /// A layer that governs the operation.
@@ -63,21 +63,23 @@ impl Case<'_> {
     }
 
     fn evaluate(&self, set: &LayerSet, index: usize, package: &Package, input: &Value) -> Said {
-        let Some((left, mut engine)) = self.budget.left().zip(set.engine(index)) else {
+        let Some((left, ready)) = self.budget.left().zip(set.ready(index)) else {
             return Said::error(self.spent(package));
         };
+        let mut engine = ready.engine.clone();
         if self.tap.is_some() {
             Tap::watch(&mut engine);
         }
         engine.set_input(input.clone());
         layer::limit(&mut engine, left);
-        let evaluated = engine.eval_rule(ENTRY.to_owned());
+        let evaluated = engine.eval_rule(ready.entry.clone());
         if let Some(tap) = self.tap {
             tap.take(&mut engine);
         }
-        match evaluated {
-            Ok(value @ Value::Object(_)) => Said::read(package, &value),
-            Ok(other) => Said::error(EvaluationError {
+        match (evaluated, ready.only) {
+            (Ok(value), Some(only)) => Said::of_one(package, only, value),
+            (Ok(value @ Value::Object(_)), None) => Said::read(package, &value),
+            (Ok(other), None) => Said::error(EvaluationError {
                 package: package.name.clone(),
                 class: ErrorClass::Policy,
                 message: format!(
@@ -85,7 +87,7 @@ impl Case<'_> {
                     value::type_name(&other)
                 ),
             }),
-            Err(error) => {
+            (Err(error), _) => {
                 let told = Told::read(&error);
                 if told.message.contains(TIME_OUT) {
                     return Said::error(self.spent(package));

@@ -82,23 +82,33 @@ impl Said {
         }
     }
 
-    /// Reads the value of a package's entry rule. Whatever does not fit is an error.
+    /// Reads the value of a package's generated rule. Whatever does not fit is an error.
     pub(crate) fn read(package: &Package, value: &Value) -> Self {
         let mut said = Self::default();
-        for rule in package.rules.iter().filter(|rule| rule.judges()) {
-            let found = value
-                .as_object()
-                .ok()
-                .and_then(|o| o.get(&rule.name().into()));
-            let outcome = match found {
-                Some(found) => said.rule(package, *rule, found),
-                None => Err("it has no value".to_owned()),
-            };
-            if let Err(message) = outcome {
-                said.wrong(package, *rule, &message);
-            }
+        for rule in package.judging() {
+            let members = value.as_object().ok();
+            let found = members.and_then(|members| members.get(&rule.name().into()));
+            said.take(package, rule, found.unwrap_or(&Value::Undefined));
         }
         said
+    }
+
+    /// Reads the value of a package's only rule.
+    pub(crate) fn of_one(package: &Package, rule: Reserved, value: Value) -> Self {
+        let mut said = Self::default();
+        let value = match (rule, value) {
+            (Reserved::Allow, Value::Undefined) => Value::new_array(),
+            (Reserved::Allow, value) => Value::from(vec![value]),
+            (_, value) => value,
+        };
+        said.take(package, rule, &value);
+        said
+    }
+
+    fn take(&mut self, package: &Package, rule: Reserved, value: &Value) {
+        if let Err(message) = self.rule(package, rule, value) {
+            self.wrong(package, rule, &message);
+        }
     }
 
     fn wrong(&mut self, package: &Package, rule: Reserved, message: &str) {
