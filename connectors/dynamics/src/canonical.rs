@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Uri};
 
 use crate::body::{self, Parsed};
 use crate::connector::Dynamics;
-use crate::draft::{Detail, Form};
+use crate::draft::{Came, Detail, Form};
 use crate::metadata::Directory;
 use crate::request::Condition;
 use crate::table::Table;
@@ -61,7 +61,12 @@ impl Dynamics {
             table: Arc::clone(&table),
         };
         let head = self.made_up_head(&table, &target, form)?;
-        Ok(self.finish(detail, operation.kind, target, Bytes::new(), head, None))
+        let came = Came {
+            head,
+            raw: Bytes::new(),
+            request: None,
+        };
+        Ok(self.finish(detail, operation.kind, target, came))
     }
 
     fn made_up_head(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crmgate_connector::secret::SecretString;
 use crmgate_connector::{Credential, Draft, Malformed, Matched, ParseFailure, RequestHead, Target};
-use crmgate_domain::{Document, Kind, Object};
+use crmgate_domain::{Document, Kind, Object, RequestInfo};
 use http::Method;
 
 use crate::auth::random_guid;
@@ -43,6 +43,13 @@ pub(crate) struct Detail {
     pub(crate) version: String,
     /// With its question mark.
     pub(crate) query: String,
+}
+
+/// The request as it came, or as it is made up.
+pub(crate) struct Came {
+    pub(crate) head: RequestHead,
+    pub(crate) raw: Bytes,
+    pub(crate) request: Option<RequestInfo>,
 }
 
 impl Dynamics {
@@ -117,8 +124,12 @@ impl Dynamics {
             query,
             table,
         };
-        let request = Some(request::info(&head, &matched));
-        Ok(self.finish(detail, requested, target, raw, head, request))
+        let came = Came {
+            request: Some(request::info(&head, &matched)),
+            head,
+            raw,
+        };
+        Ok(self.finish(detail, requested, target, came))
     }
 
     pub(crate) fn finish(
@@ -126,10 +137,9 @@ impl Dynamics {
         detail: Detail,
         requested: Kind,
         target: Target,
-        raw: Bytes,
-        head: RequestHead,
-        request: Option<crmgate_domain::RequestInfo>,
+        came: Came,
     ) -> Draft {
+        let Came { head, raw, request } = came;
         let table = &detail.table;
         let mapped = self.mapping.object_by_native(&table.name);
         Draft {

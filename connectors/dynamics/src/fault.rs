@@ -80,11 +80,11 @@ pub(crate) fn check(answer: Answer, wrote: bool) -> Result<Answer, Failure> {
     if THROTTLED.contains(&code.as_str()) || status == 429 {
         return Err(repeatable("throttled", answer));
     }
-    if LOCKED.contains(&code.as_str()) {
-        return Err(repeatable("locked", answer));
-    }
     if status == 503 {
         return Err(repeatable("unavailable", answer));
+    }
+    if LOCKED.contains(&code.as_str()) {
+        return Err(repeatable("locked", answer));
     }
     if wrote && code.is_empty() && status >= 500 {
         return Err(Failure::Unknown {

@@ -1,10 +1,17 @@
 //! What stands in the parentheses of `accounts(…)`.
 
 use crmgate_connector::{Malformed, Target};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::table::{Column, ColumnKind, Property, Table};
 use crate::value;
+
+/// All but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// A key as written, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,12 +160,9 @@ pub(crate) fn render(table: &Table, target: &Target) -> String {
                 Some(ColumnKind::Lookup) => format!("_{name}_value={text}"),
                 Some(ColumnKind::Text) => {
                     let doubled = text.replace('\'', "''");
-                    format!(
-                        "{name}='{}'",
-                        utf8_percent_encode(&doubled, NON_ALPHANUMERIC)
-                    )
+                    format!("{name}='{}'", utf8_percent_encode(&doubled, RESERVED))
                 }
-                _ => format!("{name}={}", utf8_percent_encode(text, NON_ALPHANUMERIC)),
+                _ => format!("{name}={}", utf8_percent_encode(text, RESERVED)),
             },
         )
         .collect();

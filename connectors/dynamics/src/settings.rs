@@ -240,7 +240,7 @@ fn auth(
     Some(Auth {
         token_url: token_url?,
         client_id: client_id?,
-        scope: scope.unwrap_or_else(|| format!("{}.default", url)),
+        scope: scope.unwrap_or_else(|| format!("{url}.default")),
         flow: flow?,
     })
 }

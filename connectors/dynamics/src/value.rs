@@ -131,16 +131,13 @@ fn date(text: &str) -> Option<Document> {
 
 /// Without a zone a time is taken as UTC, as the service takes it; the database keeps seconds.
 fn instant(text: &str) -> Option<Document> {
-    let at = match text.parse::<Timestamp>() {
-        Ok(at) => at,
-        Err(_) => {
-            let local = text
-                .parse::<DateTime>()
-                .or_else(|_| text.parse::<Date>().map(|day| day.at(0, 0, 0, 0)))
-                .ok()?;
-            local.to_zoned(TimeZone::UTC).ok()?.timestamp()
-        }
-    };
+    let at = text.parse::<Timestamp>().ok().or_else(|| {
+        let local = text
+            .parse::<DateTime>()
+            .or_else(|_| text.parse::<Date>().map(|day| day.at(0, 0, 0, 0)))
+            .ok()?;
+        Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    })?;
     let seconds = Timestamp::from_second(at.as_second()).ok()?;
     Some(seconds.to_string().into())
 }

@@ -108,12 +108,11 @@ impl RowValues {
     fn lookup_to_native(&self, column: &str, canonical: &Document) -> Result<Document, String> {
         let expected = || "`{\"type\", \"id\"}` of a record".to_owned();
         let targets = self.table.targets(column);
-        let (table, id) = match (canonical, targets.as_slice()) {
-            (Document::String(id), [target]) => ((*target).to_owned(), id.as_str()),
-            _ => {
-                let (kind, id) = value::parts(canonical).ok_or_else(expected)?;
-                (self.native_type(kind), id)
-            }
+        let (table, id) = if let (Document::String(id), [target]) = (canonical, &*targets) {
+            ((*target).to_owned(), id.as_str())
+        } else {
+            let (kind, id) = value::parts(canonical).ok_or_else(expected)?;
+            (self.native_type(kind), id)
         };
         let id = value::guid(id).ok_or_else(|| "a GUID as id".to_owned())?;
         if !targets.contains(&table.as_str()) {
@@ -207,11 +206,11 @@ impl Values for RowValues {
     }
 
     fn writable(&self, name: &str) -> Writable {
-        let column = match self.table.property(name) {
-            Some(
-                Property::Column(column) | Property::Nav(column, _) | Property::LookupValue(column),
-            ) => column,
-            None => return Writable::Missing,
+        let Some(
+            Property::Column(column) | Property::Nav(column, _) | Property::LookupValue(column),
+        ) = self.table.property(name)
+        else {
+            return Writable::Missing;
         };
         let allowed = match self.kind {
             Kind::Create => column.creatable,
