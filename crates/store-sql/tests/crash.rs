@@ -1,5 +1,7 @@
 //! A process is killed in the middle of its writing. Whatever it had been told is stored, is.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails, fails")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};

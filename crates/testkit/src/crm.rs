@@ -62,6 +62,7 @@ struct State {
     faults: VecDeque<Fault>,
     lookups_fail: bool,
     identifications: usize,
+    lookups: usize,
     read_backs_fail: bool,
     last_id: u64,
 }
@@ -141,6 +142,12 @@ impl FakeCrm {
         self.state.lock().unwrap().identifications
     }
 
+    /// How often something was looked up before a judgement.
+    #[must_use]
+    pub fn lookups(&self) -> usize {
+        self.state.lock().unwrap().lookups
+    }
+
     /// Makes writes wait, from now on.
     pub fn close_doors(&self) {
         self.closed.store(true, Ordering::SeqCst);
@@ -185,6 +192,10 @@ impl FakeCrm {
 
     pub(crate) fn read_backs_fail(&self) -> bool {
         self.state.lock().unwrap().read_backs_fail
+    }
+
+    pub(crate) fn count_lookup(&self) {
+        self.state.lock().unwrap().lookups += 1;
     }
 
     pub(crate) fn count_identification(&self) {

@@ -357,6 +357,7 @@ impl Connector for FakeConnector {
         needs: &dyn Needs,
         caller: &Credential,
     ) -> Result<Resolved, ParseFailure> {
+        self.crm.count_lookup();
         if self.crm.lookups_fail() {
             return Err(Failure::not_sent("told to fail").into());
         }

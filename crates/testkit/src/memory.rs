@@ -19,6 +19,7 @@ pub struct MemoryStore {
     inner: Mutex<Inner>,
     broken: AtomicBool,
     outcomes_broken: AtomicBool,
+    hanging: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +43,11 @@ impl MemoryStore {
     /// Breaks only the appending of outcomes, or mends it.
     pub fn set_outcomes_broken(&self, broken: bool) {
         self.outcomes_broken.store(broken, Ordering::SeqCst);
+    }
+
+    /// Makes the appending of decisions hang for good, or not.
+    pub fn set_hanging(&self, hanging: bool) {
+        self.hanging.store(hanging, Ordering::SeqCst);
     }
 
     /// All decisions, oldest first.
@@ -186,6 +192,9 @@ fn matches(filter: &DecisionFilter, record: &DecisionRecord) -> bool {
 #[async_trait]
 impl DecisionLog for MemoryStore {
     async fn append_decision(&self, record: DecisionRecord) -> Result<u64, StoreError> {
+        if self.hanging.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let mut inner = self.open()?;
         inner.decisions.push(record);
         Ok(inner.decisions.len() as u64)
