@@ -133,14 +133,9 @@ fn unknown(package: &Package, views: &Views) -> Option<EvaluationError> {
     if views.unknown.is_empty() {
         return None;
     }
-    let related = |field: &FieldRef| {
-        let name = field.0.strip_prefix("related.");
-        name.is_some_and(|name| package.reads.related.contains(name))
-    };
-    let reads = |field: &_| {
-        package.reads.record.contains(field)
-            || package.reads.before.contains(field)
-            || related(field)
+    let reads = |field: &FieldRef| match field.0.strip_prefix("related.") {
+        Some(relation) => package.reads.related.contains(relation),
+        None => package.reads.record.contains(field) || package.reads.before.contains(field),
     };
     let missed: Vec<String> = views
         .unknown

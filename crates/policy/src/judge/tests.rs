@@ -68,6 +68,37 @@ fn an_unknown_field_errs_exactly_the_packages_that_read_it() {
 }
 
 #[test]
+fn an_unknown_related_record_errs_who_needs_it() {
+    let set = load(&[
+        package(
+            "crm.a.needs",
+            ", needs: [related.account]",
+            "deny contains \"x\" if input.related.account.name == \"y\"",
+        ),
+        package(
+            "crm.a.all",
+            "",
+            "deny contains \"x\" if count(input.record) > 100",
+        ),
+    ])
+    .unwrap();
+    let mut views = views("{}");
+    views.unknown.insert(FieldRef("related.account".into()));
+    let judged = set.judge(
+        &operation(Kind::Create),
+        &candidate(views),
+        &JudgeOptions::default(),
+    );
+    let errors: Vec<&str> = judged
+        .judgement
+        .errors
+        .iter()
+        .map(|e| e.package.as_str())
+        .collect();
+    assert_eq!(errors, ["crm.a.needs"]);
+}
+
+#[test]
 fn a_spent_budget_is_a_transient_error() {
     let set = load(&[
         package(
