@@ -13,17 +13,17 @@ mod connection;
 mod environment;
 mod fault;
 mod place;
-mod section;
 pub(crate) mod secret;
+mod section;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use areas::{
-    Control, Gateway, Ingress, Limits, Logging, Policies, TlsFiles, Upstream, LogFormat,
+    Control, Gateway, Ingress, Limits, Listen, LogFormat, Logging, Policies, TlsFiles, Upstream,
 };
-pub(crate) use connection::{Connection, IdentityMode, UngovernedTable};
+pub(crate) use connection::Connection;
 pub(crate) use environment::process_environment;
 pub(crate) use fault::{ConfigError, Fault, Faults};
 
@@ -88,8 +88,8 @@ pub(crate) fn load_text(
     environment: &[(String, String)],
 ) -> Result<Loaded, ConfigError> {
     let mut places = Places::default();
-    let mut sources = ::config::Config::builder()
-        .add_source(::config::File::from_str(DEFAULT, FileFormat::Toml));
+    let mut sources =
+        ::config::Config::builder().add_source(::config::File::from_str(DEFAULT, FileFormat::Toml));
     if let Some((path, text)) = file {
         places.add_file(path, text).map_err(ConfigError)?;
         sources = sources.add_source(::config::File::from_str(text, FileFormat::Toml));

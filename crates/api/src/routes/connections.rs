@@ -1,5 +1,10 @@
 //! `/v1/connections`: the CRMs behind the gate.
 
+#![expect(
+    unused_qualifications,
+    reason = "utoipa's macro writes the path of the query's type out"
+)]
+
 use std::sync::Arc;
 
 use axum::extract::State;

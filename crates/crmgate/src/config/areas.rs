@@ -103,8 +103,13 @@ pub(crate) struct Listen {
 impl Listen {
     /// Reads `listen`, `tls` and `trusted_proxies`.
     pub(super) fn read(section: &mut Section<'_>) -> Option<Self> {
-        let address = section.get("listen", value::socket);
         let tls = TlsFiles::read(section);
+        Self::with_tls(section, tls)
+    }
+
+    /// Reads `listen` and `trusted_proxies`.
+    pub(super) fn with_tls(section: &mut Section<'_>, tls: Option<TlsFiles>) -> Option<Self> {
+        let address = section.get("listen", value::socket);
         let trusted_proxies = section
             .get("trusted_proxies", |v| value::list(v, network))
             .unwrap_or_default();
@@ -188,6 +193,7 @@ pub(crate) struct Limits {
     pub(crate) body: usize,
     pub(crate) headers: usize,
     pub(crate) connections: usize,
+    pub(crate) requests: usize,
     pub(crate) operations: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) idle_timeout: Duration,
@@ -200,6 +206,7 @@ impl Limits {
             body: section.need("body", value::size),
             headers: section.need("headers", value::size),
             connections: section.need("connections", value::count),
+            requests: section.need("requests", value::count),
             operations: section.need("operations", value::count),
             body_timeout: section.need("body_timeout", value::duration),
             idle_timeout: section.need("idle_timeout", value::duration),

@@ -1,35 +1,18 @@
 //! One connection's settings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::config::{Value, ValueKind};
+use crmgate_app::IdentityMode;
 use crmgate_domain::{ConnectionName, Enforcement, Kind, Mode, Object};
+use crmgate_enforce::{KindRules, UngovernedRules};
 use crmgate_policy::Ungoverned;
 use url::Url;
 
-use super::areas::{Gateway, Listen, Upstream};
+use super::areas::{Gateway, Listen, TlsFiles, Upstream};
 use super::section::Section;
 use super::{Faults, value};
-
-/// Whose credential goes upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum IdentityMode {
-    /// The caller's own CRM token.
-    #[default]
-    PassThrough,
-    /// The connection's; callers hold crmgate tokens.
-    Brokered,
-}
-
-impl IdentityMode {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::PassThrough => "pass_through",
-            Self::Brokered => "brokered",
-        }
-    }
-}
 
 /// One configured CRM org.
 #[derive(Debug)]
@@ -40,10 +23,12 @@ pub(crate) struct Connection {
     pub(crate) identity_ttl: Duration,
     /// The host name by which clients come to the shared listener.
     pub(crate) host: Option<String>,
+    /// A certificate of its own, on its listener or the shared one.
+    pub(crate) tls: Option<TlsFiles>,
     /// A listener of its own.
     pub(crate) listen: Option<Listen>,
     pub(crate) public_url: Option<Url>,
-    pub(crate) ungoverned: UngovernedTable,
+    pub(crate) ungoverned: UngovernedRules,
     pub(crate) fail_open: bool,
     /// Parameters of global packages, as `data.params`.
     pub(crate) params: Object,
@@ -72,7 +57,13 @@ pub(super) fn read_all(
             Ok(name) => {
                 let connection = Connection::read(&mut section, gateway, upstream);
                 let settings = section.rest();
-                connections.insert(name, Connection { settings, ..connection });
+                connections.insert(
+                    name,
+                    Connection {
+                        settings,
+                        ..connection
+                    },
+                );
             }
             Err(error) => faults.add(&place, error.to_string()),
         }
@@ -113,7 +104,14 @@ impl Connection {
         ];
         reachable(section, gateway);
         let host = section.get("host", host_name);
-        let listen = Listen::read(section);
+        let tls = TlsFiles::read(section);
+        if section.has("trusted_proxies") && !section.has("listen") {
+            section.fault(
+                "trusted_proxies",
+                "only goes with a `listen` address; the shared listener has `gateway.trusted_proxies`",
+            );
+        }
+        let listen = Listen::with_tls(section, tls.clone());
         Self {
             system: section.need("system", value::text),
             mode: section
@@ -126,9 +124,10 @@ impl Connection {
                 .get("identity_ttl", value::duration)
                 .unwrap_or(IDENTITY_TTL),
             host,
+            tls,
             listen,
             public_url: section.get("public_url", origin),
-            ungoverned: UngovernedTable::read(section),
+            ungoverned: ungoverned(section),
             fail_open: section.get("fail_open", value::flag).unwrap_or_default(),
             params: section.get("params", object).unwrap_or_default(),
             enforcement: section
@@ -210,19 +209,17 @@ fn enforcement(mut section: Section<'_>) -> BTreeMap<String, Enforcement> {
 
 /// Package names have dots, which TOML reads as tables unless they are quoted; both are meant.
 fn flatten(entries: Vec<(String, Value)>) -> Vec<(String, Value)> {
-    let inner = entries.into_iter().flat_map(|(key, entry)| match entry.kind {
-        ValueKind::Table(table) => flatten(table.into_iter().collect())
-            .into_iter()
-            .map(|(rest, entry)| (format!("{key}.{rest}"), entry))
-            .collect(),
-        _ => vec![(key, entry)],
-    });
+    let inner = entries
+        .into_iter()
+        .flat_map(|(key, entry)| match entry.kind {
+            ValueKind::Table(table) => flatten(table.into_iter().collect())
+                .into_iter()
+                .map(|(rest, entry)| (format!("{key}.{rest}"), entry))
+                .collect(),
+            _ => vec![(key, entry)],
+        });
     inner.collect()
 }
-
-/// What happens to operations that no policy governs, per object and kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct UngovernedTable(pub(crate) BTreeMap<(String, Option<Kind>), Ungoverned>);
 
 /// The kinds of operation that the table can name: those that policies see and that write.
 const KINDS: [Kind; 6] = [
@@ -234,47 +231,55 @@ const KINDS: [Kind; 6] = [
     Kind::Action,
 ];
 
-impl UngovernedTable {
-    fn read(section: &mut Section<'_>) -> Self {
-        let words = [("allow", Ungoverned::Allow), ("deny", Ungoverned::Deny)];
-        let mut table = BTreeMap::new();
-        // One word for everything is the commonest choice.
-        if section.is_text("ungoverned") {
-            let all = section.get("ungoverned", |v| value::word(v, &words));
-            table.extend(all.map(|all| (("*".to_owned(), None), all)));
-            return Self(table);
-        }
-        let Some(mut objects) = section.section("ungoverned") else {
-            return Self(table);
+/// What happens to operations that no policy governs, per object and kind.
+fn ungoverned(section: &mut Section<'_>) -> UngovernedRules {
+    let mut rules = UngovernedRules::default();
+    // One word for everything is the commonest choice.
+    if section.is_text("ungoverned") {
+        let all = section.get("ungoverned", |v| value::word(v, &VERDICTS));
+        let kinds = BTreeMap::new();
+        return rules.with("*", KindRules { all, kinds });
+    }
+    let Some(mut objects) = section.section("ungoverned") else {
+        return rules;
+    };
+    for (object, entry) in objects.entries() {
+        let entry = match &entry.kind {
+            ValueKind::Table(kinds) => of_kinds(&objects, &object, kinds),
+            _ => KindRules {
+                all: value::word(&entry, &VERDICTS)
+                    .map_err(|problem| objects.fault(&object, problem))
+                    .ok(),
+                kinds: BTreeMap::new(),
+            },
         };
-        for (object, entry) in objects.entries() {
-            let key = object.to_ascii_lowercase();
-            let ValueKind::Table(kinds) = &entry.kind else {
-                match value::word(&entry, &words) {
-                    Ok(word) => drop(table.insert((key, None), word)),
-                    Err(problem) => objects.fault(&object, problem),
-                }
-                continue;
-            };
-            for (kind, entry) in kinds.iter().collect::<BTreeMap<_, _>>() {
-                let setting = format!("{object}.{kind}");
-                let known = KINDS.iter().find(|known| known.as_str() == kind.as_str());
-                match (known, value::word(entry, &words)) {
-                    (Some(known), Ok(word)) => {
-                        table.insert((key.clone(), Some(*known)), word);
-                    }
-                    (None, _) => objects.fault(&setting, unknown_kind()),
-                    (_, Err(problem)) => objects.fault(&setting, problem),
-                }
-            }
-        }
-        Self(table)
+        rules = rules.with(&object, entry);
     }
+    rules
+}
 
-    /// The objects named, for a check against what the connector knows.
-    pub(crate) fn objects(&self) -> BTreeSet<&str> {
-        self.0.keys().map(|(object, _)| object.as_str()).collect()
+const VERDICTS: [(&str, Ungoverned); 2] =
+    [("allow", Ungoverned::Allow), ("deny", Ungoverned::Deny)];
+
+fn of_kinds(
+    objects: &Section<'_>,
+    object: &str,
+    kinds: &::config::Map<String, Value>,
+) -> KindRules {
+    let mut rules = KindRules::default();
+    for (word, entry) in kinds {
+        let setting = format!("{object}.{word}");
+        let known = KINDS.iter().find(|kind| kind.as_str() == word.as_str());
+        match (known, value::word(entry, &VERDICTS)) {
+            (_, Err(problem)) => objects.fault(&setting, problem),
+            (Some(kind), Ok(verdict)) => {
+                rules.kinds.insert(*kind, verdict);
+            }
+            (None, Ok(verdict)) if word == "*" => rules.all = Some(verdict),
+            (None, Ok(_)) => objects.fault(&setting, unknown_kind()),
+        }
     }
+    rules
 }
 
 fn unknown_kind() -> String {

@@ -19,7 +19,9 @@ pub(crate) fn resolve(base: &Path, setting: &str, reference: &str) -> Result<Sec
     let secret = match reference.split_once(':') {
         Some(("env", name)) if !name.is_empty() => {
             let value = variable(name).ok_or_else(|| {
-                fault(format!("the environment variable `{name}` is not set, or empty"))
+                fault(format!(
+                    "the environment variable `{name}` is not set, or empty"
+                ))
             })?;
             Secret::new(move || Ok(value.clone()))
         }

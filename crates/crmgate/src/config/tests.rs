@@ -6,7 +6,9 @@ use std::time::Duration;
 use crmgate_domain::{ConnectionName, Kind, Mode};
 use crmgate_policy::Ungoverned;
 
-use super::{ConfigError, IdentityMode, Loaded, load_text};
+use crmgate_app::IdentityMode;
+
+use super::{ConfigError, Loaded, load_text};
 
 fn read(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
     let environment: Vec<(String, String)> = environment
@@ -83,12 +85,11 @@ fn a_connection_says_what_happens_to_what_nobody_governs() {
     let loaded = read(&text, &[]).unwrap_or_else(|error| panic!("{error}"));
     let name: ConnectionName = "acme-sf".parse().unwrap();
     let connection = &loaded.config.connections[&name];
-    let table = &connection.ungoverned.0;
-    assert_eq!(table[&("task".to_owned(), None)], Ungoverned::Allow);
-    assert_eq!(
-        table[&("case".to_owned(), Some(Kind::Create))],
-        Ungoverned::Allow
-    );
+    let verdict = |object, kind| connection.ungoverned.choose(object, object, kind);
+    assert_eq!(verdict("task", Kind::Delete), Ungoverned::Allow);
+    assert_eq!(verdict("case", Kind::Create), Ungoverned::Allow);
+    assert_eq!(verdict("case", Kind::Update), Ungoverned::Deny);
+    assert_eq!(verdict("contact", Kind::Create), Ungoverned::Deny);
     let packages: Vec<&str> = connection.enforcement.keys().map(String::as_str).collect();
     assert_eq!(packages, ["crm.quality.phones", "crm.sales.discounts"]);
     assert!(connection.params.get("sales").is_some());
@@ -149,9 +150,13 @@ fail_open = "yes"
 system = "dynamics"
 host = "https://d.example.com"
 "#;
-    insta::assert_snapshot!(
-        faults(text, &[("CRMGATE__LIMITS__HEADERS", "lots"), ("CRMGATE__LIMITS__COOKIES", "1")]),
-    );
+    insta::assert_snapshot!(faults(
+        text,
+        &[
+            ("CRMGATE__LIMITS__HEADERS", "lots"),
+            ("CRMGATE__LIMITS__COOKIES", "1")
+        ]
+    ),);
 }
 
 #[test]
@@ -161,7 +166,8 @@ fn what_is_no_toml_is_told_with_line_and_column() {
 
 #[test]
 fn a_secret_is_never_part_of_a_fault() {
-    let text = "[upstream]\nproxy = \"http://user:hunter2@proxy:3128\"\nproxy_password = \"hunter3\"\n";
+    let text =
+        "[upstream]\nproxy = \"http://user:hunter2@proxy:3128\"\nproxy_password = \"hunter3\"\n";
     let told = faults(text, &[]);
     assert!(!told.contains("hunter"), "{told}");
 }

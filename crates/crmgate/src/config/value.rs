@@ -32,10 +32,7 @@ pub(crate) fn flag(value: &Value) -> Result<bool, String> {
         ValueKind::Boolean(flag) => Ok(*flag),
         ValueKind::String(text) if text == "true" => Ok(true),
         ValueKind::String(text) if text == "false" => Ok(false),
-        _ => Err(format!(
-            "expected true or false, found {}",
-            describe(value)
-        )),
+        _ => Err(format!("expected true or false, found {}", describe(value))),
     }
 }
 
@@ -143,7 +140,10 @@ pub(crate) fn word<T: Copy>(value: &Value, words: &[(&str, T)]) -> Result<T, Str
     let given = text(value).unwrap_or_default();
     let found = words.iter().find(|(word, _)| *word == given);
     found.map(|(_, meaning)| *meaning).ok_or_else(|| {
-        let known: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let known: Vec<String> = words
+            .iter()
+            .map(|(word, _)| format!("\"{word}\""))
+            .collect();
         format!(
             "expected one of {}, found {}",
             known.join(", "),

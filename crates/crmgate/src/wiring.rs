@@ -1,0 +1,15 @@
+//! Puts the parts together.
+
+pub(crate) mod certificates;
+pub(crate) mod connections;
+pub(crate) mod ingress;
+pub(crate) mod kill_point;
+pub(crate) mod limits;
+pub(crate) mod listeners;
+pub(crate) mod logging;
+pub(crate) mod metrics;
+pub(crate) mod policies;
+pub(crate) mod running;
+pub(crate) mod signals;
+pub(crate) mod store;
+pub(crate) mod watch;

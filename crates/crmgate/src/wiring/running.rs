@@ -1,0 +1,289 @@
+//! A crmgate that serves: what `serve` and the demo run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crmgate_app::{App, AppParts, Policies, PolicyParts};
+use crmgate_connector::Connector;
+use crmgate_domain::{Ambient, ConnectionName, Mode};
+use crmgate_listen::{BindError, Report};
+use crmgate_store::{ModeChange, Store};
+use crmgate_store_sql::SqliteStore;
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::certificates::{self, Reader, Watched};
+use super::connections::{self, Built};
+use super::listeners::{self, Opened, Service};
+use super::metrics::Render;
+use super::policies::{ChildChecker, FolderSource};
+use super::{ingress, watch};
+use crate::ambient;
+use crate::config::{Config, Loaded};
+use crate::exit::{Exit, Failure};
+
+/// A crmgate that serves.
+pub(crate) struct Running {
+    pub(crate) app: Arc<App>,
+    /// The control API's address, where it listens.
+    pub(crate) control: Option<String>,
+    /// Where clients of each connection point.
+    pub(crate) gateways: BTreeMap<ConnectionName, String>,
+    pub(crate) ingress: Option<String>,
+    memory: Arc<SqliteStore>,
+    closing: CancellationToken,
+    stopping: CancellationToken,
+    listeners: Vec<JoinHandle<Result<Report, BindError>>>,
+    standing: JoinHandle<()>,
+    within: std::time::Duration,
+}
+
+/// Starts everything; serves when this returns.
+///
+/// # Errors
+/// What cannot be used, all faults of the configuration together.
+pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Failure> {
+    let config = &loaded.config;
+    let ambient = ambient::system();
+    let built = connections::build(loaded, &ambient)?;
+    let memory = super::store::open(&config.data_dir).await?;
+    let store: Arc<dyn Store> = Arc::clone(&memory) as _;
+    let policies = load_policies(config, &store, &ambient).await?;
+    note_modes(config, &store, ambient.as_ref()).await?;
+    let parts = config.connections.iter().filter_map(|(name, connection)| {
+        let connector: &Arc<dyn Connector> = &built.get(name)?.connector;
+        Some(connections::parts(connection, config, connector))
+    });
+    let app = Arc::new(App::new(AppParts {
+        store,
+        ambient: Arc::clone(&ambient),
+        policies,
+        connections: parts.collect(),
+    }));
+    let stopping = CancellationToken::new();
+    if config.policies.watch {
+        let policies = Arc::clone(app.policies());
+        watch::policies(&config.policies.dir, policies, stopping.clone())
+            .map_err(|error| Failure::new(Exit::System, format!("{error:#}")))?;
+    }
+    let opened = open(config, &app, ambient.as_ref(), render).await?;
+    let watched = watched(config, &built, &opened.all);
+    let clock = Arc::clone(&ambient);
+    tokio::spawn(certificates::follow(
+        watched,
+        move || clock.now(),
+        stopping.clone(),
+    ));
+    warn(config);
+    Ok(serve(config, app, memory, opened, stopping))
+}
+
+async fn load_policies(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    ambient: &Arc<dyn Ambient>,
+) -> Result<Policies, Failure> {
+    let parts = PolicyParts {
+        source: Arc::new(FolderSource::new(config)),
+        checker: Arc::new(ChildChecker::new()?),
+        store: Arc::clone(store),
+        ambient: Arc::clone(ambient),
+    };
+    let policies = Policies::start(parts)
+        .await
+        .map_err(|error| Failure::new(Exit::Config, error.to_string()))?;
+    let revision = policies.status().revision;
+    tracing::info!(revision = revision.short(), "policies are in force");
+    Ok(policies)
+}
+
+/// A mode that the configuration changed since the last start is recorded like any other change.
+async fn note_modes(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    ambient: &dyn Ambient,
+) -> Result<(), Failure> {
+    let fault = |error: crmgate_store::StoreError| Failure::new(Exit::System, error.to_string());
+    for (name, connection) in &config.connections {
+        let last = store.modes(name).await.map_err(fault)?.into_iter().next();
+        if last.is_some_and(|last| last.mode == connection.mode) {
+            continue;
+        }
+        let change = ModeChange {
+            at: ambient.now(),
+            mode: connection.mode,
+            by: "configuration".to_owned(),
+        };
+        store.append_mode(name, change).await.map_err(fault)?;
+    }
+    Ok(())
+}
+
+/// Bound listeners, and where they are.
+struct Listeners {
+    all: Vec<Opened>,
+    control: Option<String>,
+    ingress: Option<String>,
+    gateways: BTreeMap<ConnectionName, String>,
+}
+
+async fn open(
+    config: &Config,
+    app: &Arc<App>,
+    ambient: &dyn Ambient,
+    render: Render,
+) -> Result<Listeners, Failure> {
+    let now = ambient.now();
+    let mut all = listeners::gateways(config, app, now).await?;
+    let gateways = listeners::addresses(config, &all);
+    let mut control = None;
+    if let Some(listen) = &config.control.listen {
+        let parts = crmgate_api::Parts {
+            app: Arc::clone(app),
+            metrics: render,
+            open_probes: config.control.open_probes,
+            gateways: gateways
+                .iter()
+                .map(|(name, url)| crmgate_api::Gateway {
+                    connection: name.to_string(),
+                    url: url.clone(),
+                })
+                .collect(),
+        };
+        let router = || crmgate_api::router(parts);
+        let opened = listeners::router("control", listen, &config.limits, now, router).await?;
+        control = Some(opened.url.clone());
+        all.push(opened);
+    }
+    let mut ingress = None;
+    if let Some(listen) = &config.ingress.listen {
+        let opened =
+            listeners::router("ingress", listen, &config.limits, now, ingress::router).await?;
+        ingress = Some(opened.url.clone());
+        all.push(opened);
+    }
+    Ok(Listeners {
+        all,
+        control,
+        ingress,
+        gateways,
+    })
+}
+
+fn watched(
+    config: &Config,
+    built: &BTreeMap<ConnectionName, Built>,
+    opened: &[Opened],
+) -> Vec<Watched> {
+    let listeners = opened.iter().filter_map(|opened| {
+        let certificates = opened.listener.certificates()?;
+        let files = certificates.files().into_iter().map(ToOwned::to_owned);
+        Some(Watched {
+            name: opened.name.clone(),
+            files: files.collect(),
+            reader: Reader::Listener(certificates),
+        })
+    });
+    let outbound = config.connections.iter().filter_map(|(name, connection)| {
+        let files = connection.upstream.0.extra_ca_files.clone();
+        Some(Watched {
+            name: format!("{name}, upstream"),
+            reader: Reader::Outbound(built.get(name)?.client.clone()),
+            files,
+        })
+    });
+    listeners.chain(outbound).collect()
+}
+
+/// Says aloud what is not protected.
+fn warn(config: &Config) {
+    if config.connections.is_empty() {
+        tracing::warn!("no connection is configured: there is nothing to stand in front of");
+    }
+    for (name, connection) in &config.connections {
+        let observes = (connection.mode == Mode::Observe)
+            .then_some("this connection only observes: NOTHING IS PROTECTED here");
+        let open = connection
+            .fail_open
+            .then_some("this connection fails open: what cannot be judged passes");
+        for warning in observes.into_iter().chain(open) {
+            tracing::warn!(connection = %name, "{warning}");
+        }
+    }
+}
+
+fn serve(
+    config: &Config,
+    app: Arc<App>,
+    memory: Arc<SqliteStore>,
+    opened: Listeners,
+    stopping: CancellationToken,
+) -> Running {
+    let closing = CancellationToken::new();
+    let standing = {
+        let (app, stop) = (Arc::clone(&app), stopping.clone());
+        tokio::spawn(async move { app.run(stop).await })
+    };
+    let listeners = opened.all.into_iter().map(|opened| {
+        tracing::info!(listener = opened.name, url = opened.url, "listening");
+        let until = closing.clone().cancelled_owned();
+        tokio::spawn(async move {
+            match opened.service {
+                Service::Gateway(gateway) => opened.listener.serve(gateway, until).await,
+                Service::Router(router) => opened.listener.serve(router, until).await,
+            }
+        })
+    });
+    Running {
+        listeners: listeners.collect(),
+        app,
+        memory,
+        control: opened.control,
+        gateways: opened.gateways,
+        ingress: opened.ingress,
+        closing,
+        stopping,
+        standing,
+        within: config.limits.shutdown,
+    }
+}
+
+impl Running {
+    /// Stops taking requests, lets those under way end, finishes what was judged.
+    pub(crate) async fn shut_down(self) {
+        self.closing.cancel();
+        let ended = futures::future::join_all(self.listeners).await;
+        let cut: usize = ended
+            .into_iter()
+            .map(|ended| requests_cut(flat(ended)))
+            .sum();
+        // INVARIANT: judged writes end before the store closes; a deadline bounds a CRM that hangs,
+        // and what it leaves is found and read back at the next start.
+        let finished = tokio::time::timeout(self.within, self.app.finish()).await;
+        if finished.is_err() {
+            tracing::warn!(
+                "writes are still under way at the deadline; the next start reads them back"
+            );
+        }
+        self.stopping.cancel();
+        self.standing.await.ok();
+        self.memory.close().await;
+        tracing::info!(cut, "stopped");
+    }
+}
+
+fn flat(ended: Result<Result<Report, BindError>, JoinError>) -> Result<Report, String> {
+    ended
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
+}
+
+fn requests_cut(ended: Result<Report, String>) -> usize {
+    match ended {
+        Ok(report) => report.cut,
+        Err(error) => {
+            tracing::error!(error, "a listener ended badly");
+            0
+        }
+    }
+}
