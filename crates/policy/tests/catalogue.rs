@@ -100,3 +100,23 @@ fn the_packs_name_the_fields_they_read() {
         }
     }
 }
+
+/// The first block of a language in a page.
+fn block(page: &str, language: &str) -> String {
+    let open = format!("```{language}\n");
+    let (_, rest) = page.split_once(&open).unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn what_the_authors_page_shows_works() {
+    let page = std::fs::read_to_string(policies().join("README.md")).unwrap();
+    let package = ("team/policy.rego".to_owned(), block(&page, "rego"));
+    let set = PolicySet::load(&Sources::global([package])).unwrap_or_else(|e| panic!("{e}"));
+    let mut cases = cases::parse("README.md", &block(&page, "yaml")).unwrap();
+    // The page names a parameter that its package does not read.
+    cases[0].params = crmgate_domain::Object::new();
+    for report in cases::run(&set, &cases[0]) {
+        assert!(report.passed(), "{report}");
+    }
+}
