@@ -46,6 +46,7 @@ async fn killed_under_load_it_forgets_no_decision() {
             .map(|client| {
                 tokio::spawn(write_until_it_dies(
                     Arc::clone(&site),
+                    answers_before_kill,
                     client,
                     Arc::clone(&answered),
                 ))
@@ -71,11 +72,17 @@ async fn killed_under_load_it_forgets_no_decision() {
     }
 }
 
-async fn write_until_it_dies(site: Arc<Site>, client: usize, answered: Arc<AtomicUsize>) {
+async fn write_until_it_dies(
+    site: Arc<Site>,
+    round: usize,
+    client: usize,
+    answered: Arc<AtomicUsize>,
+) {
     let url = format!("{}/api/data/v9.2/contacts", site.dynamics_url());
+    let gate = site.fresh_client();
     for number in 0.. {
-        let body = contact(false, &format!("Client {client} number {number}"));
-        match call(&site.gate, "POST", &url, &site.dynamics_token, Some(&body)).await {
+        let body = contact(false, &format!("{round} client {client} number {number}"));
+        match call(&gate, "POST", &url, &site.dynamics_token, Some(&body)).await {
             Ok(answer) => assert_eq!(answer.status, 204, "{}", answer.body),
             Err(_) => return,
         }
@@ -104,10 +111,13 @@ async fn die_at(site: &Site, salesforce: bool, point: &str, sent: bool) {
         )
     };
     let writes_before = site.writes(simulator).await.len();
+    let decisions_before = {
+        let _gate = site.start(&[]);
+        site.decisions().await.len()
+    };
     let mut gate = site.start(&[("CRMGATE_TEST_KILL_AT", point)]);
-    let decisions_before = site.decisions().await.len();
     let body = contact(salesforce, &format!("Killed at {point}"));
-    let answer = call(&site.gate, "POST", &url, token, Some(&body)).await;
+    let answer = call(&site.fresh_client(), "POST", &url, token, Some(&body)).await;
     assert!(
         answer.is_err(),
         "{point}: the gate answered and should have died"

@@ -107,7 +107,8 @@ async fn wait_other(site: &Site, seen: &BTreeSet<String>) -> String {
 
 async fn each_revision_speaks_with_one_voice(site: &Site) {
     let mut voices: BTreeMap<String, BTreeSet<Vec<String>>> = BTreeMap::new();
-    for decision in site.decisions().await {
+    for stored in site.decisions().await {
+        let decision = &stored["decision"];
         let revision = decision["revision"]
             .as_str()
             .unwrap_or_else(|| panic!("{decision}"))

@@ -76,6 +76,11 @@ impl Site {
         self.dir.path()
     }
 
+    /// A client of its own, without connections to a gate that died.
+    pub(crate) fn fresh_client(&self) -> Client {
+        http(self.path().join("ca.pem").to_str())
+    }
+
     /// Starts the gate and waits until it serves.
     pub(crate) fn start(&self, variables: &[(&str, &str)]) -> Running {
         let config = self.config();
@@ -109,7 +114,8 @@ impl Site {
     /// A call to the control API as admin.
     pub(crate) async fn control(&self, path: &str) -> Answer {
         let url = format!("http://127.0.0.1:{}{path}", self.base);
-        call(&self.plain, "GET", &url, &self.admin, None)
+        // A connection of its own: one kept from a gate that died would fail.
+        call(&http(None), "GET", &url, &self.admin, None)
             .await
             .unwrap()
     }
