@@ -140,8 +140,7 @@ impl Values for ObjectValues {
         } else {
             default()
         }?;
-        let decimals = minor_digits(&code);
-        Some(Currency { code, decimals })
+        Some(Currency::of(&code))
     }
 
     fn sources(&self, native: &str) -> Vec<String> {
@@ -167,17 +166,6 @@ fn known_value(field: &MappedField, name: &str) -> Result<String, String> {
         let known: Vec<&str> = field.values.keys().map(String::as_str).collect();
         format!("one of {}, or `native:VALUE`", known.join(", "))
     })
-}
-
-/// Decimal places of a currency's minor unit, by ISO 4217.
-fn minor_digits(code: &str) -> u32 {
-    match code {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
-        | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        "CLF" | "UYW" => 4,
-        _ => 2,
-    }
 }
 
 /// A number in its one spelling.

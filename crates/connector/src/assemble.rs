@@ -28,6 +28,24 @@ pub struct Currency {
     pub decimals: u32,
 }
 
+impl Currency {
+    /// The currency of an ISO 4217 code, whose standard says how many decimal places it has.
+    #[must_use]
+    pub fn of(code: &str) -> Self {
+        let decimals = match code {
+            "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF"
+            | "UGX" | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+            "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+            "CLF" | "UYW" => 4,
+            _ => 2,
+        };
+        Self {
+            code: code.to_owned(),
+            decimals,
+        }
+    }
+}
+
 /// What an object lets be written under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Writable {
@@ -156,7 +174,10 @@ impl Parts<'_> {
         let mut changes = BTreeMap::new();
         for (name, value) in after.iter() {
             let from = self.stored.and_then(|stored| stored.get(name));
-            if from == Some(value) {
+            let asked = self.change.is_some_and(|change| change.contains(name));
+            // What a stored record shows beside the change (its id) is no change.
+            let added = from.is_none() && !asked && self.kind != Kind::Create;
+            if from == Some(value) || added {
                 continue;
             }
             let Some(field) = self.map.and_then(|map| map.field_by_native(name)) else {
@@ -175,6 +196,14 @@ impl Parts<'_> {
                 }
             }
         }
+        // What follows from other fields: a stage from a state.
+        for (name, to) in record.iter() {
+            let from = before.and_then(|before| before.get(name));
+            if from.is_some_and(|from| from != to) && !changes.contains_key(name) {
+                let (from, to) = (from.cloned(), to.clone());
+                changes.insert(name.to_owned(), Change { from, to });
+            }
+        }
         changes
     }
 
@@ -185,13 +214,19 @@ impl Parts<'_> {
     /// for a field whose stored value was not read.
     pub fn patched(&self, object: &str, patches: &[Patch]) -> Result<Object, PatchError> {
         let mut change = self.change.cloned().ok_or(PatchError::NoRecord)?;
-        for patch in patches {
-            let (name, value) = self.native_patch(object, patch)?;
-            let present = Parts {
+        // Minor units come last: what they are depends on the currency, which may be patched too.
+        let in_minor_units = |patch: &&Patch| {
+            let mapped = patch.field.canonical().and_then(|name| self.mapped(name));
+            mapped.is_some_and(|(_, in_minor_units)| in_minor_units)
+        };
+        let major = patches.iter().filter(|patch| !in_minor_units(patch));
+        for patch in major.chain(patches.iter().filter(in_minor_units)) {
+            let so_far = Parts {
                 change: Some(&change),
                 ..*self
-            }
-            .after();
+            };
+            let (name, value) = so_far.native_patch(object, patch)?;
+            let present = so_far.after();
             let present = present.get(&name);
             if patch.op == PatchOp::Default {
                 let known = present.is_some() || self.kind == Kind::Create;

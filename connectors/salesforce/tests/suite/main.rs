@@ -7,6 +7,7 @@
     reason = "tests fail loudly"
 )]
 
+mod canonical;
 mod conformance;
 mod lifecycle;
 mod signing_in;

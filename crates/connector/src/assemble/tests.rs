@@ -201,6 +201,14 @@ fn patches_change_the_native_side() {
         json(Some(&done)),
         r#"{"Amount":19.99,"CurrencyIsoCode":"EUR","StageName":"Closed Won","Score__c":3,"Name":null}"#
     );
+    let yen = patched(&[
+        patch(PatchOp::Set, "amount_minor", "1999"),
+        patch(PatchOp::Set, "currency", "\"JPY\""),
+    ]);
+    assert_eq!(
+        json(Some(&yen.unwrap())),
+        r#"{"Amount":1999,"CurrencyIsoCode":"JPY"}"#
+    );
     for (field, value, error) in [
         ("id", "\"1\"", "the CRM sets it itself"),
         ("native.Nope", "1", "has no field `native.Nope`"),
