@@ -213,7 +213,11 @@ fn an_expired_certificate_is_a_fault() {
     );
     let serve = crmgate(dir.path(), &["serve", "--config", "crmgate.toml"], &[]);
     assert_eq!(code(&serve), 8);
-    assert!(errors(&serve).contains("expired at 2021-01-01"), "{}", errors(&serve));
+    assert!(
+        errors(&serve).contains("expired at 2021-01-01"),
+        "{}",
+        errors(&serve)
+    );
 }
 
 #[test]
