@@ -228,8 +228,7 @@ impl Metadata {
         if let Some(known) = self.known(|remembered| remembered.currencies.clone()) {
             return Ok(known);
         }
-        let rows =
-            "transactioncurrencies?$select=transactioncurrencyid,isocurrencycode,currencyprecision";
+        let rows = "transactioncurrencies?$select=transactioncurrencyid,isocurrencycode";
         let base = "organizations?$select=_basecurrencyid_value";
         let both = futures::try_join!(
             self.fetch::<wire::List<wire::CurrencyRow>>(rows, who),

@@ -220,16 +220,11 @@ impl Attribute {
 pub(super) struct CurrencyRow {
     transactioncurrencyid: String,
     isocurrencycode: String,
-    #[serde(default)]
-    currencyprecision: Option<u32>,
 }
 
 impl CurrencyRow {
     pub(super) fn read(self) -> (String, Currency) {
-        let currency = Currency {
-            code: self.isocurrencycode,
-            decimals: self.currencyprecision.unwrap_or(2),
-        };
+        let currency = Currency::of(&self.isocurrencycode);
         (self.transactioncurrencyid.to_ascii_lowercase(), currency)
     }
 }
