@@ -341,7 +341,7 @@ fn unknown(table: &Table, name: &str) -> BadBody {
         "unknown_field",
         name,
         format!(
-            "Could not find a property named '{name}' on type 'Microsoft.Dynamics.CRM.{}'.",
+            "Invalid property '{name}' was found in entity 'Microsoft.Dynamics.CRM.{0}'. The property '{name}' does not exist on type 'Microsoft.Dynamics.CRM.{0}'. Make sure to only use property names that are defined by the type.",
             table.name
         ),
     ))

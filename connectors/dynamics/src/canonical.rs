@@ -46,6 +46,7 @@ impl Dynamics {
             currencies: self.metadata.currencies(&who).await?,
             kind: operation.kind,
             names_change: touches_names(change.as_ref()),
+            record_id: None,
         };
         let change = native_change(map, &values, change.unwrap_or_default())?;
         let directory = self.metadata.directory(&who).await?;

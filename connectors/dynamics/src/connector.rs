@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::auth::Entra;
 use crate::metadata::Metadata;
-use crate::settings::Settings;
+use crate::settings::{SecuredColumns, Settings};
 use crate::sign_in::SeenScopes;
 use crate::upstream::Upstream;
 use crate::{headers, request, sign_in};
@@ -37,6 +37,7 @@ pub(crate) struct Dynamics {
     pub(crate) scopes: SeenScopes,
     pub(crate) authority: Url,
     pub(crate) tenant: Option<String>,
+    pub(crate) secured_columns: SecuredColumns,
 }
 
 /// The kind `dynamics`.
@@ -106,6 +107,7 @@ impl ConnectorKind for DynamicsKind {
             scopes: SeenScopes::new(),
             authority: settings.authority,
             tenant: settings.tenant,
+            secured_columns: settings.secured_columns,
         }))
     }
 }

@@ -68,6 +68,7 @@ impl Dynamics {
         let values = RowValues {
             table: Arc::clone(&table),
             names_change: false,
+            record_id: None,
             kind: Kind::Read,
             ..frame.values.clone()
         };

@@ -16,6 +16,7 @@ use crate::draft::{Detail, Form};
 use crate::render;
 use crate::request::Condition;
 use crate::row::Row;
+use crate::settings::SecuredColumns;
 use crate::table::Table;
 use crate::value;
 use crate::values::{RowValues, touches_names};
@@ -84,6 +85,7 @@ impl Dynamics {
                 currencies: self.metadata.currencies(&reader).await?,
                 kind: Kind::Update,
                 names_change: touches_names(draft.change.as_ref()),
+                record_id: None,
             },
             detail: &detail,
             needs,
@@ -195,6 +197,7 @@ impl Lookup<'_> {
         wanted: Option<Fields>,
         must_exist: bool,
     ) -> Result<bool, Failure> {
+        let masked = self.connector.secured_columns == SecuredColumns::Unknown;
         let (table, target) = (&*self.detail.table, &self.draft.target);
         let fields = wanted
             .clone()
@@ -208,7 +211,7 @@ impl Lookup<'_> {
                 Ok(None) => return Ok(true),
                 Ok(Some(row)) => {
                     found.place = Some(row.clone());
-                    found.missing = missing(table, wanted.as_ref(), Some(&row));
+                    found.missing = missing(table, wanted.as_ref(), Some(&row), masked);
                     found.stored = wanted.map(|_| row);
                     if !found.missing.is_empty() {
                         found.because =
@@ -224,7 +227,7 @@ impl Lookup<'_> {
                 Err(failure) => return Err(failure),
             }
         }
-        found.missing = missing(table, wanted.as_ref(), None);
+        found.missing = missing(table, wanted.as_ref(), None, masked);
         found.because = because.or_else(|| Some(NO_CREDENTIAL.to_owned()));
         if !must_exist {
             return Ok(false);
@@ -251,6 +254,14 @@ impl Lookup<'_> {
             crm: self.connector.upstream.url.clone(),
             values: RowValues {
                 kind,
+                record_id: found
+                    .place
+                    .as_ref()
+                    .and_then(|row| row.id.clone())
+                    .or_else(|| match &self.draft.target {
+                        Target::Id(id) => Some(id.clone()),
+                        Target::New | Target::Key(_) => None,
+                    }),
                 ..self.values.clone()
             },
             kind,
@@ -318,8 +329,13 @@ fn pin(detail: &Detail, kind: Kind, place: Option<&Row>) -> (Precondition, bool)
     }
 }
 
-/// Columns that were wanted and not had. Who may not see a secured column reads it as null.
-fn missing(table: &Table, wanted: Option<&Fields>, row: Option<&Row>) -> BTreeSet<String> {
+/// Columns that were wanted and not had. `masked`: who may not see a secured column reads null.
+fn missing(
+    table: &Table,
+    wanted: Option<&Fields>,
+    row: Option<&Row>,
+    masked: bool,
+) -> BTreeSet<String> {
     let names: Vec<&str> = match wanted {
         None => return BTreeSet::new(),
         Some(Fields::All) => table
@@ -330,7 +346,7 @@ fn missing(table: &Table, wanted: Option<&Fields>, row: Option<&Row>) -> BTreeSe
     };
     let had = |name: &str| {
         let value = row.and_then(|row| row.fields.get(name));
-        let secured = table.column(name).is_some_and(|column| column.secured);
+        let secured = masked && table.column(name).is_some_and(|column| column.secured);
         value.is_some_and(|value| !(secured && value.is_null()))
     };
     names

@@ -21,11 +21,24 @@ struct Raw {
     auth: RawAuth,
     #[serde(default)]
     mapping: mapping::Table,
+    #[serde(default)]
+    secured_columns: SecuredColumns,
     #[serde(default = "default_metadata_seconds")]
     metadata_seconds: u64,
     /// Read by the binary.
     #[serde(default, rename = "identity")]
     _identity: Option<serde::de::IgnoredAny>,
+}
+
+/// What a secured column that reads as null means.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SecuredColumns {
+    /// Its value is not known: who may not see it reads null, too.
+    #[default]
+    Unknown,
+    /// It has no value: the connection's user may see every secured column.
+    Readable,
 }
 
 #[derive(Deserialize, Default)]
@@ -79,6 +92,7 @@ pub(crate) struct Settings {
     pub(crate) auth: Option<Auth>,
     pub(crate) mapping: mapping::Mapping,
     pub(crate) metadata_life: Duration,
+    pub(crate) secured_columns: SecuredColumns,
 }
 
 /// The connector's own mapping table.
@@ -129,6 +143,7 @@ impl Settings {
                 auth,
                 mapping,
                 metadata_life: Duration::from_secs(raw.metadata_seconds),
+                secured_columns: raw.secured_columns,
             }),
             _ => Err(faults),
         }

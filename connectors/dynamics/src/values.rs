@@ -25,6 +25,8 @@ pub(crate) struct RowValues {
     pub(crate) kind: Kind,
     /// Whether the write touches a part of a derived name.
     pub(crate) names_change: bool,
+    /// The record's id, where it has one already.
+    pub(crate) record_id: Option<String>,
 }
 
 /// One alternative of a mapped value.
@@ -246,7 +248,12 @@ impl Values for RowValues {
     }
 
     fn sources(&self, native: &str) -> Vec<String> {
-        let mut names = vec![native.to_owned()];
+        // A lookup's other spellings stand for the lookup.
+        let column = match self.table.property(native) {
+            Some(Property::Nav(column, _) | Property::LookupValue(column)) => column.name.as_str(),
+            Some(Property::Column(_)) | None => native,
+        };
+        let mut names = vec![column.to_owned()];
         if native == FULL_NAME {
             names.extend(NAME_PARTS.map(str::to_owned));
         }
@@ -268,6 +275,9 @@ impl Values for RowValues {
     }
 
     fn complete(&self, record: &mut Object) {
+        if let Some(id) = &self.record_id {
+            record.set(&self.table.primary_id, id.as_str().into());
+        }
         if !self.names_change || self.table.column(FULL_NAME).is_none() {
             return;
         }

@@ -372,15 +372,18 @@ async fn related_records_are_read_and_states_make_stages() {
     let update = org.request(
         "PATCH",
         &format!("opportunities({id})"),
-        r#"{"description":"x"}"#,
+        r#"{"statecode":2,"statuscode":4}"#,
     );
     let resolved = org
-        .resolve(update, &reading(&["stage"], &[]))
+        .resolve(update, &reading(&["stage"], &["stage"]))
         .await
         .unwrap();
+    let views = resolved.change.views();
+    assert_eq!(as_json(views.record.as_ref())["stage"], "closed_lost");
+    let changed = &views.changes["stage"];
     assert_eq!(
-        as_json(resolved.change.views().record.as_ref())["stage"],
-        "closed_won"
+        (changed.from.clone(), changed.to.clone()),
+        (Some("closed_won".into()), "closed_lost".into())
     );
 }
 
@@ -431,4 +434,35 @@ async fn without_a_credential_of_its_own_a_connection_says_what_it_does_not_know
     );
     assert!(resolved.change.outgoing().pinned_by_gate);
     assert!(!resolved.change.views().unknown.is_empty());
+}
+
+#[tokio::test]
+async fn a_secured_column_that_reads_as_null_is_unknown() {
+    let open = json!({"secured_columns": "readable"});
+    for (more, unknown) in [(json!({}), 1), (open, 0)] {
+        let org = Org::with(more, crate::support::ADMIN).await;
+        let body = r#"{"lastname":"No government id"}"#;
+        let nothing = Reading::default();
+        let created = org
+            .write(org.request("POST", "contacts", body), &nothing)
+            .await;
+        let place = created
+            .header("odata-entityid")
+            .rsplit_once('/')
+            .unwrap()
+            .1
+            .to_owned();
+        let update = org.request("PATCH", &place, r#"{"jobtitle":"x"}"#);
+        let needs = reading(&["native.governmentid", "native._ownerid_value"], &[]);
+        let resolved = org
+            .resolve(with_header(update, "if-match", "*"), &needs)
+            .await
+            .unwrap();
+        let views = resolved.change.views();
+        assert_eq!(views.unknown.len(), unknown, "{:?}", views.unknown);
+        let native = as_json(views.native.as_ref());
+        assert_eq!(native["ownerid"]["type"], "systemuser", "{native}");
+        let changed: Vec<&str> = views.changes.keys().map(String::as_str).collect();
+        assert_eq!(changed, ["title"], "the id is no change");
+    }
 }
