@@ -15,6 +15,7 @@ use crmgate_domain::{
 use crmgate_store::ReadBack;
 use crmgate_store::attempt::Locate;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use url::Url;
 
 use crate::draft::Version;
 use crate::headers;
@@ -43,6 +44,7 @@ pub(crate) struct Base {
     pub(crate) kind: Kind,
     /// Links to the org become links to the gate.
     pub(crate) links: Links,
+    pub(crate) gate: Url,
     pub(crate) version: Version,
     pub(crate) raw: Bytes,
     /// The body's members as received.
@@ -178,26 +180,26 @@ impl SalesforceChange {
     /// that the answer it asked for is Salesforce's.
     fn pin(&self, headers: &mut HeaderMap) -> bool {
         let base = &self.base;
-        let Some(version) = &base.row_version else {
+        let Some(at) = base.row_version.as_deref().and_then(spelling_of_moment) else {
             return false;
         };
-        if let Some(theirs) = base.headers.get(header::IF_MATCH) {
-            return theirs
-                .to_str()
-                .is_ok_and(|theirs| same_tag(theirs, base.etag.as_deref()));
-        }
-        let Some(at) = spelling_of_moment(version) else {
+        let since = text(&base.headers, &header::IF_UNMODIFIED_SINCE).and_then(http_date);
+        if since.is_some_and(|since| since < at) {
             return false;
-        };
-        let theirs = base
-            .headers
-            .get(header::IF_UNMODIFIED_SINCE)
-            .map(|theirs| theirs.to_str().ok().and_then(http_date));
-        match theirs {
-            Some(None) => return false,
-            Some(Some(theirs)) if theirs < at => return false,
-            _ => {}
         }
+        if let (Some(theirs), Some(ours)) = (text(&base.headers, &header::IF_MATCH), &base.etag) {
+            let mut tags = theirs.split(',').map(str::trim);
+            if let Some(tag) = tags.clone().find(|tag| same_tag(tag, ours)) {
+                headers::set(headers, header::IF_MATCH, tag);
+                headers.remove(header::IF_UNMODIFIED_SINCE);
+                return true;
+            }
+            if !tags.any(|tag| tag == "*") {
+                return false;
+            }
+        }
+        // Objects without entity tags ignore `If-Match`, and `*` holds for every version.
+        headers.remove(header::IF_MATCH);
         headers::set(headers, header::IF_UNMODIFIED_SINCE, &http_date_text(at));
         true
     }
@@ -356,10 +358,14 @@ impl SalesforceChange {
     }
 }
 
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
 /// Entity tags come with `-gzip` at their end when an answer was compressed.
-fn same_tag(theirs: &str, ours: Option<&str>) -> bool {
+fn same_tag(theirs: &str, ours: &str) -> bool {
     let plain = |tag: &str| tag.trim().replace("-gzip", "");
-    ours.is_some_and(|ours| plain(ours) == plain(theirs))
+    plain(ours) == plain(theirs)
 }
 
 fn http_date(text: &str) -> Option<jiff::Timestamp> {

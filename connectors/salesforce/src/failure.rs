@@ -63,7 +63,9 @@ impl Answer {
     }
 
     /// What an answer that is no success means.
-    pub(crate) fn failure(self, effect: Effect) -> Failure {
+    pub(crate) fn failure(mut self, effect: Effect) -> Failure {
+        // A refusal sends nobody anywhere.
+        self.headers.remove(header::LOCATION);
         let (code, message) = self.error();
         let reason = if message.is_empty() {
             format!("the answer was {}", self.status)

@@ -2,6 +2,7 @@
 
 use crmgate_connector::{Malformed, RequestHead};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use url::Url;
 
 /// Request headers that reach Salesforce. Everything else is dropped: credentials are set by the
 /// gate, answers are asked for uncompressed because links in them are rewritten.
@@ -107,6 +108,17 @@ pub(crate) fn answered(headers: &HeaderMap) -> HeaderMap {
         .filter(|(name, _)| !KEPT_BACK.contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
+}
+
+/// Drops a redirection to anywhere but the gate: a client that followed it would have left.
+pub(crate) fn stay_at(answered: &mut HeaderMap, gate: &Url) {
+    let leaves = answered.get(header::LOCATION).is_some_and(|location| {
+        let target = location.to_str().ok().and_then(|text| gate.join(text).ok());
+        target.is_none_or(|target| target.origin() != gate.origin())
+    });
+    if leaves {
+        answered.remove(header::LOCATION);
+    }
 }
 
 /// A body's media type without parameters, and whether its characters are UTF-8.

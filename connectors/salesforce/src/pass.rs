@@ -157,6 +157,7 @@ impl SalesforceConnector {
         let (parts, body) = response.into_parts();
         let mut answered = headers::answered(&parts.headers);
         links.headers(&mut answered, &[header::LOCATION, header::CONTENT_LOCATION]);
+        headers::stay_at(&mut answered, &head.gate);
         let json = parts
             .headers
             .get(header::CONTENT_TYPE)

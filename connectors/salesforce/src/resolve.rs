@@ -247,6 +247,7 @@ impl Lookup<'_> {
             requested: self.draft.requested,
             kind,
             links: self.connector.upstream.links(&self.draft.head.gate),
+            gate: self.draft.head.gate.clone(),
             version: self.detail.version.clone(),
             raw: self.draft.raw.clone(),
             body: self.detail.body.clone(),

@@ -6,6 +6,7 @@ use crmgate_domain::{Document, Kind, Object};
 use http::{HeaderValue, StatusCode, header};
 
 use super::SalesforceChange;
+use crate::headers;
 
 /// From this version on an upsert that updated answers with a body.
 const UPSERT_SAYS_CREATED: u32 = 460;
@@ -15,6 +16,7 @@ impl SalesforceChange {
         let base = &self.base;
         base.links
             .headers(&mut response.headers, &[header::LOCATION]);
+        headers::stay_at(&mut response.headers, &base.gate);
         if base.requested != Kind::Upsert || !response.status.is_success() {
             return response;
         }

@@ -422,36 +422,88 @@ async fn several_records_of_one_key_are_refused() {
 }
 
 #[tokio::test]
-async fn a_clients_entity_tag_becomes_the_pin() {
+async fn a_clients_precondition_and_the_pin_become_one() {
     let stub = Stub::signed_in().await;
     let place = format!("/services/data/v66.0/sobjects/Account/{ACCOUNT}");
-    let update = |tag: &str| {
-        with_header(
-            request("PATCH", &place, r#"{"Phone":"1"}"#),
+    let row_date = "if-unmodified-since: Sun, 01 Feb 2026 09:30:15 GMT";
+    let since = "if-unmodified-since";
+    for (etag, name, value, pinned, expected) in [
+        ("\"abc\"", "if-match", "\"abc\"", true, "if-match: \"abc\""),
+        (
+            "\"abc-gzip\"",
             "if-match",
-            tag,
-        )
-    };
-    for (tag, pinned) in [
-        ("\"abc\"", true),
-        ("\"abc-gzip\"", true),
-        ("\"old\"", false),
-        ("*", false),
+            "\"x\", \"abc\"",
+            true,
+            "if-match: \"abc\"",
+        ),
+        ("\"abc\"", "if-match", "\"old\"", false, "if-match: \"old\""),
+        ("\"abc\"", "if-match", "*", true, row_date),
+        ("", "if-match", "\"any\"", true, row_date),
+        ("", since, "Sun, 01 Feb 2026 09:30:15 GMT", true, row_date),
+        ("", since, "Tue, 03 Feb 2026 09:30:15 GMT", true, row_date),
+        ("", since, "no date at all", true, row_date),
+        (
+            "",
+            since,
+            "Sat, 31 Jan 2026 09:30:15 GMT",
+            false,
+            "if-unmodified-since: Sat, 31 Jan 2026 09:30:15 GMT",
+        ),
     ] {
-        stub.mock("GET", &place, row().insert_header("etag", "\"abc-gzip\""))
-            .await;
+        let row = if etag.is_empty() {
+            row()
+        } else {
+            row().insert_header("etag", etag)
+        };
+        stub.mock("GET", &place, row).await;
+        let asked = with_header(request("PATCH", &place, r#"{"Phone":"1"}"#), name, value);
         let outgoing = stub
-            .change(update(tag), &reading(&[], &["name"]))
+            .change(asked, &reading(&[], &["name"]))
             .await
             .outgoing();
+        let sent: Vec<String> = outgoing
+            .headers
+            .iter()
+            .filter(|(name, _)| name.as_str().starts_with("if-"))
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
         assert_eq!(
-            (
-                outgoing.pinned_by_gate,
-                outgoing.headers["if-match"].to_str().unwrap()
-            ),
-            (pinned, tag)
+            (outgoing.pinned_by_gate, sent),
+            (pinned, vec![expected.to_owned()]),
+            "{name}: {value}"
         );
-        assert!(!outgoing.headers.contains_key("if-unmodified-since"));
+    }
+}
+
+#[tokio::test]
+async fn no_answer_sends_a_client_away() {
+    let stub = Stub::signed_in().await;
+    for (location, kept) in [
+        (
+            format!("{}/services/x", stub.server.uri()),
+            Some("https://gate.example:8701/services/x"),
+        ),
+        ("/services/x".to_owned(), Some("/services/x")),
+        ("https://elsewhere.example/x".to_owned(), None),
+        ("//elsewhere.example/x".to_owned(), None),
+    ] {
+        let answer = ResponseTemplate::new(302).insert_header("location", location.as_str());
+        stub.mock("GET", "/services/data/v66.0/limits", answer)
+            .await;
+        let response = stub
+            .connector
+            .pass(
+                request("GET", "/services/data/v66.0/limits", ""),
+                &caller(),
+                None,
+            )
+            .await
+            .unwrap();
+        let found = response
+            .headers
+            .get("location")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(found, kept, "{location}");
     }
 }
 
