@@ -74,6 +74,10 @@ impl AppError {
 
     /// Something that is not there or not to be seen; the two are not told apart.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers pass ids, names and texts alike"
+    )]
     pub fn not_found(what: &'static str, id: impl ToString) -> Self {
         Self::NotFound {
             what,

@@ -69,20 +69,17 @@ impl Sweeper {
             if gate.in_flight().holds(write.decision) {
                 continue;
             }
-            match look(gate, &write).await {
-                Some(outcome) => {
-                    let kind = outcome.kind;
-                    self.store.append_outcome(outcome).await?;
-                    meters::ended(name, kind);
-                    swept.settled += 1;
+            let Some(outcome) = look(gate, &write).await else {
+                swept.left += 1;
+                if let Some(count) = left.get_mut(name) {
+                    *count += 1;
                 }
-                None => {
-                    swept.left += 1;
-                    if let Some(count) = left.get_mut(name) {
-                        *count += 1;
-                    }
-                }
-            }
+                continue;
+            };
+            let kind = outcome.kind;
+            self.store.append_outcome(outcome).await?;
+            meters::ended(name, kind);
+            swept.settled += 1;
         }
         for (name, count) in left {
             meters::unfinished(name, count);

@@ -27,6 +27,8 @@ pub enum Fault {
     },
     /// Says no, with this code.
     Refuse(String),
+    /// Does not accept the token any more.
+    Unauthorized,
 }
 
 /// Something that reached the CRM.

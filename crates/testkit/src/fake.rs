@@ -428,6 +428,11 @@ impl Connector for FakeConnector {
                 retry_after,
                 response: None,
             }),
+            Some(Fault::Unauthorized) => Err(Failure::Refused {
+                code: "expired".to_owned(),
+                message: "the session has expired".to_owned(),
+                response: Some(Box::new(json(401, r#"{"error":"expired"}"#.to_owned()))),
+            }),
             Some(Fault::Refuse(code)) => Err(Failure::Refused {
                 response: Some(Box::new(json(400, format!(r#"{{"error":"{code}"}}"#)))),
                 message: "the CRM's own rule".to_owned(),

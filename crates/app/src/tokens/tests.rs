@@ -1,3 +1,4 @@
+use crmgate_store::TokenLog as _;
 use crmgate_testkit::{MemoryStore, TestAmbient};
 
 use super::*;

@@ -60,7 +60,7 @@ const BODIES: [&str; 6] = [
 async fn play(world: &World, steps: Vec<Step>) {
     world.crm.put("Contact", "c1", &[("State", "open".into())]);
     let sweeper = world.sweeper(&world.gate);
-    let body = |index: u8| BODIES[usize::from(index)];
+    let body = |index: u8| *BODIES.get(usize::from(index)).unwrap();
     for step in steps {
         let (method, path, body) = match step {
             Step::Create(index) => ("POST", "/records/Contact", body(index)),
@@ -135,7 +135,7 @@ fn check(world: &World, mode: Mode) {
         "a permit was used twice"
     );
     for outcome in world.store.all_outcomes() {
-        let record = &decisions[&outcome.decision];
+        let record = decisions.get(&outcome.decision).unwrap();
         if outcome.kind == OutcomeKind::Refused || outcome.kind == OutcomeKind::VersionMismatch {
             assert!(
                 sent.contains_key(&record.decision.id),

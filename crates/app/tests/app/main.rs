@@ -1,0 +1,15 @@
+//! The use cases over a fake CRM.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails, fails"
+)]
+
+mod access;
+mod callers;
+mod connections;
+mod health;
+mod serving;
+mod validate;
+mod world;
