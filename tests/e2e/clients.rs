@@ -92,9 +92,9 @@ async fn put_in_force(demo: &Demo, packs: &[(&str, &str)]) {
     for entry in fs::read_dir(demo.policies()).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            fs::remove_dir_all(path).unwrap()
+            fs::remove_dir_all(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
     }
     for (name, text) in packs {

@@ -32,7 +32,7 @@ pub(crate) fn operation(kind: Kind) -> Operation {
         at: Still.now(),
         connection: ConnectionRef {
             name: "acme-sf".parse().unwrap(),
-            system: "salesforce".into(),
+            system: "testcrm".into(),
             org: None,
         },
         object: "contact".into(),
