@@ -17,7 +17,7 @@ use crate::connector::SalesforceConnector;
 use crate::door;
 use crate::failure::{Effect, unanswered};
 use crate::headers;
-use crate::upstream::{Call, whole};
+use crate::upstream::{Call, no_session, whole};
 
 /// Bodies up to this size are held, so that they can be sent again under a new session.
 const HELD_BODY: usize = 16 * 1024 * 1024;
@@ -144,7 +144,13 @@ impl SalesforceConnector {
         }
         session.forget(&token);
         let token = session.token().await?;
-        self.flow(&call, Some(&token.secret), held(), effect).await
+        let response = self
+            .flow(&call, Some(&token.secret), held(), effect)
+            .await?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(no_session());
+        }
+        Ok(response)
     }
 
     /// An answer on its way to the client, links rewritten.

@@ -60,7 +60,8 @@ impl Upstream {
         match credential {
             Credential::Caller(token) => self.once(token, call, effect).await,
             Credential::Service => {
-                self.session()?
+                let answer = self
+                    .session()?
                     .with_token(|token| async move {
                         let answer = self.once(&token.secret, call, effect).await?;
                         Ok(if answer.session_expired() {
@@ -69,7 +70,11 @@ impl Upstream {
                             Attempt::Accepted(answer)
                         })
                     })
-                    .await
+                    .await?;
+                if answer.session_expired() {
+                    return Err(no_session());
+                }
+                Ok(answer)
             }
         }
     }
@@ -129,6 +134,17 @@ impl Upstream {
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }
         self.http.send(request).await
+    }
+}
+
+/// The org takes no session of the connection's own. Not the caller's affair: a 401 would make it
+/// sign in again, for nothing.
+pub(crate) fn no_session() -> Failure {
+    Failure::Repeatable {
+        code: "sign_in".to_owned(),
+        reason: "the org does not accept the connection's own session".to_owned(),
+        retry_after: None,
+        response: None,
     }
 }
 

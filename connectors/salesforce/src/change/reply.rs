@@ -25,7 +25,10 @@ impl SalesforceChange {
             Kind::Create if says_created => add_created(response),
             Kind::Update if says_created => {
                 let id = base.values.record_id.as_deref();
-                saved(StatusCode::OK, id, Some(false))
+                let mut answer = saved(StatusCode::OK, id, Some(false));
+                response.headers.extend(answer.headers.drain());
+                answer.headers = response.headers;
+                answer
             }
             _ => response,
         }

@@ -508,6 +508,35 @@ async fn no_answer_sends_a_client_away() {
 }
 
 #[tokio::test]
+async fn a_session_of_the_connections_own_that_is_refused_is_no_401() {
+    let stub = Stub::new(client_credentials()).await;
+    for secret in ["one", "two", "three", "four"] {
+        stub.mock("POST", "/services/oauth2/token", token(secret))
+            .await;
+    }
+    let expired =
+        json!([{"errorCode": "INVALID_SESSION_ID", "message": "Session expired or invalid"}]);
+    Mock::given(path("/services/data/v66.0/limits"))
+        .respond_with(ResponseTemplate::new(401).set_body_json(&expired))
+        .mount(&stub.server)
+        .await;
+    let read = request("GET", "/services/data/v66.0/limits", "");
+    let failure = stub
+        .connector
+        .pass(read, &Credential::Service, None)
+        .await
+        .err()
+        .unwrap();
+    assert!(matches!(failure, Failure::Repeatable { code, .. } if code == "sign_in"));
+    let requests = stub.server.received_requests().await.unwrap();
+    assert_eq!(requests.len(), 4, "one new sign-in, one more try");
+    // The caller's own token is the caller's affair.
+    let read = request("GET", "/services/data/v66.0/limits", "");
+    let response = stub.connector.pass(read, &caller(), None).await.unwrap();
+    assert_eq!(response.status, 401);
+}
+
+#[tokio::test]
 async fn descriptions_are_revalidated() {
     let stub = Stub::signed_in().await;
     let create = |body: &str| {
