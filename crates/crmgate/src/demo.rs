@@ -103,24 +103,18 @@ fn how_to_try(dir: &Path, facts: &Value) {
         "\nThe demo keeps serving; end it with Ctrl-C. All addresses and credentials: {}\n",
         file.display()
     ));
-    say("Try it from another terminal. A contact whose e-mail address is none:\n");
+    say("Try it from another terminal. A contact whose e-mail address is none, in each CRM:\n");
+    let shown = dir.display();
     say(format!(
-        "  curl --cacert {} {}/services/data/v{}/sobjects/Contact \\\n       \
-         -H 'Authorization: Bearer {}' \\\n       \
-         -H 'Content-Type: application/json' -d '{{\"LastName\": \"Lindqvist\", \"Email\": \"not-an-address\"}}' -i\n",
-        text("/ca_pem"),
+        "  curl -i -K {shown}/salesforce.curl {}/services/data/v{}/sobjects/Contact \\\n       \
+         -d '{{\"LastName\": \"Lindqvist\", \"Email\": \"not-an-address\"}}'\n",
         text("/salesforce/gateway_url"),
         text("/salesforce/api_version"),
-        text("/salesforce/access_token"),
     ));
-    say("The same in Dynamics:\n");
     say(format!(
-        "  curl --cacert {} {}/api/data/v9.2/contacts \\\n       \
-         -H 'Authorization: Bearer {}' \\\n       \
-         -H 'Content-Type: application/json' -d '{{\"lastname\": \"Lindqvist\", \"emailaddress1\": \"not-an-address\"}}' -i\n",
-        text("/ca_pem"),
+        "  curl -i -K {shown}/dynamics.curl {}/api/data/v9.2/contacts \\\n       \
+         -d '{{\"lastname\": \"Lindqvist\", \"emailaddress1\": \"not-an-address\"}}'\n",
         text("/dynamics/gateway_url"),
-        text("/dynamics/access_token"),
     ));
     say("What was decided, and why:\n\n  crmgate decisions list\n  crmgate decisions show ID\n");
     say(format!(

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// The form of a command's output.
@@ -35,13 +35,25 @@ pub(crate) fn say_json(value: &impl serde::Serialize) {
     }
 }
 
-/// A table in house style.
+/// A table in house style; without a header where there is none. Columns named `id` or `decision`
+/// are never broken: people copy them.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(presets::UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header.to_vec());
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    if !header.is_empty() {
+        table.set_header(header.to_vec());
+    }
+    let whole = header
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| matches!(**name, "id" | "decision"));
+    for (index, _) in whole {
+        if let Some(column) = table.column_mut(index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     if table.width().is_none() {
         table.set_width(120);
     }

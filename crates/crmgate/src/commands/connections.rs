@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::decisions::segment;
+use super::decisions::{segment, short_time};
 use crate::cli::{Connections, Remote};
 use crate::client::Api;
 use crate::exit::{Exit, Failure};
@@ -129,7 +129,7 @@ fn print(connections: &[Value]) {
             text(connection, "/name"),
             text(connection, "/system"),
             text(connection, "/mode"),
-            text(connection, "/mode_since/at"),
+            &short_time(text(connection, "/mode_since/at")),
             text(connection, "/mode_since/by"),
             text(connection, "/identity"),
             if own { "yes" } else { "" },

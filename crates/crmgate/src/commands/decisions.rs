@@ -89,7 +89,7 @@ async fn one(id: &str, remote: &Remote) -> Result<Exit, Failure> {
     let decision = at(&shown, "/decision");
     say(headline(decision));
     print_reasons(decision);
-    let mut facts = table(&["", ""]);
+    let mut facts = table(&[]);
     let rows = [
         ("decision", text(decision, "/id").to_owned()),
         ("at", text(decision, "/at").to_owned()),
@@ -246,7 +246,7 @@ fn words(items: &[Value]) -> String {
 }
 
 /// `2026-03-01 12:00:00`: the rest is for programs.
-fn short_time(at: &str) -> String {
+pub(super) fn short_time(at: &str) -> String {
     at.get(..19).unwrap_or(at).replace('T', " ")
 }
 

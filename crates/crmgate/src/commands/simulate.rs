@@ -78,7 +78,7 @@ fn certificate(simulate: &Simulate) -> anyhow::Result<CertificateSource> {
 }
 
 fn print(facts: &Value) {
-    let mut shown = table(&["", ""]);
+    let mut shown = table(&[]);
     for (name, value) in facts.as_object().into_iter().flatten() {
         let value = value
             .as_str()

@@ -8,7 +8,7 @@ use crmgate_store::Role;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::decisions::segment;
+use super::decisions::{segment, short_time};
 use crate::ambient;
 use crate::cli::{Configured, Remote, Token, TokenCreate};
 use crate::client::Api;
@@ -139,9 +139,9 @@ async fn all(remote: &Remote) -> Result<Exit, Failure> {
             text(token, "/name").to_owned(),
             words("/roles"),
             connections.unwrap_or_else(|| "all".to_owned()),
-            text(token, "/created_at").to_owned(),
-            text(token, "/expires_at").to_owned(),
-            text(token, "/revoked_at").to_owned(),
+            short_time(text(token, "/created_at")),
+            short_time(text(token, "/expires_at")),
+            short_time(text(token, "/revoked_at")),
         ]);
     }
     say(shown);

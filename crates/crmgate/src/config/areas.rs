@@ -1,9 +1,11 @@
 //! The areas of the configuration that are not about one connection.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crmgate_listen::ForwardedHeaders;
 use ipnet::IpNet;
 use url::Url;
 
@@ -98,6 +100,8 @@ pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<TlsFiles>,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// In which headers those proxies say who calls.
+    pub(crate) forwarded: ForwardedHeaders,
 }
 
 impl Listen {
@@ -113,6 +117,11 @@ impl Listen {
         let trusted_proxies = section
             .get("trusted_proxies", |v| value::list(v, network))
             .unwrap_or_default();
+        let words = [
+            ("x_forwarded", ForwardedHeaders::XForwarded),
+            ("forwarded", ForwardedHeaders::Forwarded),
+        ];
+        let forwarded = section.get("forwarded", |v| value::word(v, &words));
         let address = address?;
         // Tokens would cross the network for everyone to read.
         if tls.is_none() && trusted_proxies.is_empty() && !address.ip().is_loopback() {
@@ -128,6 +137,7 @@ impl Listen {
             address,
             tls,
             trusted_proxies,
+            forwarded: forwarded.unwrap_or_default(),
         })
     }
 }
@@ -244,6 +254,9 @@ impl Upstream {
         }
         let system_roots = section.get("system_roots", value::flag);
         settings.system_roots = system_roots.unwrap_or(settings.system_roots);
+        if let Some(hosts) = section.section("resolve") {
+            settings.resolve = resolve(hosts);
+        }
         let mut time = |key, limit: &mut Duration| {
             if let Some(given) = section.get(key, value::duration) {
                 *limit = given;
@@ -262,6 +275,17 @@ impl Upstream {
         section.finish();
         Self(settings)
     }
+}
+
+/// Addresses for host names whose ordinary ones must not be used.
+fn resolve(mut hosts: Section<'_>) -> BTreeMap<String, Vec<SocketAddr>> {
+    let entries = hosts.entries().into_iter();
+    let read = entries.filter_map(|(host, addresses)| {
+        let addresses = value::list(&addresses, value::socket);
+        let addresses = addresses.map_err(|problem| hosts.fault(&host, problem));
+        Some((host, addresses.ok()?))
+    });
+    read.collect()
 }
 
 fn proxy(section: &mut Section<'_>) -> Option<Url> {

@@ -103,6 +103,33 @@ fn a_connection_says_what_happens_to_what_nobody_governs() {
 }
 
 #[test]
+fn a_connection_says_how_its_crm_is_reached() {
+    let text = format!(
+        "[upstream]\nno_proxy = [\".intern\"]\n{CONNECTION}\
+         [connections.acme-sf.upstream]\nproxy = \"http://proxy:3128\"\nproxy_user = \"gate\"\n\
+         proxy_password = \"file:secret\"\nca_files = [\"ca.pem\"]\ntimeout = \"30s\"\n\
+         resolve = {{ \"acme.my.salesforce.com\" = [\"198.51.100.7:443\"] }}\n"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("secret"), "p@ss\n").unwrap();
+    let file = Path::new("crmgate.toml");
+    let loaded = load_text(Some((file, &text)), dir.path(), &[]);
+    let config = loaded.unwrap_or_else(|error| panic!("{error}")).config;
+    let name: ConnectionName = "acme-sf".parse().unwrap();
+    let own = &config.connections[&name].upstream.0;
+    assert_eq!(
+        own.proxy.as_ref().unwrap().as_str(),
+        "http://gate:p%40ss@proxy:3128/"
+    );
+    assert_eq!(own.extra_ca_files, [dir.path().join("ca.pem")]);
+    assert_eq!(own.timeout, Duration::from_secs(30));
+    assert_eq!(own.no_proxy, ".intern");
+    assert_eq!(own.resolve["acme.my.salesforce.com"][0].port(), 443);
+    assert!(config.upstream.0.proxy.is_none());
+    assert!(!format!("{config:?}").contains("p%40ss"));
+}
+
+#[test]
 fn all_faults_are_told_together_each_with_its_place() {
     let text = r#"
 data_dir = 7

@@ -281,8 +281,17 @@ pub(crate) async fn dynamics_token(dynamics: &Value) -> Result<String, Failure> 
     token.ok_or_else(|| fault(format!("gave no token but {}", answer.status())))
 }
 
-/// Writes `demo.json` in one go, so that nobody reads half of it.
+/// Writes what curl needs for each CRM into files (`curl -K FILE`), so that nobody has to copy a
+/// token; then `demo.json` in one go, so that nobody reads half of it.
 pub(crate) fn write_facts(dir: &Path, facts: &Value) -> anyhow::Result<()> {
+    for crm in ["salesforce", "dynamics"] {
+        let curl = format!(
+            "cacert = \"{}\"\nheader = \"Authorization: Bearer {}\"\nheader = \"Content-Type: application/json\"\n",
+            text(facts, "/ca_pem"),
+            text(facts, &format!("/{crm}/access_token")),
+        );
+        write_private(&dir.join(format!("{crm}.curl")), &curl)?;
+    }
     let unfinished = dir.join("demo.json.new");
     write_private(&unfinished, &serde_json::to_string_pretty(facts)?)?;
     fs::rename(&unfinished, dir.join("demo.json")).context("demo.json")

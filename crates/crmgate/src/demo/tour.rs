@@ -129,8 +129,7 @@ pub(super) async fn play(facts: &Value, scene: &Scene) -> Result<(), String> {
     }
     if failed.is_empty() {
         say(format!(
-            "All {} steps went as told. Every write was judged, and its decision on disk, before \
-             the CRM saw it.",
+            "All {} steps went as told. Every decision was on disk before the CRM saw the write.",
             STEPS.len()
         ));
         Ok(())

@@ -54,6 +54,7 @@ async fn bind(
         write_stall_timeout: limits.body_timeout,
         max_header_bytes: limits.headers,
         trusted_proxies: listen.trusted_proxies.clone(),
+        forwarded: listen.forwarded,
         shutdown_grace: limits.shutdown,
         ..Settings::plain(listen.address)
     };
