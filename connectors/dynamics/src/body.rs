@@ -1,5 +1,8 @@
 //! The body of a write: one record, flat.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use crmgate_connector::Malformed;
@@ -187,13 +190,18 @@ impl Parsed {
             }
             Key::Named(_) => {
                 self.rewritten = true;
+                // Until it is looked up, what was written stands for it: two drafts that differ in
+                // it must not look alike.
+                let mut unresolved = Object::new();
+                unresolved.set("type", entry.name.as_str().into());
+                unresolved.set("key", text.into());
                 self.pending.push(Pending {
                     column: column.clone(),
                     member: member.to_owned(),
                     table: entry.name.clone(),
                     key,
                 });
-                self.put(&column, member, Document::Null, Document::Null)
+                self.put(&column, member, unresolved.into(), Document::Null)
             }
         }
     }

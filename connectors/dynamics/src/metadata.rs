@@ -3,6 +3,7 @@
 //! After `life` the environment's metadata version is asked for; while it stands, so does all that
 //! is remembered. One fetch is under way at a time.
 
+mod flight;
 mod wire;
 
 use std::collections::HashMap;
@@ -15,12 +16,16 @@ use crmgate_domain::{Ambient, Timestamp};
 use jiff::SignedDuration;
 use serde::de::DeserializeOwned;
 
+use self::flight::Flight;
+
 use crate::fault;
 use crate::table::Table;
 use crate::upstream::Upstream;
 
 /// A table whose description is at least this old is asked for anew when a name is unknown in it.
 const FRESH: SignedDuration = SignedDuration::from_secs(10);
+/// How long it is remembered that the currencies may not be read: the next caller may.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_secs(60);
 const VERSION_PREFER: &str =
     "odata.include-annotations=\"Microsoft.Dynamics.CRM.globalmetadataversion\"";
 
@@ -41,7 +46,7 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    fn new(entries: Vec<Entry>) -> Self {
+    pub(crate) fn new(entries: Vec<Entry>) -> Self {
         let index = |name: fn(&Entry) -> &String| {
             let pairs = entries.iter().enumerate();
             pairs.map(|(at, entry)| (name(entry).clone(), at)).collect()
@@ -91,7 +96,7 @@ struct Remembered {
     version: Option<String>,
     checked: Option<Timestamp>,
     directory: Option<Arc<Directory>>,
-    currencies: Option<Arc<Currencies>>,
+    currencies: Option<(Timestamp, Arc<Currencies>)>,
     tables: HashMap<String, (Timestamp, Arc<Table>)>,
 }
 
@@ -101,7 +106,7 @@ pub(crate) struct Metadata {
     ambient: Arc<dyn Ambient>,
     life: SignedDuration,
     remembered: RwLock<Remembered>,
-    flight: tokio::sync::Mutex<()>,
+    flight: Flight,
 }
 
 impl Metadata {
@@ -111,7 +116,7 @@ impl Metadata {
             ambient,
             life: SignedDuration::try_from(life).unwrap_or(SignedDuration::MAX),
             remembered: RwLock::default(),
-            flight: tokio::sync::Mutex::new(()),
+            flight: Flight::default(),
         }
     }
 
@@ -120,13 +125,13 @@ impl Metadata {
         if let Some(known) = self.known(|remembered| remembered.directory.clone()) {
             return Ok(known);
         }
-        let _flight = self.flight.lock().await;
+        let flight = self.flight.enter().await?;
         self.revalidate(who).await;
         if let Some(known) = self.known(|remembered| remembered.directory.clone()) {
             return Ok(known);
         }
         let path = format!("EntityDefinitions?$select={}", wire::ENTRY_SELECT);
-        let list: wire::List<wire::Entry> = self.fetch(&path, who).await?;
+        let list: wire::List<wire::Entry> = flight.end(self.fetch(&path, who).await)?;
         let entries = list
             .value
             .into_iter()
@@ -175,7 +180,7 @@ impl Metadata {
         if self.directory(who).await?.by_name(name).is_none() {
             return Ok(None);
         }
-        let _flight = self.flight.lock().await;
+        let flight = self.flight.enter().await?;
         self.revalidate(who).await;
         if let Some(table) = known() {
             return Ok(Some(table));
@@ -190,10 +195,11 @@ impl Metadata {
             "{entity}/Attributes/Microsoft.Dynamics.CRM.DateTimeAttributeMetadata?$select={}",
             wire::DATE_SELECT
         );
-        let (definition, dates) = futures::try_join!(
+        let both = futures::try_join!(
             self.fetch::<wire::Definition>(&path, who),
             self.fetch::<wire::List<wire::DateColumn>>(&dates, who)
-        )?;
+        );
+        let (definition, dates) = flight.end(both)?;
         let table = Arc::new(definition.read(&dates.value));
         let now = self.ambient.now();
         let kept = (now, Arc::clone(&table));
@@ -221,11 +227,19 @@ impl Metadata {
 
     /// The currencies. Whoever may not read them gets none: money then has no minor units.
     pub(crate) async fn currencies(&self, who: &Credential) -> Result<Arc<Currencies>, Failure> {
-        if let Some(known) = self.known(|remembered| remembered.currencies.clone()) {
+        let known = || {
+            self.known(|remembered| {
+                let (fetched, currencies) = remembered.currencies.as_ref()?;
+                let age = self.ambient.now().duration_since(*fetched);
+                let stands = !currencies.by_id.is_empty() || age < REFUSED_FOR;
+                stands.then(|| Arc::clone(currencies))
+            })
+        };
+        if let Some(known) = known() {
             return Ok(known);
         }
-        let _flight = self.flight.lock().await;
-        if let Some(known) = self.known(|remembered| remembered.currencies.clone()) {
+        let flight = self.flight.enter().await?;
+        if let Some(known) = known() {
             return Ok(known);
         }
         let rows = "transactioncurrencies?$select=transactioncurrencyid,isocurrencycode";
@@ -234,20 +248,21 @@ impl Metadata {
             self.fetch::<wire::List<wire::CurrencyRow>>(rows, who),
             self.fetch::<wire::List<wire::Organization>>(base, who)
         );
-        let (rows, organizations) = match both {
-            Ok(both) => both,
-            Err(Failure::Refused { .. }) => return Ok(Arc::default()),
+        let currencies = match flight.end(both) {
+            Ok((rows, organizations)) => Currencies {
+                by_id: rows
+                    .value
+                    .into_iter()
+                    .map(wire::CurrencyRow::read)
+                    .collect(),
+                base: organizations.value.into_iter().find_map(|row| row.base),
+            },
+            Err(Failure::Refused { .. }) => Currencies::default(),
             Err(failure) => return Err(failure),
         };
-        let currencies = Arc::new(Currencies {
-            by_id: rows
-                .value
-                .into_iter()
-                .map(wire::CurrencyRow::read)
-                .collect(),
-            base: organizations.value.into_iter().find_map(|row| row.base),
-        });
-        self.keep(|remembered| remembered.currencies = Some(Arc::clone(&currencies)));
+        let currencies = Arc::new(currencies);
+        let kept = Some((self.ambient.now(), Arc::clone(&currencies)));
+        self.keep(|remembered| remembered.currencies = kept);
         Ok(currencies)
     }
 

@@ -1,5 +1,8 @@
 //! What a request is, before its table is known: the door, its headers, its query.
 
+#[cfg(test)]
+mod tests;
+
 use crmgate_connector::routes::split_path;
 use crmgate_connector::{Class, Malformed, Matched, RequestHead, RouteClass, Routes};
 use crmgate_domain::RequestInfo;

@@ -1,5 +1,8 @@
 //! A table of the environment: columns, lookups, keys.
 
+#[cfg(test)]
+pub(crate) mod sample;
+
 use std::collections::{BTreeMap, HashMap};
 
 /// What a column holds.

@@ -9,6 +9,9 @@
 //! | id | lower case with hyphens |
 //! | lookup | `{"type", "id"}` |
 
+#[cfg(test)]
+mod tests;
+
 use crmgate_domain::{Document, Number, Object, Timestamp};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
