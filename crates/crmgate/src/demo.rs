@@ -41,7 +41,10 @@ pub(crate) async fn run(demo: Demo) -> Result<Exit, Failure> {
         &[],
     )?;
     let render = metrics::start().map_err(system)?;
-    let running = running::start(&loaded, render).await?;
+    let running = running::start(&loaded, render).await.map_err(|failure| {
+        let hint = "`--port-base` moves all ports of the demo";
+        Failure::new(failure.exit, format!("{failure}; {hint}"))
+    })?;
     let facts = facts(folder.path(), &scene, &running).await?;
     let told = tour::play(&facts, &scene).await;
     setup::write_facts(folder.path(), &facts).map_err(system)?;
