@@ -118,7 +118,9 @@ impl RequestHead {
     /// A header's text, when it is there once and is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+        let mut values = self.headers.get_all(name).iter();
+        let only = values.next()?;
+        values.next().is_none().then(|| only.to_str().ok())?
     }
 }
 

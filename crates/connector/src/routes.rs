@@ -3,6 +3,7 @@
 //! A connector keeps its table in a `routes.yaml`; whatever is not in it is [`Class::Unknown`] and
 //! is refused when the connection enforces.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -161,7 +162,9 @@ impl Routes {
 /// Splits a path into decoded segments; a single trailing slash is dropped.
 ///
 /// `None` for paths that two readers could read differently: encoded slashes, backslashes or NUL,
-/// dot segments, empty segments, or percent sequences that are not UTF-8.
+/// dot segments (also before `;`, which some take for the end of a segment), empty segments,
+/// percent signs that begin no escape, escapes that are not UTF-8, or that hide one of these from
+/// who decodes once.
 #[must_use]
 pub fn split_path(path: &str) -> Option<Vec<String>> {
     let path = path.strip_prefix('/')?;
@@ -171,13 +174,31 @@ pub fn split_path(path: &str) -> Option<Vec<String>> {
     }
     path.split('/')
         .map(|segment| {
-            let text = percent_encoding::percent_decode_str(segment)
-                .decode_utf8()
-                .ok()?;
-            let odd = text.is_empty() || text == "." || text == "..";
-            (!odd && !text.contains(['/', '\\', '\0'])).then(|| text.into_owned())
+            let text = decoded(segment)?;
+            // Who decodes once more must not find another path.
+            let again = percent_encoding::percent_decode_str(&text).decode_utf8_lossy();
+            (is_plain(&text) && is_plain(&again)).then_some(text)
         })
         .collect()
+}
+
+fn decoded(segment: &str) -> Option<String> {
+    let hex = |at: usize| {
+        segment
+            .as_bytes()
+            .get(at)
+            .is_some_and(u8::is_ascii_hexdigit)
+    };
+    let escapes = segment
+        .match_indices('%')
+        .all(|(at, _)| hex(at + 1) && hex(at + 2));
+    let text = percent_encoding::percent_decode_str(segment).decode_utf8();
+    text.ok().filter(|_| escapes).map(Cow::into_owned)
+}
+
+fn is_plain(segment: &str) -> bool {
+    let name = segment.split(';').next().unwrap_or_default();
+    !matches!(name, "" | "." | "..") && !segment.contains(['/', '\\', '\0'])
 }
 
 #[derive(Debug, Clone)]
@@ -333,9 +354,26 @@ mod tests {
             "/a/b%5cc",
             "/a/%00",
             "/a/%ff",
+            "/a/%",
+            "/a/%2",
+            "/a/%u002e%u002e/b",
+            "/a/..;/b",
+            "/a/.;x=y/b",
+            "/a/;x/b",
+            "/a/%252e%252e/b",
+            "/a/%252fb",
+            "/a/%255cb",
+            "/a/..%3b/b",
             "a",
         ] {
             assert_eq!(split_path(path), None, "{path}");
+        }
+        for (path, last) in [
+            ("/a/b;c", "b;c"),
+            ("/a/50%25", "50%"),
+            ("/a/b..%20", "b.. "),
+        ] {
+            assert_eq!(split_path(path).unwrap()[1], last, "{path}");
         }
     }
 }

@@ -406,16 +406,59 @@ impl<'de> Visitor<'de> for DocumentVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Document, A::Error> {
         let mut object = Object::new();
-        while let Some(key) = members.next_key::<String>()? {
-            if key == NUMBER_TOKEN {
-                let text: String = members.next_value()?;
-                return Number::parse(&text)
-                    .map(Document::Number)
-                    .ok_or_else(|| de::Error::custom("not a JSON number"));
+        while let Some(key) = members.next_key()? {
+            match key {
+                Key::Number => {
+                    let text: String = members.next_value()?;
+                    return Number::parse(&text)
+                        .map(Document::Number)
+                        .ok_or_else(|| de::Error::custom("not a JSON number"));
+                }
+                Key::Name(name) => object.push(name, members.next_value()?),
             }
-            let value = members.next_value()?;
-            object.push(key, value);
         }
         Ok(Document::Object(object))
+    }
+}
+
+/// A member's name, or the announcement of a number.
+enum Key {
+    Number,
+    Name(String),
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        input.deserialize_str(KeyVisitor)
+    }
+}
+
+struct KeyVisitor;
+
+impl<'de> Visitor<'de> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member's name")
+    }
+
+    // INVARIANT: the announcement comes borrowed. A body's own key does so only where it has no
+    // escapes, and `parse` has refused it then; with escapes it was put together, and is a copy.
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Key, E> {
+        if name == NUMBER_TOKEN {
+            return Ok(Key::Number);
+        }
+        Ok(Key::Name(name.to_owned()))
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Key, E> {
+        self.visit_string(name.to_owned())
+    }
+
+    fn visit_string<E: de::Error>(self, name: String) -> Result<Key, E> {
+        if name == NUMBER_TOKEN {
+            return Err(E::custom("reserved name"));
+        }
+        Ok(Key::Name(name))
     }
 }

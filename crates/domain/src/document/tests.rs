@@ -46,6 +46,11 @@ fn refuses_what_is_not_one_json_value() {
             1,
             "reserved name",
         ),
+        (
+            "[{\"\\u0024serde_json::private::Number\":\"5\"}]",
+            1,
+            "reserved name",
+        ),
         ("", 1, "EOF while parsing a value"),
         ("[01]", 1, "invalid number"),
         ("[NaN]", 1, "expected value"),
