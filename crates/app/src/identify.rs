@@ -34,6 +34,9 @@ impl Default for IdentitySettings {
     }
 }
 
+/// How long the CRM may take to say whose a token is.
+const ASK_WITHIN: Duration = Duration::from_secs(10);
+
 /// SHA-256 of a token. INVARIANT: the token itself is not kept.
 type TokenHash = [u8; 32];
 
@@ -88,7 +91,9 @@ impl IdentityCache {
         token: &SecretString,
     ) -> Result<Known, Arc<Unreachable>> {
         let asking = async {
-            match connector.identify(token).await {
+            let within = tokio::time::timeout(ASK_WITHIN, connector.identify(token));
+            let late = || Failure::not_sent(format!("no answer within {ASK_WITHIN:?}"));
+            match within.await.unwrap_or_else(|_| Err(late())) {
                 Ok(identity) => Ok(Known::Valid(Arc::new(identity))),
                 Err(Failure::Refused { .. }) => Ok(Known::Invalid),
                 Err(Failure::Repeatable {

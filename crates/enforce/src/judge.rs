@@ -9,7 +9,7 @@ use crmgate_connector::{
 use crmgate_domain::PayloadHash;
 use crmgate_domain::{
     Candidate, ConnectionName, ConnectionRef, Effect, ErrorClass, Judgement, Kind, Operation,
-    OperationId, Point, Reads,
+    OperationId, Point, Reads, Views,
 };
 use crmgate_policy::{JudgeOptions, PolicySet, Target};
 
@@ -145,7 +145,7 @@ impl Gate {
         let timer = Timer::start(Stage::Evaluate);
         let judged = set.judge(&operation, &candidate, &options);
         timer.stop(self.connection());
-        let input_hash = hash::input(&operation, Some(resolved.change.views()));
+        let input_hash = hash::input(&operation, resolved.change.views());
         let change = match patched(resolved, &judged) {
             Ok(change) => change,
             Err(message) => {
@@ -173,7 +173,7 @@ impl Gate {
         let class = ErrorClass::Transient;
         Box::new(Unable {
             judgement: words::no_judgement(set.revision().clone(), class, message.clone()),
-            input_hash: hash::input(&operation, None),
+            input_hash: hash::input(&operation, &Views::default()),
             operation,
             message,
             retry_after,

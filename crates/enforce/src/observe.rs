@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crmgate_connector::{Body, Failure, NativeRequest};
-use crmgate_domain::{Decision, ErrorClass, Judgement, Mode, OperationId, PayloadHash};
+use crmgate_domain::{Decision, ErrorClass, Judgement, Mode, OperationId, PayloadHash, Views};
 use crmgate_store::{Basis, DecisionRecord};
 
 use crate::decide::Verdict;
@@ -49,7 +49,7 @@ impl Gate {
         let operation = self.operation(ask, id, None);
         let unable = Unable {
             message: String::new(),
-            input_hash: hash::input(&operation, None),
+            input_hash: hash::input(&operation, &Views::default()),
             operation,
             retry_after: None,
             judgement,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crmgate_connector::ReadBackResult;
+use crmgate_connector::{Failure, ReadBackResult};
 use crmgate_domain::{ConnectionName, Timestamp};
 use crmgate_store::{Outcome, OutcomeKind, Store, StoreError, Unfinished};
 use tokio_util::sync::CancellationToken;
@@ -106,7 +106,7 @@ async fn look(gate: &Gate, write: &Unfinished) -> Option<Outcome> {
         return None;
     }
     let limit = gate.settings().judge_within;
-    let looking = gate.connector().read_back(&write.read_back);
+    let looking = read_back(gate, write);
     let found = match tokio::time::timeout(limit, looking).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => {
@@ -139,6 +139,15 @@ async fn look(gate: &Gate, write: &Unfinished) -> Option<Outcome> {
         }
     };
     Some(gate.outcome(write.decision, learned))
+}
+
+async fn read_back(gate: &Gate, write: &Unfinished) -> Result<ReadBackResult, Failure> {
+    let connector = gate.connector();
+    if !connector.has_service_credential() {
+        let why = "the connection has no credential of its own to look with";
+        return Ok(ReadBackResult::Uncertain(why.to_owned()));
+    }
+    connector.read_back(&write.read_back).await
 }
 
 fn joinable(gate: &Gate, at: Timestamp) -> bool {

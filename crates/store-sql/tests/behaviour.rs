@@ -1,5 +1,7 @@
 //! The SQLite store behaves as every store, and as only a durable one can.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails, fails")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -176,6 +176,23 @@ async fn what_cannot_be_told_is_uncertain_once_nothing_can_join_it() {
 }
 
 #[tokio::test]
+async fn without_a_credential_to_look_with_it_is_uncertain_in_the_end() {
+    let world = World::with(settings(), crmgate_testkit::FakeConnector::without_service);
+    world.crm.fault([DONE]);
+    world.crm.fail_read_backs(true);
+    let answer = world.send("POST", "/records/Contact", ADA).await;
+    inability(&answer);
+    world.gate.finish().await;
+    let sweeper = world.sweeper(&world.gate);
+    world.ambient.advance(Duration::from_secs(60));
+    assert_eq!(sweeper.run_once().await.unwrap().left, 1);
+    world.ambient.advance(Duration::from_secs(61));
+    assert_eq!(sweeper.run_once().await.unwrap().settled, 1);
+    let kind = world.outcome(answer.decision.unwrap());
+    assert_eq!(kind, Some(OutcomeKind::Uncertain));
+}
+
+#[tokio::test]
 async fn the_sweeper_leaves_alone_what_is_under_way() {
     let world = World::with(
         Settings {
