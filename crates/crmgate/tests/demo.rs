@@ -141,6 +141,14 @@ fn the_commands_work_on_a_running_demo() {
     ];
     run(dir, &[&fixed[..], &held[..]].concat(), 6);
 
+    tokens(dir);
+    check(dir);
+    let second = run(dir, &["demo", "--once"], 8);
+    assert!(text(&second.stderr).contains("another demo is using"));
+}
+
+/// A token is made, used, refused what it may not do, and revoked.
+fn tokens(dir: &Path) {
     let made = run(
         dir,
         &["token", "create", "--name", "n", "--role", "auditor"],
@@ -156,7 +164,10 @@ fn the_commands_work_on_a_running_demo() {
     run(dir, &["token", "revoke", id], 0);
     with(&["decisions", "list"], 5);
     run(dir, &["token", "revoke", id], 5);
+}
 
+/// The demo's configuration is sound, and a wrong secret is told.
+fn check(dir: &Path) {
     let config = [".crmgate-demo/crmgate.toml"];
     let check = [&["check", "--config"][..], &config[..]].concat();
     let sound = text(&run(dir, &check, 0).stdout);
@@ -169,9 +180,6 @@ fn the_commands_work_on_a_running_demo() {
         .collect::<Vec<_>>();
     assert_eq!(fault.len(), 1, "{faults}");
     assert_eq!(fault[0]["what"], "acme-dv");
-
-    let second = run(dir, &["demo", "--once"], 8);
-    assert!(text(&second.stderr).contains("another demo is using"));
 }
 
 #[test]
