@@ -161,6 +161,10 @@ impl Values for RowValues {
                 let names = list.split(',').map(|one| format!("native:{one}").into());
                 Document::Array(names.collect())
             }
+            // A day, kept as its first moment or as any other.
+            (FieldType::Date, Document::String(text)) => text
+                .get(..10)
+                .map_or_else(|| native.clone(), Document::from),
             _ => native.clone(),
         }
     }

@@ -10,6 +10,7 @@
 mod conformance;
 mod doors;
 mod lifecycle;
+mod records;
 mod signing_in;
 mod support;
 mod wire;
