@@ -1,6 +1,10 @@
 //! The commands against a running demo, and the simulators alone.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
