@@ -9,6 +9,9 @@ use http::Method;
 /// From this version on a suffix belongs to the name or key before it.
 const NO_SUFFIXES: u32 = 580;
 
+/// The query parameter that says what a POST really is.
+pub(crate) const METHOD_OVERRIDE: &str = "_HttpMethod";
+
 static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
     // A broken table of the connector's own, which a test excludes, understands nothing.
     Routes::parse(include_str!("../routes.yaml"), true).unwrap_or_default()
@@ -46,8 +49,10 @@ pub(crate) fn classify(head: &RequestHead) -> Class {
 
 fn matched(head: &RequestHead) -> Result<Matched, String> {
     let method = method(head)?;
-    let mut segments =
-        split_path(head.path()).ok_or_else(|| "the path can be read in two ways".to_owned())?;
+    // Some servers take what follows a `;` in a path for parameters and leave it out.
+    let mut segments = split_path(head.path())
+        .filter(|_| !head.path().contains(';'))
+        .ok_or_else(|| "the path can be read in two ways".to_owned())?;
     let unknown = || {
         format!(
             "`{method} {}` is no route that the gate understands",
@@ -86,11 +91,11 @@ fn method(head: &RequestHead) -> Result<Method, String> {
     let query = head.query();
     let mut overrides = query
         .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("_HttpMethod"));
+        .filter(|(name, _)| name.eq_ignore_ascii_case(METHOD_OVERRIDE));
     let Some((name, value)) = overrides.next() else {
         return Ok(head.method.clone());
     };
-    if name != "_HttpMethod" || overrides.next().is_some() || head.method != Method::POST {
+    if name != METHOD_OVERRIDE || overrides.next().is_some() || head.method != Method::POST {
         return Err("`_HttpMethod` is understood once, in this spelling, on a POST".to_owned());
     }
     match value.as_str() {

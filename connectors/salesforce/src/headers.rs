@@ -138,18 +138,33 @@ pub(crate) fn json_content(headers: &HeaderMap) -> Result<(), Malformed> {
         return refuse("(none)");
     };
     let text = value.to_str().unwrap_or("(not text)");
-    let mut parts = text.split(';').map(str::trim);
-    let media = parts.next().unwrap_or_default();
-    let utf8 = parts.all(|parameter| {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        !name.trim().eq_ignore_ascii_case("charset")
-            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-    });
-    if media.eq_ignore_ascii_case("application/json") && utf8 {
+    let media = text.split(';').next().unwrap_or_default().trim();
+    if media.eq_ignore_ascii_case("application/json") && says_utf8(text) {
         Ok(())
     } else {
         refuse(text)
     }
+}
+
+/// Refuses a body whose characters are said to be in any other encoding than UTF-8.
+pub(crate) fn utf8(headers: &HeaderMap) -> Result<(), Malformed> {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    if types.all(|value| value.to_str().is_ok_and(says_utf8)) {
+        return Ok(());
+    }
+    Err(Malformed::new(
+        "unsupported_media_type",
+        "`Content-Type`: expected no other charset than `utf-8`",
+    ))
+}
+
+/// Whether a content type names no other charset.
+fn says_utf8(text: &str) -> bool {
+    text.split(';').skip(1).all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    })
 }
 
 /// A header that the gate sets itself.

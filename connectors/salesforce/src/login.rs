@@ -74,7 +74,9 @@ impl SalesforceConnector {
             .map_err(|error| not_a_sign_in(&error.to_string()))?;
         let by_soap = matched.route.id.starts_with("soap-");
         if by_soap {
-            soap::parse_login(&body).map_err(|malformed| not_a_sign_in(&malformed.message))?;
+            headers::utf8(&head.headers)
+                .and_then(|()| soap::parse_login(&body))
+                .map_err(|malformed| not_a_sign_in(&malformed.message))?;
         }
         let mut call = Call::get(
             head.uri

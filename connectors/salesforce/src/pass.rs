@@ -8,13 +8,13 @@ use crmgate_connector::{
 use crmgate_outbound::Body as OutboundBody;
 use crmgate_store::Permit;
 use futures::{StreamExt as _, TryStreamExt as _};
-use http::{Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use secrecy::ExposeSecret as _;
 
 use crate::connector::SalesforceConnector;
-use crate::door;
+use crate::door::{self, METHOD_OVERRIDE};
 use crate::failure::{Effect, unanswered};
 use crate::headers;
 use crate::upstream::{Call, no_session, whole};
@@ -79,12 +79,14 @@ impl SalesforceConnector {
                 return Err(Failure::not_sent("a request that may write needs a permit"));
             }
         };
+        let (method, target) = passed_target(&head, &class);
+        let bodiless = effect == Effect::Reads && matches!(method, Method::GET | Method::HEAD);
+        // Nobody looks at what comes with a GET; a server that leaves it lying would take it for
+        // the next request.
+        let body = if bodiless { Body::empty() } else { body };
         let call = Call {
-            method: head.method.clone(),
-            target: head
-                .uri
-                .path_and_query()
-                .map_or_else(|| "/".to_owned(), ToString::to_string),
+            method,
+            target,
             headers: passed_headers(&head, effect),
             body: Bytes::new(),
         };
@@ -179,6 +181,28 @@ impl SalesforceConnector {
                 body
             },
         }
+    }
+}
+
+/// Method and target as they go out. A read that came as a POST with `_HttpMethod` goes out as what
+/// it was taken for: Salesforce must not be able to read the override in another way.
+fn passed_target(head: &RequestHead, class: &Class) -> (Method, String) {
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or_else(|| "/".to_owned(), ToString::to_string);
+    match class {
+        Class::Open(matched) | Class::Read(matched) if matched.method != head.method => {
+            let query = head.query().into_iter();
+            let kept = query.filter(|(name, _)| name != METHOD_OVERRIDE);
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(kept)
+                .finish();
+            let question = if query.is_empty() { "" } else { "?" };
+            let target = format!("{}{question}{query}", head.path());
+            (matched.method.clone(), target)
+        }
+        _ => (head.method.clone(), target),
     }
 }
 

@@ -142,10 +142,14 @@ fn shown(refusal: &Refusal) -> Shown {
 fn malformed_shown(malformed: &Malformed) -> Shown {
     let bad = StatusCode::BAD_REQUEST;
     let (status, code) = match malformed.code {
-        "invalid_json" | "invalid_value" => (bad, "JSON_PARSER_ERROR"),
+        "invalid_json" | "invalid_value" | "body_incomplete" | "broken_encoding" => {
+            (bad, "JSON_PARSER_ERROR")
+        }
         "invalid_id" => (bad, "MALFORMED_ID"),
         "unknown_field" | "invalid_field" | "duplicate_field" => (bad, "INVALID_FIELD"),
-        "unsupported_media_type" => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE"),
+        "unsupported_media_type" | "unsupported_encoding" => {
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE")
+        }
         _ => (StatusCode::FORBIDDEN, "FUNCTIONALITY_NOT_ENABLED"),
     };
     Shown {

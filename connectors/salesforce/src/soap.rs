@@ -76,7 +76,18 @@ pub(crate) fn parse_login(body: &[u8]) -> Result<Login, Malformed> {
             }
             // A document type can define entities, which make a text mean something else.
             Event::DocType(_) | Event::PI(_) => return Err(not_login()),
-            Event::Comment(_) | Event::Decl(_) => {}
+            // In another encoding the same bytes are another text.
+            Event::Decl(declared) => {
+                let utf8 = match declared.encoding() {
+                    None => true,
+                    Some(Ok(name)) => name.eq_ignore_ascii_case("utf-8"),
+                    Some(Err(_)) => false,
+                };
+                if !utf8 {
+                    return Err(not_login());
+                }
+            }
+            Event::Comment(_) => {}
             Event::Eof => break,
         }
     }

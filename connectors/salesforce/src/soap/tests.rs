@@ -11,6 +11,8 @@ fn reads_credentials_as_any_xml_reader() {
     assert_eq!(login.username, "me@example.com");
     assert_eq!(login.password.expose_secret(), "a&b!<c>");
     assert!(!format!("{login:?}").contains("a&b"));
+    let declared = format!("<?xml version=\"1.0\" encoding=\"utf-8\"?>{JSFORCE}");
+    assert!(parse_login(declared.as_bytes()).is_ok());
     let enterprise = JSFORCE.replace("partner", "enterprise");
     assert!(parse_login(enterprise.as_bytes()).is_ok());
 }
@@ -35,6 +37,7 @@ fn refuses_every_other_call_and_every_disguise() {
         ("two bodies", two_bodies),
         ("a document type", format!("<!DOCTYPE a [<!ENTITY b \"c\">]>{JSFORCE}")),
         ("an entity of its own", JSFORCE.replace("&amp;", "&b;")),
+        ("another encoding", format!("<?xml version=\"1.0\" encoding=\"UTF-7\"?>{JSFORCE}")),
         ("no user", JSFORCE.replace("me@example.com", "")),
         ("an empty call", "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body><login xmlns=\"urn:partner.soap.sforce.com\"/></e:Body></e:Envelope>".to_owned()),
         ("half of it", JSFORCE[..200].to_owned()),

@@ -14,6 +14,14 @@ pub(crate) fn normalize(field: &Field, value: &Document) -> Result<Document, Str
     {
         return Ok(absent(field.kind));
     }
+    let hidden =
+        |text: &str| text.starts_with(char::is_control) || text.ends_with(char::is_control);
+    if let Document::String(text) = value
+        && hidden(text.trim())
+    {
+        // Salesforce trims texts; whether these go, too, is not known, so they could hide a value.
+        return Err("no control character at either end".to_owned());
+    }
     match (field.kind, value) {
         (kind, Document::Null) => Ok(absent(kind)),
         (FieldKind::Boolean, value) => boolean(value),

@@ -194,6 +194,21 @@ fn native() -> impl Strategy<Value = (&'static str, Document)> {
     ]
 }
 
+#[test]
+fn control_characters_at_the_ends_hide_nothing() {
+    let describe = describe();
+    let field = describe.field("LastName").unwrap();
+    for text in [
+        "\u{1}Smuggled",
+        "Smuggled\0",
+        " \u{1f} Smuggled",
+        "Smuggled\u{7f} ",
+    ] {
+        assert!(normalize(field, &text.into()).is_err(), "{text:?}");
+    }
+    assert_eq!(normalize(field, &" \tA\nB\r\n".into()), Ok("A\nB".into()));
+}
+
 proptest! {
     #[test]
     fn native_to_canonical_and_back_is_the_identity((name, value) in native()) {
