@@ -6,8 +6,8 @@ use crmgate_connector::{
     Body, Class, Credential, Draft, Failure, NativeRequest, ParseFailure, RequestHead,
 };
 use crmgate_domain::{
-    Actor, ConnectionName, ConnectionRef, Decision, Document, Kind, Mode, Object, Operation,
-    OperationId, Point, Timestamp,
+    Actor, ConnectionName, ConnectionRef, Decision, Document, Effect, Judgement, Kind, Mode,
+    Object, Operation, OperationId, Point, Timestamp,
 };
 use crmgate_enforce::{Ask, Caller, NotDecided, NotJudged};
 use crmgate_store::Role;
@@ -24,7 +24,10 @@ const NO_GATE: &str = "https://gate.invalid/";
 
 /// What is to be judged.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `connection` and `operation` or `request`"
+)]
 pub struct ValidateRequest {
     /// At which connection.
     pub connection: ConnectionName,
@@ -45,7 +48,10 @@ pub struct ValidateRequest {
 
 /// An operation by canonical names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `kind`, `object`, `id` and `record`"
+)]
 pub struct CanonicalForm {
     /// What it would do: create, update, delete, ….
     pub kind: Kind,
@@ -61,7 +67,10 @@ pub struct CanonicalForm {
 
 /// An operation as a native request.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "an object with `method`, `path`, `headers` and `body`"
+)]
 pub struct NativeForm {
     /// The method.
     pub method: String,
@@ -78,6 +87,10 @@ pub struct NativeForm {
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Validated {
+    /// Whether it would pass as it is judged: the effect is `allow`.
+    pub allowed: bool,
+    /// Why not, for people: one message per refusal, agreement that is needed, or error.
+    pub messages: Vec<String>,
     /// The recorded decision.
     pub decision: Decision,
     /// The connection's mode: in `observe` the gateway would let it pass all the same.
@@ -132,7 +145,10 @@ impl App {
         let decided = connection.gate().decide(&ask).await.map_err(not_decided)?;
         let change = decided.change;
         let views = change.as_ref().map(|change| change.views());
+        let judgement = &decided.decision.judgement;
         Ok(Validated {
+            allowed: judgement.effect == Effect::Allow,
+            messages: messages(judgement),
             mode: decided.decision.mode,
             decision: decided.decision,
             record: views.and_then(|views| views.record.clone()),
@@ -140,6 +156,13 @@ impl App {
             changed: change.map(|c| c.changed_fields()).unwrap_or_default(),
         })
     }
+}
+
+fn messages(judgement: &Judgement) -> Vec<String> {
+    let refused = judgement.reasons.iter().map(|reason| &reason.message);
+    let held = judgement.approvals.iter().map(|approval| &approval.reason);
+    let failed = judgement.errors.iter().map(|error| &error.message);
+    refused.chain(held).chain(failed).cloned().collect()
 }
 
 /// Whom a decision is asked for. A mere client asks for itself.

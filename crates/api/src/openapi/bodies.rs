@@ -60,6 +60,10 @@ bodies! {
 
     /// What was decided about an operation that was not written.
     ValidatedBody {
+        /// Whether it would pass as it is judged.
+        allowed: bool,
+        /// Why not, for people.
+        messages: Vec<String>,
         /// The recorded decision.
         decision: VerdictBody,
         /// The connection's mode: in `observe` the gateway would let it pass all the same.
