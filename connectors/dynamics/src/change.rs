@@ -331,6 +331,7 @@ impl NativeChange for DynamicsChange {
         let frame = &self.frame;
         let links = frame.links();
         links.headers(&mut response.headers, &[ENTITY_ID, LOCATION]);
+        headers::stay_at(&mut response.headers, &frame.head.gate);
         response.body = links.body(response.body, links::KEYS);
         if response.status.is_success() {
             if frame.detail.form == Form::Property {

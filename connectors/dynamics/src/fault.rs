@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crmgate_connector::{Body, Failure, NativeResponse};
-use http::header::RETRY_AFTER;
+use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
@@ -106,11 +106,16 @@ pub(crate) fn check(answer: Answer, wrote: bool) -> Result<Answer, Failure> {
 }
 
 impl Answer {
-    /// As an answer for a caller. Only headers that mean something to one are kept.
+    /// As an answer for a caller. Only headers that mean something to one are kept; a failure sends
+    /// nobody anywhere.
     pub(crate) fn into_response(self) -> NativeResponse {
+        let mut headers = crate::headers::answered(&self.headers);
+        if !self.status.is_success() {
+            headers.remove(LOCATION);
+        }
         NativeResponse {
             status: self.status,
-            headers: crate::headers::answered(&self.headers),
+            headers,
             body: Body::Full(self.body),
         }
     }

@@ -7,6 +7,7 @@ use http::header::{
     TRANSFER_ENCODING, UPGRADE, USER_AGENT, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName};
+use url::Url;
 
 /// Headers of requests that mean the same to the CRM whoever sends them.
 const FORWARDED: [HeaderName; 10] = [
@@ -119,6 +120,17 @@ pub(crate) fn answered(headers: &HeaderMap) -> HeaderMap {
             || text.starts_with("x-ms-")
             || matches!(text, "preference-applied" | "req_id")
     })
+}
+
+/// Drops a redirection to anywhere but the gate: a client that followed it would have left.
+pub(crate) fn stay_at(answered: &mut HeaderMap, gate: &Url) {
+    let leaves = answered.get(LOCATION).is_some_and(|location| {
+        let target = location.to_str().ok().and_then(|text| gate.join(text).ok());
+        target.is_none_or(|target| target.origin() != gate.origin())
+    });
+    if leaves {
+        answered.remove(LOCATION);
+    }
 }
 
 fn select(headers: &HeaderMap, keep: impl Fn(&HeaderName) -> bool) -> HeaderMap {

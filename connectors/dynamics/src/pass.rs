@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 
 use crate::change::ENTITY_ID;
 use crate::connector::Dynamics;
-use crate::upstream::Call;
+use crate::upstream::{Call, no_session};
 use crate::{headers, links, request};
 
 /// Bodies up to this size are held, so that they can be sent again under a new session.
@@ -86,9 +86,14 @@ impl Dynamics {
         }
         session.forget(&token);
         let token = session.token().await?;
-        self.upstream
+        let second = self
+            .upstream
             .open(call, held.into(), Some(&token.secret))
-            .await
+            .await?;
+        if second.status() == StatusCode::UNAUTHORIZED {
+            return Err(no_session());
+        }
+        Ok(second)
     }
 
     /// An answer on its way to the client, links rewritten.
@@ -101,6 +106,7 @@ impl Dynamics {
         let (parts, body) = response.into_parts();
         let mut answered = headers::passed(&parts.headers);
         links.headers(&mut answered, &[LOCATION, ENTITY_ID]);
+        headers::stay_at(&mut answered, &head.gate);
         let json = answered
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())

@@ -82,7 +82,7 @@ impl Upstream {
             Credential::Caller(token) => self.once(call, token).await,
             Credential::Service => {
                 let session = self.session()?;
-                session
+                let answer = session
                     .with_token(|token| async move {
                         let answer = self.once(call, &token.secret).await?;
                         Ok(if fault::is_expired(&answer) {
@@ -91,7 +91,11 @@ impl Upstream {
                             Attempt::Accepted(answer)
                         })
                     })
-                    .await
+                    .await?;
+                if fault::is_expired(&answer) {
+                    return Err(no_session());
+                }
+                Ok(answer)
             }
         }
     }
@@ -185,6 +189,17 @@ impl Upstream {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
         Ok(request)
+    }
+}
+
+/// The environment takes no token of the connection's own. Not the caller's affair: a 401 would
+/// make it sign in again, for nothing.
+pub(crate) fn no_session() -> Failure {
+    Failure::Repeatable {
+        code: "sign_in".to_owned(),
+        reason: "the environment does not take the connection's own token".to_owned(),
+        retry_after: None,
+        response: None,
     }
 }
 

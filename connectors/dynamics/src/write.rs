@@ -70,14 +70,6 @@ impl Dynamics {
         {
             return Err(Failure::VersionMismatch);
         }
-        if matches!(credential, Credential::Service) && fault::is_expired(&answer) {
-            return Err(Failure::Repeatable {
-                code: "sign_in".to_owned(),
-                reason: "the environment does not take the connection's token".to_owned(),
-                retry_after: None,
-                response: None,
-            });
-        }
         match fault::check(answer, true) {
             Ok(answer) => Ok(self.written(&call, answer, own_id).await),
             Err(failure) => Err(failure),

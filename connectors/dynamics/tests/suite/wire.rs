@@ -487,3 +487,53 @@ async fn a_connection_that_cannot_be_reached_says_so() {
     assert!(matches!(passed, Err(Failure::Repeatable { .. })));
     let _ = Reading::default();
 }
+
+#[tokio::test]
+async fn a_refused_token_of_the_connections_own_is_no_401() {
+    let stub = Stub::new(json!({"flow": "client_secret", "secret": "fixed:s3cret"})).await;
+    stub.token("t", None).await;
+    stub.answers("GET", "WhoAmI", error(401, "0x8005f101"))
+        .await;
+    let org = Org::new().await;
+    let read = || org.request("GET", "WhoAmI", "");
+    let failure = stub
+        .connector
+        .pass(read(), &Credential::Service, None)
+        .await
+        .unwrap_err();
+    assert!(matches!(failure, Failure::Repeatable { code, .. } if code == "sign_in"));
+    let failure = stub.connector.probe().await.unwrap_err();
+    assert!(matches!(failure, Failure::Repeatable { code, .. } if code == "sign_in"));
+    // The caller's own token is the caller's affair.
+    let answer = stub
+        .connector
+        .pass(read(), &org.caller(), None)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 401);
+}
+
+#[tokio::test]
+async fn a_redirection_leads_nobody_away() {
+    let stub = Stub::ready().await;
+    let org = Org::new().await;
+    for (location, kept) in [
+        ("https://elsewhere.example/api/data/v9.2/WhoAmI", false),
+        ("//elsewhere.example/x", false),
+        ("/api/data/v9.2/WhoAmI()", true),
+    ] {
+        let away = ResponseTemplate::new(302).insert_header("location", location);
+        Mock::given(path("/api/data/v9.2/WhoAmI"))
+            .respond_with(away)
+            .up_to_n_times(1)
+            .mount(&stub.server)
+            .await;
+        let read = org.request("GET", "WhoAmI", "");
+        let answer = stub
+            .connector
+            .pass(read, &org.caller(), None)
+            .await
+            .unwrap();
+        assert_eq!(answer.headers.contains_key("location"), kept, "{location}");
+    }
+}
