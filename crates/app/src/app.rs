@@ -66,7 +66,7 @@ impl App {
         Self {
             identities: Identities::new(Arc::clone(&tokens)),
             decisions: Decisions::new(Arc::clone(&store)),
-            holds: Holds::new(Arc::clone(&store)),
+            holds: Holds::new(Arc::clone(&store), Arc::clone(&ambient)),
             sweeper: Sweeper::new(
                 Arc::clone(&store),
                 connections.iter().map(|c| Arc::clone(c.gate())),
@@ -162,9 +162,6 @@ impl App {
     /// unknown outcome (also of an earlier process), writes sightings down, probes the CRMs. Run
     /// it in a task of its own.
     pub async fn run(&self, stop: CancellationToken) {
-        if let Err(error) = self.connections.record_modes().await {
-            tracing::warn!(%error, "the connections' modes could not be recorded");
-        }
         let every = |period: Duration| {
             let mut ticks = tokio::time::interval(period);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -290,7 +290,7 @@ impl Connections {
     }
 
     /// Records the modes that the configuration sets, where they differ from what was recorded
-    /// last: every change of mode is on record, whoever made it.
+    /// last: every change of mode is on record, whoever made it. To be called at start.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -298,8 +298,16 @@ impl Connections {
         for connection in self.iter() {
             let modes = self.store.modes(connection.name()).await?;
             let mode = connection.mode();
-            if modes.first().is_some_and(|last| last.mode == mode) {
+            let last = modes.first();
+            if last.is_some_and(|last| last.mode == mode) {
                 continue;
+            }
+            if let Some(last) = last.filter(|_| mode == Mode::Observe) {
+                tracing::warn!(
+                    connection = %connection.name(),
+                    enforced_by = last.by,
+                    "the configuration puts a connection that enforced back to observing"
+                );
             }
             let change = ModeChange {
                 at: self.ambient.now(),

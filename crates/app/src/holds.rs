@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crmgate_domain::HoldId;
-use crmgate_store::{Hold, HoldFilter, Page, Store};
+use crmgate_domain::{Ambient, HoldId};
+use crmgate_store::{Hold, HoldFilter, HoldStatus, Page, Store};
 
 use crate::decisions::check_limit;
 use crate::{Action, AppError, Principal};
@@ -11,13 +11,27 @@ use crate::{Action, AppError, Principal};
 /// Reads holds.
 pub struct Holds {
     store: Arc<dyn Store>,
+    ambient: Arc<dyn Ambient>,
 }
 
 impl Holds {
     /// Over a store.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+    pub fn new(store: Arc<dyn Store>, ambient: Arc<dyn Ambient>) -> Self {
+        Self { store, ambient }
+    }
+
+    /// The store expires a hold when an equal request comes; whoever looks sees it at once.
+    fn now(&self, hold: Hold) -> Hold {
+        let over = hold.status == HoldStatus::Waiting && hold.expires_at <= self.ambient.now();
+        Hold {
+            status: if over {
+                HoldStatus::Expired
+            } else {
+                hold.status
+            },
+            ..hold
+        }
     }
 
     /// Holds, newest first, of the connections the caller may see; a mere client sees its own
@@ -36,9 +50,19 @@ impl Holds {
         check_limit(limit)?;
         filter.visible = by.visible();
         if let Some(own) = by.only_own() {
+            if filter.actor.as_deref().is_some_and(|actor| actor != own) {
+                return Ok(Page {
+                    items: Vec::new(),
+                    next: None,
+                });
+            }
             filter.actor = Some(own.to_owned());
         }
-        Ok(self.store.holds(&filter, cursor, limit).await?)
+        let page = self.store.holds(&filter, cursor, limit).await?;
+        Ok(Page {
+            items: page.items.into_iter().map(|hold| self.now(hold)).collect(),
+            next: page.next,
+        })
     }
 
     /// One hold.
@@ -55,6 +79,7 @@ impl Holds {
                         .only_own()
                         .is_none_or(|own| hold.operation.actor.id == own)
             })
+            .map(|hold| self.now(hold))
             .ok_or_else(|| AppError::not_found("hold", id))
     }
 }

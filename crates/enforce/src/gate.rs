@@ -9,10 +9,11 @@ use crmgate_policy::Active;
 use crmgate_store::{Recorder, Store};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::decide::InTime;
 use crate::inflight::InFlight;
-use crate::meters::Busy;
+use crate::meters::{self, Busy};
 use crate::outcome::Pending;
 use crate::{Answer, Ask, Settings};
 
@@ -45,6 +46,7 @@ impl Gate {
     /// A gate.
     #[must_use]
     pub fn new(parts: Parts, settings: Settings) -> Self {
+        meters::describe();
         let log = Arc::new(InTime {
             store: Arc::clone(&parts.store),
             limit: settings.record_within,
@@ -102,7 +104,16 @@ impl Gate {
     pub async fn write(self: &Arc<Self>, ask: Ask) -> Answer {
         let gate = Arc::clone(self);
         let mode = self.mode();
-        let working = self.tasks.spawn(async move { gate.take(&ask, mode).await });
+        let span = tracing::info_span!(
+            "write",
+            connection = %self.connection(),
+            object = ask.draft.object,
+            kind = ask.draft.requested.as_str(),
+            decision = tracing::field::Empty,
+            effect = tracing::field::Empty,
+        );
+        let work = async move { gate.take(&ask, mode).await }.instrument(span);
+        let working = self.tasks.spawn(work);
         match working.await {
             Ok(answer) => answer,
             Err(error) => {
@@ -117,9 +128,22 @@ impl Gate {
 
     async fn take(self: &Arc<Self>, ask: &Ask, mode: Mode) -> Answer {
         let _busy = Busy::enter(self.connection());
-        if mode == Mode::Observe {
-            return self.observe(ask).await;
+        let answer = match mode {
+            Mode::Observe => self.observe(ask).await,
+            Mode::Enforce => self.admit(ask).await,
+        };
+        let span = tracing::Span::current();
+        if let Some(decision) = answer.decision {
+            span.record("decision", tracing::field::display(decision));
         }
+        if let Some(effect) = answer.effect {
+            span.record("effect", effect.as_str());
+        }
+        answer
+    }
+
+    /// Waits for a place, so that one CRM's load cannot take all of the gate.
+    async fn admit(self: &Arc<Self>, ask: &Ask) -> Answer {
         let waiting = self.places.acquire();
         let Ok(Ok(_place)) = tokio::time::timeout(self.settings.judge_within, waiting).await else {
             let message = "too many operations are under way at this connection";

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use crmgate_domain::{ConnectionName, Effect, Mode};
 use crmgate_store::{Basis, OutcomeKind};
-use metrics::{counter, gauge, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 /// A stage of a write.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,38 @@ impl Stage {
             Self::Write => "write",
         }
     }
+}
+
+/// Tells the recorder of metrics what each number is.
+pub(crate) fn describe() {
+    describe_counter!("crmgate_decisions_total", "decisions, by effect and mode");
+    describe_counter!(
+        "crmgate_passed_without_verdict_total",
+        "operations that passed although no policy allowed them: observed, opaque, failed open"
+    );
+    describe_counter!(
+        "crmgate_unrecorded_total",
+        "operations that passed in observe mode although their decision could not be recorded"
+    );
+    describe_counter!("crmgate_outcomes_total", "what came of writes");
+    describe_counter!(
+        "crmgate_joined_total",
+        "creates that were answered with the record of an equal one"
+    );
+    describe_counter!(
+        "crmgate_judged_again_total",
+        "operations judged again because their record had changed"
+    );
+    describe_gauge!(
+        "crmgate_unfinished_writes",
+        "writes whose outcome is not known yet"
+    );
+    describe_gauge!("crmgate_operations_in_flight", "operations under way");
+    describe_histogram!(
+        "crmgate_stage_seconds",
+        Unit::Seconds,
+        "how long each stage of an operation took"
+    );
 }
 
 fn label(connection: &ConnectionName) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crmgate_app::AppError;
 use crmgate_domain::{ConnectionName, DecisionId, Mode};
-use crmgate_store::{DecisionFilter, HoldFilter, Role};
+use crmgate_store::{DecisionFilter, HoldFilter, HoldStatus, Role};
 use crmgate_testkit::request;
 
 use crate::world::{World, create, under, under_secret};
@@ -162,4 +162,43 @@ async fn decisions_are_seen_by_whom_they_concern() {
         .list(&client, HoldFilter::default(), None, 5)
         .await;
     assert!(holds.unwrap().items.is_empty());
+}
+
+#[tokio::test]
+async fn a_hold_that_nobody_answered_is_over_for_whoever_looks() {
+    let world = World::new(Mode::Enforce).await;
+    let answer = world.serve("own", create(r#"{"Size":500}"#)).await;
+    let id = answer.hold.unwrap();
+    let approver = world.principal(&[Role::Approver], &[]).await;
+    let elsewhere = world.principal(&[Role::Approver], &["lent"]).await;
+    let holds = world.app.holds();
+    let waiting = holds.show(&approver, id).await.unwrap();
+    assert_eq!(waiting.status, HoldStatus::Waiting);
+    assert_eq!(waiting.approvals[0].users, ["boss"]);
+    assert!(matches!(
+        holds.show(&elsewhere, id).await,
+        Err(AppError::NotFound { .. })
+    ));
+    world.ambient.advance(Duration::from_secs(3_600));
+    let listed = holds.list(&approver, HoldFilter::default(), None, 5).await;
+    assert_eq!(listed.unwrap().items[0].status, HoldStatus::Expired);
+    assert_eq!(
+        holds.show(&approver, id).await.unwrap().status,
+        HoldStatus::Expired
+    );
+}
+
+#[tokio::test]
+async fn modes_that_the_configuration_sets_are_recorded_once() {
+    let world = World::new(Mode::Observe).await;
+    let connections = world.app.connections();
+    connections.record_modes().await.unwrap();
+    connections.record_modes().await.unwrap();
+    let log: &dyn crmgate_store::ConnectionLog = world.store.as_ref();
+    let modes = log.modes(&OWN).await.unwrap();
+    assert_eq!(modes.len(), 1);
+    assert_eq!(
+        (modes[0].by.as_str(), modes[0].mode),
+        ("configuration", Mode::Observe)
+    );
 }

@@ -88,6 +88,5 @@ async fn the_standing_work_ends_when_told_and_ending_writes_down_what_is_left() 
     let log: &dyn crmgate_store::ConnectionLog = world.store.as_ref();
     let seen = log.sightings(&name, None).await.unwrap();
     assert_eq!(seen.len(), 1);
-    assert_eq!(log.modes(&name).await.unwrap()[0].by, "configuration");
     assert_eq!(world.store.all_outcomes().len(), 1);
 }

@@ -31,6 +31,15 @@ deny contains {"code": "blocked", "message": "this name is blocked"} if input.re
 deny contains {"code": "robot", "message": "not for robots"} if input.actor.username == "robot"
 
 patch contains {"op": "set", "field": "phone", "value": "+49"} if input.record.phone == "0"
+
+require_approval contains {
+    "code": "big",
+    "reason": "it is big",
+    "approvers": {"users": ["boss"]},
+    "expires_in": "1h",
+} if {
+    input.record.size > 100
+}
 "#;
 
 pub(crate) struct Desk(pub(crate) Mutex<String>);

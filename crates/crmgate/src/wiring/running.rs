@@ -7,7 +7,7 @@ use crmgate_app::{App, AppParts, Policies, PolicyParts};
 use crmgate_connector::Connector;
 use crmgate_domain::{Ambient, ConnectionName, Mode};
 use crmgate_listen::{BindError, Report};
-use crmgate_store::{ModeChange, Store};
+use crmgate_store::Store;
 use crmgate_store_sql::SqliteStore;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,6 @@ pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Fa
     let memory = super::store::open(&config.data_dir).await?;
     let store: Arc<dyn Store> = Arc::clone(&memory) as _;
     let policies = load_policies(config, &store, &ambient).await?;
-    note_modes(config, &store, ambient.as_ref()).await?;
     let parts = config.connections.iter().filter_map(|(name, connection)| {
         let connector: &Arc<dyn Connector> = &built.get(name)?.connector;
         Some(connections::parts(connection, config, connector))
@@ -60,6 +59,10 @@ pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Fa
         policies,
         connections: parts.collect(),
     }));
+    app.connections()
+        .record_modes()
+        .await
+        .map_err(|error| Failure::new(Exit::System, error.to_string()))?;
     let stopping = CancellationToken::new();
     if config.policies.watch {
         let policies = Arc::clone(app.policies());
@@ -95,28 +98,6 @@ async fn load_policies(
     let revision = policies.status().revision;
     tracing::info!(revision = revision.short(), "policies are in force");
     Ok(policies)
-}
-
-/// A mode that the configuration changed since the last start is recorded like any other change.
-async fn note_modes(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    ambient: &dyn Ambient,
-) -> Result<(), Failure> {
-    let fault = |error: crmgate_store::StoreError| Failure::new(Exit::System, error.to_string());
-    for (name, connection) in &config.connections {
-        let last = store.modes(name).await.map_err(fault)?.into_iter().next();
-        if last.is_some_and(|last| last.mode == connection.mode) {
-            continue;
-        }
-        let change = ModeChange {
-            at: ambient.now(),
-            mode: connection.mode,
-            by: "configuration".to_owned(),
-        };
-        store.append_mode(name, change).await.map_err(fault)?;
-    }
-    Ok(())
 }
 
 /// Bound listeners, and where they are.
