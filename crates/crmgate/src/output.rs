@@ -35,8 +35,11 @@ pub(crate) fn say_json(value: &impl serde::Serialize) {
     }
 }
 
-/// A table in house style; without a header where there is none. Columns named `id` or `decision`
-/// are never broken: people copy them.
+/// How wide a table is where no terminal says.
+const WIDTH: u16 = 160;
+
+/// A table in house style; without a header where there is none. Ids are never broken, because
+/// people copy them, nor are times and names that one reads down the column.
 pub(crate) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
@@ -48,14 +51,14 @@ pub(crate) fn table(header: &[&str]) -> Table {
     let whole = header
         .iter()
         .enumerate()
-        .filter(|(_, name)| matches!(**name, "id" | "decision"));
+        .filter(|(_, name)| matches!(**name, "id" | "decision" | "at" | "connection" | "effect"));
     for (index, _) in whole {
         if let Some(column) = table.column_mut(index) {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
     if table.width().is_none() {
-        table.set_width(120);
+        table.set_width(WIDTH);
     }
     table
 }

@@ -58,7 +58,6 @@ fn print(page: &Value) {
         "by",
         "effect",
         "why",
-        "outcome",
         "decision",
     ]);
     for item in list(page, "/items") {
@@ -67,9 +66,8 @@ fn print(page: &Value) {
             text(item, "/connection").to_owned(),
             operation(item),
             actor(item),
-            effect(at(item, "/decision")),
+            came_of(item),
             why(at(item, "/decision")),
-            text(item, "/outcome/kind").to_owned(),
             text(item, "/decision/id").to_owned(),
         ]);
     }
@@ -185,6 +183,15 @@ fn print_packages(decision: &Value) {
         ]);
     }
     say(shown);
+}
+
+/// The effect, and what came of the write where it did not simply succeed.
+fn came_of(item: &Value) -> String {
+    let effect = effect(at(item, "/decision"));
+    match text(item, "/outcome/kind") {
+        "" | "succeeded" => effect,
+        outcome => format!("{effect}, {outcome}"),
+    }
 }
 
 fn effect(decision: &Value) -> String {
