@@ -68,7 +68,7 @@ pub fn write(sources: &Sources) -> Result<String, NotSources> {
     serde_json::to_string(&all).map_err(|error| NotSources(error.to_string()))
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 ///
 /// # Errors
 /// When it is something else.
