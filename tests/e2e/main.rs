@@ -14,6 +14,7 @@ mod clients;
 mod control;
 mod crash;
 mod demo;
+mod doors;
 mod needs;
 #[path = "../support/pki.rs"]
 mod pki;

@@ -24,7 +24,7 @@ pub(crate) struct Site {
     pub(crate) dynamics: serve::Running,
     pub(crate) salesforce_token: String,
     pub(crate) dynamics_token: String,
-    admin: String,
+    pub(crate) admin: String,
     pub(crate) gate: Client,
     pub(crate) plain: Client,
 }
@@ -111,9 +111,13 @@ impl Site {
         format!("https://127.0.0.1:{}", self.base + 2)
     }
 
+    pub(crate) fn control_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.base)
+    }
+
     /// A call to the control API as admin.
     pub(crate) async fn control(&self, path: &str) -> Answer {
-        let url = format!("http://127.0.0.1:{}{path}", self.base);
+        let url = format!("{}{path}", self.control_url());
         // A connection of its own: one kept from a gate that died would fail.
         call(&http(None), "GET", &url, &self.admin, None)
             .await
@@ -129,8 +133,6 @@ impl Site {
 
     /// The writes of records that reached a simulator.
     pub(crate) async fn writes(&self, simulator: &serve::Running) -> Vec<Value> {
-        let url = format!("{}/_sim/requests", simulator.url);
-        let journal = call(&self.plain, "GET", &url, "", None).await.unwrap();
         let is_write = |entry: &&Value| {
             let (method, path) = (
                 entry["method"].as_str().unwrap(),
@@ -138,14 +140,15 @@ impl Site {
             );
             matches!(method, "POST" | "PATCH" | "PUT" | "DELETE") && !path.contains("oauth2")
         };
-        journal
-            .body
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(is_write)
-            .cloned()
-            .collect()
+        let journal = self.journal(&simulator.url, 0).await;
+        journal.iter().filter(is_write).cloned().collect()
+    }
+
+    /// The calls that reached a simulator after the one of that number.
+    pub(crate) async fn journal(&self, simulator: &str, after: u64) -> Vec<Value> {
+        let url = format!("{simulator}/_sim/requests?after={after}");
+        let journal = call(&self.plain, "GET", &url, "", None).await.unwrap();
+        journal.body.as_array().unwrap().clone()
     }
 }
 
