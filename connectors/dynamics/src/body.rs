@@ -344,15 +344,19 @@ fn known(table: &Table, column: &str) -> Result<(), BadBody> {
         .ok_or_else(|| unknown(table, column))
 }
 
+/// In the environment's own words, which clients and people know.
 fn unknown(table: &Table, name: &str) -> BadBody {
-    BadBody::UnknownField(Malformed::field(
-        "unknown_field",
-        name,
-        format!(
-            "Invalid property '{name}' was found in entity 'Microsoft.Dynamics.CRM.{0}'. The property '{name}' does not exist on type 'Microsoft.Dynamics.CRM.{0}'. Make sure to only use property names that are defined by the type.",
-            table.name
-        ),
-    ))
+    let kind = format!("Microsoft.Dynamics.CRM.{}", table.name);
+    let message = format!(
+        "Error identified in Payload provided by the user for Entity :'{}', For more information \
+         on this error please follow this help link \
+         https://go.microsoft.com/fwlink/?linkid=2195293  ---->  InnerException : \
+         Microsoft.OData.ODataException: Invalid property '{name}' was found in entity '{kind}'. \
+         The property '{name}' does not exist on type '{kind}'. Make sure to only use property \
+         names that are defined by the type.",
+        table.set
+    );
+    BadBody::UnknownField(Malformed::field("unknown_field", name, message))
 }
 
 fn not_understood(name: &str, why: &str) -> Malformed {

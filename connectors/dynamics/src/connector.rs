@@ -66,6 +66,12 @@ impl ConnectorKind for DynamicsKind {
         "dynamics"
     }
 
+    fn sample(&self) -> Sample {
+        // The table is part of the crate, and a test reads it.
+        let table = own_mapping().unwrap_or_default();
+        Sample::new("6f1a7c3e-0001-4000-8000-000000000001", &table)
+    }
+
     fn build(
         &self,
         settings: &serde_json::Value,

@@ -4,10 +4,11 @@
 //! makes them sign in again, 429 and 5xx are retried. So a verdict is 400 or 403, an inability 503.
 
 use crmgate_connector::{Class, Failure, Malformed, NativeResponse, Refusal, RequestHead, Target};
-use crmgate_domain::Object;
+use crmgate_domain::{DecisionId, Object};
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, StatusCode};
 
+use crate::auth::random_guid;
 use crate::change::json_answer;
 use crate::connector::Dynamics;
 use crate::key;
@@ -23,6 +24,9 @@ const UNEXPECTED: &str = "0x80040216";
 const NO_TOKEN: &str = "0x8005f101";
 const VERSION: &str = "0x80060882";
 
+/// Where answers name themselves.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-service-request-id");
+
 type Shown = (StatusCode, &'static str, String);
 
 impl Dynamics {
@@ -32,6 +36,14 @@ impl Dynamics {
             return sign_in_error(status, &message);
         }
         let mut response = error(status, code, &message);
+        // Clients show this id to people, who give it to whoever looks into a refusal.
+        let request_id = decision(refusal).map_or_else(
+            || random_guid(&*self.ambient),
+            |decision| decision.to_string(),
+        );
+        if let Ok(id) = HeaderValue::from_str(&request_id) {
+            response.headers.insert(REQUEST_ID, id);
+        }
         let extra: Option<(HeaderName, String)> = match refusal {
             Refusal::Inability { retry_after, .. } => {
                 Some((RETRY_AFTER, retry_after.as_secs().max(1).to_string()))
@@ -47,6 +59,43 @@ impl Dynamics {
         response
     }
 
+    /// Gives an answer an id, the decision's where it rests on one: clients show it to people, who
+    /// give it to whoever looks into a refusal.
+    fn name_answer(&self, response: &mut NativeResponse, decision: Option<DecisionId>) {
+        let id = decision.map_or_else(|| random_guid(&*self.ambient), |id| id.to_string());
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers.insert(REQUEST_ID, id);
+        }
+    }
+
+    /// Dataverse's own answer about a record that is not there.
+    pub(crate) fn no_record(&self, table: &Table, target: &Target) -> Failure {
+        let (code, message) = match target {
+            Target::Key(_) => (
+                "0x80060891",
+                format!(
+                    "A record with the specified key values does not exist in {} entity",
+                    table.name
+                ),
+            ),
+            Target::Id(_) | Target::New => (
+                "0x80040217",
+                format!(
+                    "Entity '{}' With Id = {} Does Not Exist",
+                    table.name,
+                    key::render(table, target)
+                ),
+            ),
+        };
+        let mut response = error(StatusCode::NOT_FOUND, code, &message);
+        self.name_answer(&mut response, None);
+        Failure::Refused {
+            response: Some(Box::new(response)),
+            code: code.to_owned(),
+            message,
+        }
+    }
+
     /// Where to sign in and for what. The resource is the environment's own: a token for the
     /// gate's address would be worth nothing.
     fn challenge(&self) -> String {
@@ -55,6 +104,14 @@ impl Dynamics {
             "Bearer authorization_uri={}{tenant}/oauth2/authorize, resource_id={}",
             self.authority, self.upstream.url
         )
+    }
+}
+
+fn decision(refusal: &Refusal) -> Option<DecisionId> {
+    match refusal {
+        Refusal::Denied { decision, .. } | Refusal::Held { decision, .. } => Some(*decision),
+        Refusal::Inability { decision, .. } => *decision,
+        _ => None,
     }
 }
 
@@ -143,30 +200,4 @@ fn sign_in_error(status: StatusCode, message: &str) -> NativeResponse {
     body.set("error", code.into());
     body.set("error_description", message.into());
     json_answer(status, &body)
-}
-
-/// Dataverse's own answer about a record that is not there.
-pub(crate) fn no_record(table: &Table, target: &Target) -> Failure {
-    let (code, message) = match target {
-        Target::Key(_) => (
-            "0x80060891",
-            format!(
-                "A record with the specified key values does not exist in {} entity",
-                table.name
-            ),
-        ),
-        Target::Id(_) | Target::New => (
-            "0x80040217",
-            format!(
-                "Entity '{}' With Id = {} Does Not Exist",
-                table.name,
-                key::render(table, target)
-            ),
-        ),
-    };
-    Failure::Refused {
-        response: Some(Box::new(error(StatusCode::NOT_FOUND, code, &message))),
-        code: code.to_owned(),
-        message,
-    }
 }

@@ -13,7 +13,6 @@ use crate::body::Parsed;
 use crate::change::{DynamicsChange, Frame, Precondition};
 use crate::connector::Dynamics;
 use crate::draft::{Detail, Form};
-use crate::render;
 use crate::request::Condition;
 use crate::row::Row;
 use crate::settings::SecuredColumns;
@@ -185,7 +184,10 @@ impl Lookup<'_> {
             return Ok(Found::just(Kind::Create));
         }
         if absent {
-            return Err(render::no_record(&self.detail.table, &self.draft.target).into());
+            return Err(self
+                .connector
+                .no_record(&self.detail.table, &self.draft.target)
+                .into());
         }
         Ok(found)
     }
