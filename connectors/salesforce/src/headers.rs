@@ -83,16 +83,21 @@ pub(crate) fn for_write(head: &RequestHead) -> Result<HeaderMap, Malformed> {
             ));
         }
     }
+    // `defaultNamespace` changes which fields are meant; of the options only `client` does not.
     let options = head.headers.get_all("sforce-call-options");
-    for value in options {
-        let text = value.to_str().unwrap_or("defaultNamespace");
-        if text.to_ascii_lowercase().contains("defaultnamespace") {
-            return Err(Malformed::new(
-                "bypass_refused",
-                "`defaultNamespace` in `Sforce-Call-Options` changes which fields are meant: \
-                 name the fields with their namespace instead",
-            ));
-        }
+    let harmless = options.iter().all(|value| {
+        let text = value.to_str().unwrap_or("?");
+        text.split([';', ',']).map(str::trim).all(|option| {
+            let name = option.split('=').next().unwrap_or_default().trim();
+            option.is_empty() || name.eq_ignore_ascii_case("client")
+        })
+    });
+    if !harmless {
+        return Err(Malformed::new(
+            "bypass_refused",
+            "`Sforce-Call-Options`: expected `client=NAME` and nothing else on a write; name \
+             fields with their namespace instead of setting `defaultNamespace`",
+        ));
     }
     let mut kept = forwarded(head);
     kept.insert(header::ACCEPT, HeaderValue::from_static("application/json"));

@@ -84,8 +84,11 @@ pub(crate) struct PicklistValue {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Described {
     name: String,
+    #[serde(default)]
+    key_prefix: Option<String>,
     fields: Vec<Field>,
 }
 
@@ -94,6 +97,8 @@ struct Described {
 pub(crate) struct Describe {
     /// In the org's spelling.
     pub(crate) name: String,
+    /// What its records' ids begin with; a few objects have ids of several kinds.
+    pub(crate) key_prefix: Option<String>,
     fields: Vec<Field>,
     by_name: HashMap<String, usize>,
     by_relationship: HashMap<String, usize>,
@@ -113,6 +118,7 @@ impl Describe {
             by_name: by(&|field| Some(&field.name)),
             by_relationship: by(&|field| field.relationship_name.as_deref()),
             name: described.name,
+            key_prefix: described.key_prefix,
             fields: described.fields,
         }
     }

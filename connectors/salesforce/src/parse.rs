@@ -220,10 +220,23 @@ fn record_id(text: &str) -> Result<String, Malformed> {
     })
 }
 
+/// The id of a record of that object: under another object's name, another object's rules would be
+/// asked about it.
+fn own_id(text: &str, describe: &Describe) -> Result<String, Malformed> {
+    let id = record_id(text)?;
+    match &describe.key_prefix {
+        Some(prefix) if id::prefix(&id) != prefix => Err(Malformed::new(
+            "invalid_id",
+            format!("`{text}` is no id of `{}`", describe.name),
+        )),
+        _ => Ok(id),
+    }
+}
+
 fn target(matched: &Matched, describe: &Describe) -> Result<Target, Malformed> {
     match matched.route.id.as_str() {
         "create" | "create-by-id-field" => Ok(Target::New),
-        "update" | "delete" => record_id(matched.parameter("id")).map(Target::Id),
+        "update" | "delete" => own_id(matched.parameter("id"), describe).map(Target::Id),
         _ => keyed_target(
             matched.parameter("field"),
             matched.parameter("key"),
@@ -234,7 +247,11 @@ fn target(matched: &Matched, describe: &Describe) -> Result<Target, Malformed> {
 
 fn keyed_target(name: &str, key: &str, describe: &Describe) -> Result<Target, Malformed> {
     if name.eq_ignore_ascii_case("Id") {
-        return record_id(key).map(Target::Id);
+        return own_id(key, describe).map(Target::Id);
+    }
+    if key != key.trim() || key.contains(char::is_control) {
+        let message = "a key with spaces around it or control characters can be read in two ways";
+        return Err(Malformed::field("invalid_value", name, message));
     }
     let Some(field) = describe.field(name).filter(|_| is_name(name)) else {
         return Err(Malformed::new(
