@@ -1,13 +1,11 @@
 //! A resolved write: judged by its views, patched, sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use crmgate_connector::assemble::{Parts, native_names};
-use crmgate_connector::mapping::ObjectMap;
-use crmgate_connector::rewrite::Links;
-use crmgate_connector::{Body, NativeChange, NativeResponse, Outgoing, RequestHead, Target};
+use crmgate_connector::assemble::native_names;
+use crmgate_connector::{Body, NativeChange, NativeResponse, Outgoing, Target};
 use crmgate_domain::{
     Candidate, Document, FieldRef, Kind, Object, Patch, PatchError, PayloadHash, Views,
 };
@@ -16,90 +14,18 @@ use crmgate_store::attempt::Locate;
 use http::header::{CONTENT_TYPE, HeaderValue, IF_MATCH, IF_NONE_MATCH, LOCATION};
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
-use crate::draft::{Detail, Form};
-use crate::row::Row;
-use crate::values::RowValues;
+use crate::draft::Form;
+use crate::frame::{Frame, Precondition};
 use crate::write::OWN_ID;
 use crate::{body, headers, key, links};
 
 pub(crate) const ENTITY_ID: HeaderName = HeaderName::from_static("odata-entityid");
-
-/// The precondition that goes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Precondition {
-    None,
-    IfMatch(String),
-    IfNoneMatch,
-}
-
-/// What is the same for a write before and after patches.
-pub(crate) struct Frame {
-    pub(crate) detail: Arc<Detail>,
-    pub(crate) head: RequestHead,
-    pub(crate) raw: Bytes,
-    pub(crate) crm: url::Url,
-    pub(crate) values: RowValues,
-    pub(crate) kind: Kind,
-    /// What the request named.
-    pub(crate) asked: Target,
-    /// What is sent.
-    pub(crate) sent: Target,
-    pub(crate) precondition: Precondition,
-    pub(crate) pinned_by_gate: bool,
-    /// The change as judged first, by column; what the address says of a new record included.
-    pub(crate) baseline: Object,
-    /// The body's members that say the same.
-    pub(crate) members: Object,
-    pub(crate) member_of: BTreeMap<String, String>,
-    pub(crate) rewritten: bool,
-    pub(crate) stored: Option<Row>,
-    pub(crate) related: Object,
-    pub(crate) unknown: BTreeSet<FieldRef>,
-    pub(crate) unknown_because: Option<String>,
-}
 
 /// A write that could happen.
 pub(crate) struct DynamicsChange {
     frame: Arc<Frame>,
     change: Option<Object>,
     views: Views,
-}
-
-impl Frame {
-    fn map(&self) -> Option<&ObjectMap> {
-        self.values
-            .mapping
-            .object_by_native(&self.detail.table.name)
-    }
-
-    fn parts<'a>(&'a self, change: Option<&'a Object>) -> Parts<'a> {
-        Parts {
-            map: self.map(),
-            values: &self.values,
-            kind: self.kind,
-            change,
-            stored: self.stored.as_ref().map(|row| &row.fields),
-        }
-    }
-
-    fn object_name(&self) -> &str {
-        let name = &self.detail.table.name;
-        self.map()
-            .map_or(name.as_str(), |map| map.canonical.as_str())
-    }
-
-    /// The links of answers, turned to the gate.
-    fn links(&self) -> Links {
-        Links::new([&self.crm], &self.head.gate)
-    }
-
-    /// The record's address at the gate.
-    fn address_at_gate(&self, target: &Target) -> Option<HeaderValue> {
-        let origin = self.head.gate.origin().ascii_serialization();
-        let (version, set) = (&self.detail.version, &self.detail.table.set);
-        let place = key::render(&self.detail.table, target);
-        HeaderValue::from_str(&format!("{origin}/api/data/{version}/{set}({place})")).ok()
-    }
 }
 
 impl DynamicsChange {
@@ -124,13 +50,25 @@ impl DynamicsChange {
             .collect()
     }
 
+    /// The primary key that the change itself says, of a new record.
+    fn chosen_id(&self) -> Option<&str> {
+        let primary_id = &self.frame.detail.table.primary_id;
+        self.change.as_ref()?.get(primary_id)?.as_str()
+    }
+
+    /// The gate's own key for a new record, unless the change says one.
+    fn own_id(&self) -> Option<&str> {
+        let own = self.frame.detail.own_id.as_deref();
+        own.filter(|_| self.chosen_id().is_none())
+    }
+
     fn body(&self) -> Bytes {
         let frame = &self.frame;
         if frame.kind == Kind::Delete {
             return Bytes::new();
         }
         let patched = self.patched_columns();
-        let own_id = frame.detail.own_id.as_ref();
+        let own_id = self.own_id();
         if patched.is_empty() && own_id.is_none() && !frame.rewritten {
             return frame.raw.clone();
         }
@@ -147,7 +85,7 @@ impl DynamicsChange {
             members.set(&member, value);
         }
         if let Some(id) = own_id {
-            members.set(&frame.detail.table.primary_id, id.as_str().into());
+            members.set(&frame.detail.table.primary_id, id.into());
         }
         Document::from(members).to_json().into()
     }
@@ -172,13 +110,10 @@ impl DynamicsChange {
     fn locate(&self) -> Locate {
         let frame = &self.frame;
         let table = &frame.detail.table;
-        if let Some(id) = &frame.detail.own_id {
-            return Locate::Id(id.clone());
+        if let Some(id) = self.own_id() {
+            return Locate::Id(id.to_owned());
         }
-        let chosen = frame
-            .baseline
-            .get(&table.primary_id)
-            .and_then(Document::as_str);
+        let chosen = self.chosen_id();
         match (&frame.sent, chosen) {
             // A key that the client chose proves nothing by itself: another may have taken it.
             (Target::New, Some(id)) => Locate::Key {
@@ -210,7 +145,7 @@ impl DynamicsChange {
         if frame.kind != Kind::Delete {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if let Some(id) = &frame.detail.own_id
+        if let Some(id) = self.own_id()
             && let Ok(id) = HeaderValue::from_str(id)
         {
             headers.insert(OWN_ID, id);
@@ -248,34 +183,9 @@ impl DynamicsChange {
         if touched == self.frame.values.names_change {
             return Ok(Self::new(Arc::clone(&self.frame), Some(change)));
         }
-        let mut frame = self.frame.with_values();
+        let mut frame = Frame::clone(&self.frame);
         frame.values.names_change = touched;
         Ok(Self::new(Arc::new(frame), Some(change)))
-    }
-}
-
-impl Frame {
-    fn with_values(&self) -> Self {
-        Self {
-            detail: Arc::clone(&self.detail),
-            head: self.head.clone(),
-            raw: self.raw.clone(),
-            crm: self.crm.clone(),
-            values: self.values.clone(),
-            kind: self.kind,
-            asked: self.asked.clone(),
-            sent: self.sent.clone(),
-            precondition: self.precondition.clone(),
-            pinned_by_gate: self.pinned_by_gate,
-            baseline: self.baseline.clone(),
-            members: self.members.clone(),
-            member_of: self.member_of.clone(),
-            rewritten: self.rewritten,
-            stored: self.stored.clone(),
-            related: self.related.clone(),
-            unknown: self.unknown.clone(),
-            unknown_because: self.unknown_because.clone(),
-        }
     }
 }
 

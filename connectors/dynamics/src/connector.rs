@@ -8,8 +8,8 @@ use crmgate_connector::secret::SecretString;
 use crmgate_connector::{
     BuildContext, Capabilities, Class, Connector, ConnectorKind, Credential, Draft, Failure, Fault,
     Fields, Identity, Locator, Malformed, NativeRequest, NativeResponse, Needs, Outgoing,
-    ParseFailure, Pin, QueryPage, ReadBackResult, Refusal, RequestHead, Resolved, Routes, Session,
-    StoredRecord, Written,
+    ParseFailure, Pin, QueryPage, ReadBackResult, Refusal, RequestHead, Resolved, Routes, Sample,
+    Session, StoredRecord, Written,
 };
 use crmgate_domain::{Ambient, ConnectionName, Object, Operation};
 use crmgate_store::{Permit, ReadBack};
@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::auth::Entra;
 use crate::metadata::Metadata;
-use crate::settings::{SecuredColumns, Settings};
+use crate::settings::{SecuredColumns, Settings, own_mapping};
 use crate::sign_in::SeenScopes;
 use crate::upstream::Upstream;
 use crate::{headers, request, sign_in};
@@ -254,5 +254,18 @@ impl Connector for Dynamics {
 
     fn forwarded_headers(&self, head: &RequestHead) -> HeaderMap {
         headers::forwarded(&head.headers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_has_the_names_of_the_table() {
+        let objects = DynamicsKind.sample().objects;
+        let native = |name: &str| objects.iter().find(|(object, _)| object == name);
+        assert_eq!(native("case").unwrap().1, "incident");
+        assert_eq!(native("contact").unwrap().1, "contact");
     }
 }

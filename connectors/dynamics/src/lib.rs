@@ -6,7 +6,7 @@
 //! | `draft`, `body`, `headers` | a native write into a draft; what is refused because two readers could differ |
 //! | `table`, `metadata`, `row` | the environment's tables and stored records |
 //! | `value`, `values`, [`mapping`](../mapping.yaml) | values: native, normalized, canonical |
-//! | `resolve`, `related`, `change` | the stored record, the version pin, the request that goes out |
+//! | `resolve`, `related`, `frame`, `change` | the stored record, the version pin, the request that goes out |
 //! | `upstream`, `fault`, `auth`, `write`, `read_back` | the CRM at the other end: sessions, answers, three failures |
 //! | `sign_in`, `identity`, `pass`, `links`, `render` | clients' sign-in, reads, and the gate's own answers |
 
@@ -17,6 +17,7 @@ mod change;
 mod connector;
 mod draft;
 mod fault;
+mod frame;
 mod headers;
 mod identity;
 mod key;

@@ -7,8 +7,8 @@ use crmgate_connector::assemble::related_record;
 use crmgate_connector::{Credential, Failure, Fields, Target};
 use crmgate_domain::{Document, FieldRef, Kind, Object};
 
-use crate::change::Frame;
 use crate::connector::Dynamics;
+use crate::frame::Frame;
 use crate::table::Property;
 use crate::value;
 use crate::values::RowValues;

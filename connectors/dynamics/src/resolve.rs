@@ -7,12 +7,13 @@ use crmgate_connector::assemble::{field_refs, wanted};
 use crmgate_connector::{
     Credential, Draft, Failure, Fields, Malformed, Needs, ParseFailure, Resolved, Target,
 };
-use crmgate_domain::{Document, Kind, Object};
+use crmgate_domain::{Kind, Object};
 
 use crate::body::Parsed;
-use crate::change::{DynamicsChange, Frame, Precondition};
+use crate::change::DynamicsChange;
 use crate::connector::Dynamics;
 use crate::draft::{Detail, Form};
+use crate::frame::{self, Frame, Precondition};
 use crate::request::Condition;
 use crate::row::Row;
 use crate::settings::SecuredColumns;
@@ -268,7 +269,7 @@ impl Lookup<'_> {
             },
             kind,
             asked: self.draft.target.clone(),
-            sent: sent(&self.draft.target, kind, found.place.as_ref()),
+            sent: frame::sent(&self.draft.target, kind, found.place.as_ref()),
             precondition: Precondition::None,
             pinned_by_gate: false,
             baseline: parsed.change,
@@ -280,7 +281,7 @@ impl Lookup<'_> {
             unknown: BTreeSet::new(),
             unknown_because: found.because,
         };
-        (frame.precondition, frame.pinned_by_gate) = pin(detail, kind, found.place.as_ref());
+        (frame.precondition, frame.pinned_by_gate) = frame::pin(detail, kind, found.place.as_ref());
         frame.settle(&self.draft.target)?;
         let map = self.connector.mapping.object_by_native(&detail.table.name);
         let missing = found.missing.iter().flat_map(|name| field_refs(map, name));
@@ -295,39 +296,6 @@ impl Lookup<'_> {
             frame.unknown_because = related.because;
         }
         Ok(frame)
-    }
-}
-
-/// Which record is named to the CRM: an update or delete by key goes out by id, so that it can
-/// only meet the record that was judged.
-fn sent(asked: &Target, kind: Kind, place: Option<&Row>) -> Target {
-    let id = place.and_then(|row| row.id.clone());
-    match (kind, id) {
-        (Kind::Update | Kind::Delete, Some(id)) => Target::Id(id),
-        _ => asked.clone(),
-    }
-}
-
-/// The precondition that goes out, and whether it is the gate's own.
-fn pin(detail: &Detail, kind: Kind, place: Option<&Row>) -> (Precondition, bool) {
-    let etag = place
-        .and_then(|row| row.etag.clone())
-        .filter(|_| detail.table.versioned);
-    let upsert = detail.form == Form::Patch && detail.condition == Condition::None;
-    match (&detail.condition, kind) {
-        (Condition::Version(etag), _) => (Precondition::IfMatch(etag.clone()), false),
-        (Condition::MustNotExist, _) => (Precondition::IfNoneMatch, false),
-        (_, Kind::Create) if upsert => (Precondition::IfNoneMatch, true),
-        (_, Kind::Create) => (Precondition::None, false),
-        (condition, _) => match etag {
-            Some(etag) => (Precondition::IfMatch(etag), true),
-            // A PATCH without a precondition could create.
-            None if kind == Kind::Update => (Precondition::IfMatch("*".to_owned()), upsert),
-            None if *condition == Condition::MustExist => {
-                (Precondition::IfMatch("*".to_owned()), false)
-            }
-            None => (Precondition::None, false),
-        },
     }
 }
 
@@ -356,83 +324,4 @@ fn missing(
         .filter(|name| !had(name))
         .map(str::to_owned)
         .collect()
-}
-
-impl Frame {
-    /// Makes the change say exactly what the CRM would do: columns that it sets itself are taken
-    /// out, the address's own columns are ignored on update and count on create.
-    fn settle(&mut self, asked: &Target) -> Result<(), Malformed> {
-        let table = Arc::clone(&self.detail.table);
-        for (name, text) in address_columns(&table, asked) {
-            let given = self.baseline.get(&name).map(value::text);
-            let same = |given: &Option<String>| {
-                given
-                    .as_ref()
-                    .is_some_and(|given| given.eq_ignore_ascii_case(&text))
-            };
-            if given.as_ref().is_some_and(|given| !same(given)) {
-                let message =
-                    format!("`{name}` has one value in the address and another in the body");
-                return Err(Malformed::field("conflicting_key", &name, message));
-            }
-            if self.kind == Kind::Create {
-                if given.is_none() {
-                    let value = address_value(&table, &name, &text);
-                    self.baseline.push(name, value);
-                }
-            } else if given.is_some() {
-                self.drop_column(&name);
-            }
-        }
-        let ignored: Vec<String> = self
-            .baseline
-            .iter()
-            .filter_map(|(name, _)| table.column(name))
-            .filter(|column| {
-                let allowed = match self.kind {
-                    Kind::Create => column.creatable,
-                    _ => column.updatable,
-                };
-                !allowed
-            })
-            .map(|column| column.name.clone())
-            .collect();
-        for name in ignored {
-            self.drop_column(&name);
-        }
-        self.values.names_change = touches_names(Some(&self.baseline));
-        Ok(())
-    }
-
-    fn drop_column(&mut self, name: &str) {
-        self.baseline.remove(name);
-        if let Some(member) = self.member_of.remove(name) {
-            self.members.remove(&member);
-            self.members.remove(&format!("{member}@odata.type"));
-            self.rewritten = true;
-        }
-    }
-}
-
-fn address_columns(table: &Table, asked: &Target) -> Vec<(String, String)> {
-    match asked {
-        Target::New => Vec::new(),
-        Target::Id(id) => vec![(table.primary_id.clone(), id.clone())],
-        Target::Key(values) => values.clone(),
-    }
-}
-
-fn address_value(table: &Table, name: &str, text: &str) -> Document {
-    use crate::table::ColumnKind;
-    match table.column(name).map(|column| column.kind) {
-        Some(ColumnKind::Lookup) => {
-            let targets = table.targets(name);
-            value::reference(targets.first().copied().unwrap_or_default(), text)
-        }
-        Some(ColumnKind::Decimal | ColumnKind::Money) => {
-            value::number(text).unwrap_or_else(|| text.into())
-        }
-        Some(kind) => value::normalize(kind, &text.into()).unwrap_or_else(|_| text.into()),
-        None => text.into(),
-    }
 }

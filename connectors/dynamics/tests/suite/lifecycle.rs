@@ -466,3 +466,22 @@ async fn a_secured_column_that_reads_as_null_is_unknown() {
         assert_eq!(changed, ["title"], "the id is no change");
     }
 }
+
+#[tokio::test]
+async fn a_policy_may_choose_the_id() {
+    let org = Org::new().await;
+    let create = org.request("POST", "contacts", r#"{"lastname":"Ng"}"#);
+    let resolved = org.resolve(create, &Reading::default()).await.unwrap();
+    let id = "2f6c1e5a-1111-4c4c-8a8a-0123456789ab";
+    let patched = resolved
+        .change
+        .patched_native(&[patch(PatchOp::Set, "id", id.into())])
+        .unwrap();
+    assert_eq!(patched.views().changes["id"].to, Document::from(id));
+    let answer = seen(org.send(&patched).await.unwrap()).await.ok(204);
+    assert!(
+        answer
+            .header("odata-entityid")
+            .ends_with(&format!("({id})"))
+    );
+}
