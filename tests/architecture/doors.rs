@@ -121,6 +121,7 @@ fn permits_are_made_in_one_place() {
         .chain(sources(&root().join("connectors")))
     {
         if code_lines(&text)
+            .iter()
             .any(|(_, line)| line.contains("Some(Permit {") || line.contains("= Permit {"))
         {
             makers.push(path.strip_prefix(root()).unwrap().display().to_string());

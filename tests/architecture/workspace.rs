@@ -93,10 +93,57 @@ pub(crate) fn sources(dir: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The lines of a source outside comments and outside its `#[cfg(test)]` tail, numbered from 1.
-pub(crate) fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
+/// The lines of a source outside comments and tests, numbered from 1: without its items under
+/// `#[cfg(test)]`, and without everything from an inline `#[cfg(test)] mod … {` on.
+pub(crate) fn code_lines(text: &str) -> Vec<(usize, &str)> {
+    let mut lines = text
+        .lines()
         .enumerate()
-        .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
         .map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
+        .peekable();
+    let mut code = Vec::new();
+    while let Some((number, line)) = lines.next() {
+        if line.trim() != "#[cfg(test)]" {
+            code.push((number, line));
+            continue;
+        }
+        while lines.next_if(|(_, line)| is_attribute(line)).is_some() {}
+        if lines.peek().is_some_and(|(_, line)| is_inline_module(line)) {
+            break;
+        }
+        // The layout is rustfmt's: an item ends where its indentation comes back.
+        let own = indentation(line);
+        for (_, line) in lines.by_ref() {
+            if indentation(line) == own && line.trim_end().ends_with([';', '}', ',']) {
+                break;
+            }
+        }
+    }
+    code
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+fn is_attribute(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with("#[")
+}
+
+fn is_inline_module(line: &str) -> bool {
+    let line = line.trim();
+    let module = line.starts_with("mod ") || (line.starts_with("pub") && line.contains(" mod "));
+    module && line.ends_with('{')
+}
+
+#[test]
+fn tests_are_no_code_and_what_follows_them_is() {
+    let text = "a\n#[cfg(test)]\nmod tests;\nb // c\n#[cfg(test)]\n#[path = \"x\"]\nfn f(\n  x: u8,\n) {\n  d;\n}\n\
+                e\n  #[cfg(test)]\n  g: \"{\",\n#[cfg(test)]\nuse f::{\n  g,\n};\nh\n#[cfg(test)]\nmod inline {\n}\nnever\n";
+    let lines: Vec<_> = code_lines(text)
+        .into_iter()
+        .map(|(number, line)| (number, line.trim()))
+        .collect();
+    assert_eq!(lines, [(1, "a"), (4, "b"), (12, "e"), (19, "h")]);
 }

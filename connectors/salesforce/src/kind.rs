@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crmgate_connector::{BuildContext, Connector, ConnectorKind, Fault};
+use crmgate_connector::{BuildContext, Connector, ConnectorKind, Fault, Sample};
 use serde_json::Value;
 
 use crate::connector::SalesforceConnector;
-use crate::settings::Settings;
+use crate::settings::{Settings, own_mapping};
 
 /// The kind `salesforce`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,6 +26,11 @@ impl ConnectorKind for Salesforce {
         "salesforce"
     }
 
+    fn sample(&self) -> Sample {
+        // The table is part of the crate, and a test reads it.
+        Sample::new("006000000000001AAA", &own_mapping().unwrap_or_default())
+    }
+
     fn build(
         &self,
         settings: &Value,
@@ -38,5 +43,18 @@ impl ConnectorKind for Salesforce {
             context.http,
             context.ambient,
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_has_the_names_of_the_table() {
+        let objects = Salesforce.sample().objects;
+        let native = |name: &str| objects.iter().find(|(object, _)| object == name);
+        assert_eq!(native("product").unwrap().1, "Product2");
+        assert_eq!(native("contact").unwrap().1, "Contact");
     }
 }

@@ -191,9 +191,14 @@ pub(crate) fn origin_text(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
+/// The connector's own mapping table.
+pub(crate) fn own_mapping() -> Result<Table, String> {
+    yaml_serde::from_str(include_str!("../mapping.yaml"))
+        .map_err(|error| format!("the connector's own table: {error}"))
+}
+
 fn mapping(extension: &Table) -> Result<Mapping, Vec<String>> {
-    let standard: Table = yaml_serde::from_str(include_str!("../mapping.yaml"))
-        .map_err(|error| vec![format!("the connector's own table: {error}")])?;
+    let standard = own_mapping().map_err(|error| vec![error])?;
     Mapping::new(&standard, extension).map_err(|bad| bad.iter().map(ToString::to_string).collect())
 }
 

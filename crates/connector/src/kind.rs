@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crmgate_domain::{Ambient, ConnectionName};
 use crmgate_outbound::Client;
 
+use crate::mapping::Table;
 use crate::{Connector, Secret, SecretError};
 
 /// One thing wrong with a connection's settings.
@@ -40,10 +41,36 @@ pub struct BuildContext<'a> {
     pub secrets: &'a dyn Fn(&str, &str) -> Result<Secret, SecretError>,
 }
 
+/// What the records of a kind of CRM look like, for trying policies without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// An id as its records have.
+    pub record_id: &'static str,
+    /// The canonical objects it has, each with its own name for it.
+    pub objects: Vec<(String, String)>,
+}
+
+impl Sample {
+    /// The objects of a connector's own mapping table.
+    #[must_use]
+    pub fn new(record_id: &'static str, table: &Table) -> Self {
+        let object = |(name, entry): (&String, &crate::mapping::ObjectEntry)| {
+            Some((name.clone(), entry.native.clone()?))
+        };
+        Self {
+            record_id,
+            objects: table.iter().filter_map(object).collect(),
+        }
+    }
+}
+
 /// A kind of CRM: one value of this per connector crate, listed once in the binary.
 pub trait ConnectorKind: Send + Sync {
     /// The word in the configuration and in `connection.system`: `salesforce`.
     fn system(&self) -> &'static str;
+
+    /// What its records look like.
+    fn sample(&self) -> Sample;
 
     /// Builds a connector from the connection's own settings (what the connector does not know is
     /// a fault, too). No I/O towards the CRM.

@@ -36,7 +36,7 @@ pub use change::{Draft, NativeChange, Needs, Outgoing, Resolved, Target};
 pub use connector::{Connector, Credential, Identity, ParseFailure, ReadBackResult, Written};
 pub use failure::{Failure, Malformed};
 pub use http::{Body, BodyError, NativeRequest, NativeResponse, RequestHead};
-pub use kind::{BuildContext, ConnectorKind, Fault};
+pub use kind::{BuildContext, ConnectorKind, Fault, Sample};
 pub use records::{Fields, Locator, QueryPage, StoredRecord};
 pub use routes::{Class, Matched, Route, RouteClass, Routes};
 pub use secret::{Secret, SecretError};

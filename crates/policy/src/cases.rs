@@ -1,5 +1,5 @@
 //! Data cases: an operation in, a decision and its reasons out, written by people who need not
-//! know Rust, and valid for both CRMs because they speak canonical names and values.
+//! know Rust, and valid for every CRM because they speak canonical names and values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -132,13 +132,28 @@ pub struct Expect {
     pub packages: Option<Vec<String>>,
 }
 
+/// A kind of CRM to run cases for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct System {
+    /// Its name: `connection.system` of the input.
+    pub name: String,
+    /// The connection that operations come by.
+    pub connection: ConnectionName,
+    /// An id as its records have.
+    pub record_id: String,
+    /// Its own names of canonical objects; one that is missing is called as in the case.
+    #[serde(default)]
+    pub native_objects: BTreeMap<String, String>,
+}
+
 /// How a case went on one CRM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseReport {
     /// The case.
     pub name: String,
     /// The kind of CRM it was run for.
-    pub system: &'static str,
+    pub system: String,
     /// Where what came out differs from what must. Empty when the case passed.
     pub differences: Vec<Difference>,
 }
@@ -178,72 +193,44 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, LoadError> {
     })
 }
 
-/// Runs a case for both CRMs.
+/// Runs a case for every system.
 #[must_use]
-pub fn run(set: &PolicySet, case: &Case) -> Vec<CaseReport> {
-    run_tapped(set, case, None)
+pub fn run(set: &PolicySet, case: &Case, systems: &[System]) -> Vec<CaseReport> {
+    run_tapped(set, case, systems, None)
 }
 
-/// Runs cases for both CRMs and tells which lines of the policies they reached.
+/// Runs cases for every system and tells which lines of the policies they reached.
 #[must_use]
-pub fn run_all(set: &PolicySet, cases: &[Case]) -> (Vec<CaseReport>, Coverage) {
+pub fn run_all(set: &PolicySet, cases: &[Case], systems: &[System]) -> (Vec<CaseReport>, Coverage) {
     let tap = Tap::default();
     let reports = cases
         .iter()
-        .flat_map(|case| run_tapped(set, case, Some(&tap)))
+        .flat_map(|case| run_tapped(set, case, systems, Some(&tap)))
         .collect();
     (reports, tap.done())
 }
 
-fn run_tapped(set: &PolicySet, case: &Case, tap: Option<&Tap>) -> Vec<CaseReport> {
-    let own;
-    let set = if case.params.is_empty() {
-        set
-    } else {
-        match set.with_params(&case.params) {
-            Ok(with) => {
-                own = with;
-                &own
-            }
-            Err(fault) => {
-                return vec![CaseReport {
-                    name: case.name.clone(),
-                    system: "both",
-                    differences: vec![Difference::new("params", "usable", &fault.to_string())],
-                }];
-            }
-        }
-    };
-    let report = |(system, connection): &(&'static str, &str)| {
-        let differences = match connection.parse() {
-            Ok(connection) => {
-                let judged = judge(set, case, (system, connection), tap);
-                compare::all(&case.expect, &judged.judgement)
-            }
-            Err(_) => vec![Difference::new(
-                "connection",
-                "a connection's name",
-                connection,
-            )],
-        };
-        CaseReport {
-            name: case.name.clone(),
-            system,
-            differences,
-        }
-    };
-    SYSTEMS.iter().map(report).collect()
-}
-
-/// The CRMs with a connection of each, named as the demo's.
-const SYSTEMS: [(&str, &str); 2] = [("salesforce", "acme-sf"), ("dynamics", "acme-dv")];
-
-fn judge(
+fn run_tapped(
     set: &PolicySet,
     case: &Case,
-    (system, connection): (&str, ConnectionName),
+    systems: &[System],
     tap: Option<&Tap>,
-) -> Judged {
+) -> Vec<CaseReport> {
+    let own = (!case.params.is_empty()).then(|| set.with_params(&case.params));
+    let differences = |system: &System| match &own {
+        Some(Err(fault)) => vec![Difference::new("params", "usable", &fault.to_string())],
+        Some(Ok(own)) => compare::all(&case.expect, &judge(own, case, system, tap).judgement),
+        None => compare::all(&case.expect, &judge(set, case, system, tap).judgement),
+    };
+    let report = |system: &System| CaseReport {
+        name: case.name.clone(),
+        system: system.name.clone(),
+        differences: differences(system),
+    };
+    systems.iter().map(report).collect()
+}
+
+fn judge(set: &PolicySet, case: &Case, system: &System, tap: Option<&Tap>) -> Judged {
     let candidate: Arc<dyn Candidate> = Arc::new(PlainCandidate::new(views(case)));
     let options = JudgeOptions {
         ungoverned: match case.ungoverned {
@@ -254,12 +241,7 @@ fn judge(
         time_limit: std::time::Duration::from_secs(10),
         ..JudgeOptions::at(case.point)
     };
-    set.judge_with(
-        &operation(case, system, connection),
-        &candidate,
-        &options,
-        tap,
-    )
+    set.judge_with(&operation(case, system), &candidate, &options, tap)
 }
 
 fn gateway() -> Point {
@@ -297,26 +279,8 @@ fn views(case: &Case) -> Views {
     }
 }
 
-/// The names that the two CRMs have for objects whose canonical name is neither's.
-fn native_object(object: &str, system: &str) -> String {
-    match (system, object) {
-        ("dynamics", "case") => "incident".into(),
-        ("dynamics", "user") => "systemuser".into(),
-        ("salesforce", "product") => "Product2".into(),
-        ("salesforce", name) => {
-            let mut letters = name.chars();
-            let first = letters.next().map(|c| c.to_ascii_uppercase());
-            first.into_iter().chain(letters).collect()
-        }
-        (_, name) => name.to_owned(),
-    }
-}
-
-fn operation(case: &Case, system: &str, name: ConnectionName) -> Operation {
-    let id = match system {
-        "salesforce" => "006000000000001AAA",
-        _ => "6f1a7c3e-0001-4000-8000-000000000001",
-    };
+fn operation(case: &Case, system: &System) -> Operation {
+    let native = system.native_objects.get(&case.object);
     let who = &case.actor;
     Operation {
         id: crmgate_domain::OperationId::fresh(&Still(case.at)),
@@ -325,15 +289,15 @@ fn operation(case: &Case, system: &str, name: ConnectionName) -> Operation {
         point: case.point,
         at: case.at,
         connection: ConnectionRef {
-            name,
-            system: system.to_owned(),
+            name: system.connection.clone(),
+            system: system.name.clone(),
             org: None,
         },
         object: case.object.clone(),
-        native_object: native_object(&case.object, system),
-        record_id: (case.operation != Kind::Create).then(|| id.to_owned()),
+        native_object: native.unwrap_or(&case.object).clone(),
+        record_id: (case.operation != Kind::Create).then(|| system.record_id.clone()),
         actor: Actor {
-            id: "005000000000001AAA".to_owned(),
+            id: "somebody".to_owned(),
             username: who.username.clone(),
             email: who.email.clone(),
             roles: who.roles.clone(),

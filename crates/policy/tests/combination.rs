@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crmgate_domain::Enforcement;
-use crmgate_policy::cases::{self, Case};
+use crmgate_policy::cases::{self, Case, System};
 use crmgate_policy::{ConnectionSources, PolicySet, Source, Sources};
 use serde::Deserialize;
 
@@ -55,12 +55,12 @@ impl Text {
     }
 }
 
-fn load(table: &Table) -> PolicySet {
+fn load(table: &Table, systems: &[System]) -> PolicySet {
     let mut sources = Sources {
         global: table.packages.iter().map(Text::source).collect(),
         ..Sources::default()
     };
-    for name in ["acme-sf", "acme-dv"] {
+    for system in systems {
         let connection = ConnectionSources {
             files: table.own.iter().map(Text::source).collect(),
             enforcement: table.enforcement.clone(),
@@ -68,7 +68,7 @@ fn load(table: &Table) -> PolicySet {
         };
         sources
             .connections
-            .insert(name.parse().unwrap(), connection);
+            .insert(system.connection.clone(), connection);
     }
     PolicySet::load(&sources).unwrap_or_else(|errors| panic!("{errors}"))
 }
@@ -76,6 +76,7 @@ fn load(table: &Table) -> PolicySet {
 #[test]
 fn every_rule_of_combination_holds() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/combination");
+    let systems: Vec<System> = yaml_serde::from_str(include_str!("systems.yaml")).unwrap();
     let mut failures = Vec::new();
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -84,9 +85,9 @@ fn every_rule_of_combination_holds() {
         let tables: Vec<Table> = yaml_serde::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         for table in &tables {
-            let set = load(table);
+            let set = load(table, &systems);
             for case in &table.cases {
-                let reports = cases::run(&set, case);
+                let reports = cases::run(&set, case, &systems);
                 count += reports.len();
                 failures.extend(reports.into_iter().filter(|report| !report.passed()));
             }

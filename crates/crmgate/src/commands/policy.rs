@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crmgate_app::PolicyChecker as _;
+use crmgate_connector::ConnectorKind;
 use crmgate_policy::{LoadErrors, PolicySet, Sources, cases, read_folder};
 use serde_json::{Value, json};
 
 use crate::cli::{Policy, PolicyFolder};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, patiently, say, say_json, table};
+use crate::wiring::connections::KINDS;
 use crate::wiring::policies::ChildChecker;
 
 pub(super) async fn run(command: Policy) -> Result<Exit, Failure> {
@@ -82,6 +84,7 @@ async fn test(folder: &PolicyFolder) -> Result<Exit, Failure> {
         Ok((_, set)) => set,
         Err(errors) => return Ok(broken(&errors, folder.form.output)),
     };
+    let systems = systems();
     let mut reports = Vec::new();
     for file in case_files(&folder.dir)? {
         let shown = file.strip_prefix(&folder.dir).unwrap_or(&file);
@@ -91,10 +94,24 @@ async fn test(folder: &PolicyFolder) -> Result<Exit, Failure> {
             Ok(parsed) => parsed,
             Err(fault) => return Ok(broken(&fault.into(), folder.form.output)),
         };
-        let (ran, _) = cases::run_all(&set, &parsed);
+        let (ran, _) = cases::run_all(&set, &parsed, &systems);
         reports.extend(ran.into_iter().map(|report| (shown.clone(), report)));
     }
     Ok(tell(&reports, folder.form.output))
+}
+
+/// Every kind of CRM, with a connection named as the kind.
+fn systems() -> Vec<cases::System> {
+    let system = |kind: &&dyn ConnectorKind| {
+        let sample = kind.sample();
+        Some(cases::System {
+            name: kind.system().to_owned(),
+            connection: kind.system().parse().ok()?,
+            record_id: sample.record_id.to_owned(),
+            native_objects: sample.objects.into_iter().collect(),
+        })
+    };
+    KINDS.iter().filter_map(system).collect()
 }
 
 fn tell(reports: &[(String, cases::CaseReport)], output: Output) -> Exit {
@@ -120,7 +137,7 @@ fn tell(reports: &[(String, cases::CaseReport)], output: Output) -> Exit {
         for (file, report) in reports.iter().filter(|(_, report)| !report.passed()) {
             let differences: Vec<String> =
                 report.differences.iter().map(ToString::to_string).collect();
-            shown.add_row([file, &report.name, report.system, &differences.join("\n")]);
+            shown.add_row([file, &report.name, &report.system, &differences.join("\n")]);
         }
         if failed > 0 {
             say(shown);

@@ -19,16 +19,28 @@ fn set() -> PolicySet {
     .unwrap()
 }
 
+fn systems() -> [System; 2] {
+    ["one", "two"].map(|name| System {
+        name: name.to_owned(),
+        connection: name.parse().unwrap(),
+        record_id: "1".to_owned(),
+        native_objects: BTreeMap::new(),
+    })
+}
+
 #[test]
-fn a_passing_case_passes_on_both_crms() {
+fn a_passing_case_passes_on_every_crm() {
     let cases = parse(
         "a.yaml",
         "- name: upper\n  operation: create\n  object: contact\n  record: {last_name: ada}\n  expect: {effect: allow, patches: {last_name: ADA}}\n",
     )
     .unwrap();
-    let (reports, coverage) = run_all(&set(), &cases);
-    let systems: Vec<&str> = reports.iter().map(|report| report.system).collect();
-    assert_eq!(systems, ["salesforce", "dynamics"]);
+    let (reports, coverage) = run_all(&set(), &cases, &systems());
+    let ran: Vec<&str> = reports
+        .iter()
+        .map(|report| report.system.as_str())
+        .collect();
+    assert_eq!(ran, ["one", "two"]);
     assert!(reports.iter().all(CaseReport::passed), "{reports:?}");
     assert!(coverage.missed().is_empty(), "{coverage:?}");
 }
@@ -40,9 +52,9 @@ fn a_failing_case_shows_what_came_out() {
         "- name: none\n  operation: create\n  object: contact\n  expect: {effect: allow}\n",
     )
     .unwrap();
-    let report = run(&set(), &cases[0]).remove(0);
+    let report = run(&set(), &cases[0], &systems()).remove(0);
     let shown = report.to_string();
-    assert!(shown.starts_with("FAILED none (salesforce)"), "{shown}");
+    assert!(shown.starts_with("FAILED none (one)"), "{shown}");
     assert!(
         shown.contains("effect: expected allow, found deny"),
         "{shown}"
@@ -59,4 +71,23 @@ fn unknown_keys_are_refused_with_their_line() {
     .unwrap_err();
     assert!(fault.to_string().contains("objct"), "{fault}");
     assert!(fault.line.is_some(), "{fault}");
+}
+
+#[test]
+fn an_operation_looks_as_its_crm_has_it() {
+    let cases = parse(
+        "a.yaml",
+        "- name: a\n  operation: update\n  object: case\n  expect: {effect: deny}\n- name: b\n  operation: create\n  object: task\n  expect: {effect: deny}\n",
+    )
+    .unwrap();
+    let mut system = systems()[0].clone();
+    system.native_objects = [("case".to_owned(), "incident".to_owned())].into();
+    let update = operation(&cases[0], &system);
+    assert_eq!(update.connection.system, "one");
+    assert_eq!(update.connection.name.as_str(), "one");
+    assert_eq!(update.native_object, "incident");
+    assert_eq!(update.record_id.as_deref(), Some("1"));
+    let create = operation(&cases[1], &system);
+    assert_eq!(create.native_object, "task");
+    assert_eq!(create.record_id, None);
 }

@@ -85,7 +85,7 @@ fn what_the_design_shows_is_what_policies_see() {
         input["operation"]["at"],
         Value::from("2026-03-12T14:30:00Z")
     );
-    assert_eq!(input["connection"]["system"], Value::from("salesforce"));
+    assert_eq!(input["connection"]["system"], Value::from("testcrm"));
     assert_eq!(input["record"]["amount_minor"], Value::from(1_250_050_i64));
     assert_eq!(input["record"]["amount"], Value::from(12500.5));
     assert_eq!(input["native"]["Score__c"], Value::from(7_i64));
