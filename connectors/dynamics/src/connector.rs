@@ -58,7 +58,7 @@ pub fn kind() -> impl ConnectorKind {
 /// # Errors
 /// When the shipped file is wrong, which a test excludes.
 pub(crate) fn routes() -> Result<Routes, String> {
-    Routes::parse(include_str!("routes.yaml"), true).map_err(|error| error.to_string())
+    Routes::parse(include_str!("../routes.yaml"), true).map_err(|error| error.to_string())
 }
 
 impl ConnectorKind for DynamicsKind {

@@ -97,7 +97,7 @@ pub(crate) struct Settings {
 
 /// The connector's own mapping table.
 pub(crate) fn own_mapping() -> Result<mapping::Table, String> {
-    yaml_serde::from_str(include_str!("mapping.yaml")).map_err(|error| error.to_string())
+    yaml_serde::from_str(include_str!("../mapping.yaml")).map_err(|error| error.to_string())
 }
 
 impl Settings {
