@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 
 use crate::draft::Form;
 use crate::frame::{Frame, Precondition};
-use crate::write::OWN_ID;
+use crate::write::{OWN_ID, STALE};
 use crate::{body, headers, key, links};
 
 pub(crate) const ENTITY_ID: HeaderName = HeaderName::from_static("odata-entityid");
@@ -150,12 +150,15 @@ impl DynamicsChange {
         {
             headers.insert(OWN_ID, id);
         }
+        if matches!(frame.precondition, Precondition::Stale(_)) {
+            headers.insert(STALE, HeaderValue::from_static("1"));
+        }
         match &frame.precondition {
             Precondition::None => {}
             Precondition::IfNoneMatch => {
                 headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
             }
-            Precondition::IfMatch(etag) => {
+            Precondition::IfMatch(etag) | Precondition::Stale(etag) => {
                 // An ETag came in a header or in an answer and is plain text.
                 let value = HeaderValue::from_str(etag);
                 headers.insert(IF_MATCH, value.unwrap_or(HeaderValue::from_static("\"\"")));
@@ -295,7 +298,7 @@ impl NativeChange for DynamicsChange {
             deleted: frame.kind == Kind::Delete,
             // For an update it is what was demanded of the record, so that it is never empty.
             version: match &frame.precondition {
-                Precondition::IfMatch(etag) => Some(etag.clone()),
+                Precondition::IfMatch(etag) | Precondition::Stale(etag) => Some(etag.clone()),
                 Precondition::None | Precondition::IfNoneMatch => None,
             },
             actor: actor.map(str::to_owned),

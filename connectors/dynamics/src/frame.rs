@@ -25,6 +25,8 @@ pub(crate) enum Precondition {
     None,
     IfMatch(String),
     IfNoneMatch,
+    /// The client's, which the record that was judged does not meet: nothing is sent.
+    Stale(String),
 }
 
 /// What is the same for a write before and after patches.
@@ -108,7 +110,15 @@ pub(crate) fn pin(detail: &Detail, kind: Kind, place: Option<&Row>) -> (Precondi
         .filter(|_| detail.table.versioned);
     let upsert = detail.form == Form::Patch && detail.condition == Condition::None;
     match (&detail.condition, kind) {
-        (Condition::Version(etag), _) => (Precondition::IfMatch(etag.clone()), false),
+        // Sent, it could meet the version after the judged one: versions are counted.
+        (Condition::Version(theirs), _)
+            if etag
+                .as_ref()
+                .is_some_and(|ours| !same_version(ours, theirs)) =>
+        {
+            (Precondition::Stale(theirs.clone()), false)
+        }
+        (Condition::Version(theirs), _) => (Precondition::IfMatch(theirs.clone()), false),
         (Condition::MustNotExist, _) => (Precondition::IfNoneMatch, false),
         (_, Kind::Create) if upsert => (Precondition::IfNoneMatch, true),
         (_, Kind::Create) => (Precondition::None, false),
@@ -122,6 +132,11 @@ pub(crate) fn pin(detail: &Detail, kind: Kind, place: Option<&Row>) -> (Precondi
             None => (Precondition::None, false),
         },
     }
+}
+
+fn same_version(ours: &str, theirs: &str) -> bool {
+    let bare = |etag: &str| etag.trim_start_matches("W/").trim_matches('"').to_owned();
+    bare(ours) == bare(theirs)
 }
 
 impl Frame {

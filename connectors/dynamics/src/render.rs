@@ -87,7 +87,18 @@ impl Dynamics {
                 ),
             ),
         };
-        let mut response = error(StatusCode::NOT_FOUND, code, &message);
+        self.own_refusal(StatusCode::NOT_FOUND, code, message)
+    }
+
+    /// Dataverse's own answer about a record that is in another version than the client said.
+    pub(crate) fn other_version(&self) -> Failure {
+        let message = "The version of the existing record doesn't match the RowVersion property \
+                       provided.";
+        self.own_refusal(StatusCode::PRECONDITION_FAILED, VERSION, message.to_owned())
+    }
+
+    fn own_refusal(&self, status: StatusCode, code: &str, message: String) -> Failure {
+        let mut response = error(status, code, &message);
         self.name_answer(&mut response, None);
         Failure::Refused {
             response: Some(Box::new(response)),

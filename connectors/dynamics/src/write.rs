@@ -15,6 +15,9 @@ use crate::value;
 /// The primary key that the gate gave a create: taken off before anything is sent.
 pub(crate) const OWN_ID: HeaderName = HeaderName::from_static("x-crmgate-own-id");
 
+/// Says that the client's version is not the one that was judged: taken off, too.
+pub(crate) const STALE: HeaderName = HeaderName::from_static("x-crmgate-stale");
+
 impl Dynamics {
     pub(crate) fn admit(&self, permit: Permit, payload: PayloadHash) -> Result<(), Failure> {
         let admitted = permit.admit(&self.name, payload, self.ambient.now());
@@ -44,6 +47,9 @@ impl Dynamics {
         let own_id = headers
             .remove(OWN_ID)
             .and_then(|id| id.to_str().ok().map(str::to_owned));
+        if headers.remove(STALE).is_some() {
+            return Err(self.other_version());
+        }
         let create_only = headers.contains_key(IF_NONE_MATCH);
         let call = Call {
             method,
