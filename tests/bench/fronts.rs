@@ -148,6 +148,11 @@ impl Gate {
             / 1024.0
     }
 
+    /// Processor time so far, user and system.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        cpu_seconds(self.process.id())
+    }
+
     /// How much the record holds, as proof that decisions went to disk.
     pub(crate) fn decisions(&self) -> String {
         let bytes: u64 = fs::read_dir(&self.data)
@@ -201,6 +206,17 @@ fn nginx(dir: &Path, upstream: u16, front: u16, simulator: u16) -> Child {
         .arg(dir.join("nginx.log"))
         .spawn()
         .unwrap()
+}
+
+/// Processor time of a process, from its `stat`: hundredths of a second.
+fn cpu_seconds(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let after_name = stat.rsplit(") ").next().unwrap();
+    let ticks = after_name.split(' ').skip(11).take(2);
+    ticks
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum::<f64>()
+        / 100.0
 }
 
 fn free_port() -> u16 {

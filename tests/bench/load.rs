@@ -18,6 +18,7 @@ pub(crate) struct Load<'a> {
 
 /// What one run saw.
 pub(crate) struct Run {
+    pub(crate) requests: f64,
     pub(crate) per_second: f64,
     pub(crate) refused: u64,
     pub(crate) p50_ms: f64,
@@ -48,6 +49,7 @@ impl Load<'_> {
             reason = "a count"
         )]
         Run {
+            requests: n[0],
             per_second: n[0] / (n[1] / 1e6),
             refused: n[2] as u64,
             p50_ms: n[3] / 1e3,
@@ -108,6 +110,7 @@ impl Load<'_> {
         times.sort_by(f64::total_cmp);
         let at = |share: usize| times[times.len() * share / 100];
         Run {
+            requests: f64::from(count),
             per_second: rate,
             refused,
             p50_ms: at(50),

@@ -9,8 +9,11 @@ use crate::wiring::kill_point::{KillPoint, Stages};
 
 /// Starts logging. A second start, as in tests, changes nothing.
 pub(crate) fn start(logging: &Logging) {
-    // The level was checked when the configuration was read.
-    let filter = EnvFilter::try_new(&logging.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    // The level was checked when the configuration was read. rustls warns at every handshake of a
+    // client that reaches the gate by its address; what is said of it in the settings comes later
+    // and holds.
+    let level = format!("rustls=error,{}", logging.level);
+    let filter = EnvFilter::try_new(&level).unwrap_or_else(|_| EnvFilter::new("info"));
     let layer = fmt::layer().with_writer(std::io::stderr);
     let layer = match logging.format {
         LogFormat::Pretty => layer.compact().boxed(),
