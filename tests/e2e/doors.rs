@@ -9,6 +9,7 @@ use crate::served::Site;
 
 mod identity;
 mod limits;
+mod races;
 mod routes;
 mod table;
 mod wire;
@@ -230,6 +231,9 @@ fn wrong_answer(crm: Crm, door: &Door, replies: &[Reply]) -> Option<String> {
         return Some(format!("not in the CRM's shape: {}", said()));
     }
     let decided = reply.header("crmgate-decision").is_some();
+    if door.kind == Kind::Refused && decided {
+        return Some(format!("understood, which was not expected: {}", said()));
+    }
     if door.kind == Kind::Judged && door.answer.is_empty() && !decided {
         return Some(format!("refused without a decision: {}", said()));
     }

@@ -161,7 +161,9 @@ impl Door {
         let body = self
             .coding
             .iter()
-            .fold(face.fill(body).into_bytes(), recode);
+            .fold(face.fill(body).into_bytes(), |bytes, coding| {
+                recode(&bytes, *coding)
+            });
         let line = face.fill(self.line.as_deref().unwrap());
         let mut head = face.head(&line);
         match self.r#type.as_deref() {
@@ -179,17 +181,17 @@ impl Door {
     }
 }
 
-fn recode(bytes: Vec<u8>, coding: &Coding) -> Vec<u8> {
-    let text = || String::from_utf8(bytes.clone()).unwrap();
+fn recode(bytes: &[u8], coding: Coding) -> Vec<u8> {
+    let text = || String::from_utf8(bytes.to_vec()).unwrap();
     match coding {
-        Coding::Bom => [b"\xef\xbb\xbf".as_slice(), &bytes].concat(),
+        Coding::Bom => [b"\xef\xbb\xbf".as_slice(), bytes].concat(),
         Coding::Utf16le => text().encode_utf16().flat_map(u16::to_le_bytes).collect(),
         Coding::Utf16be => text().encode_utf16().flat_map(u16::to_be_bytes).collect(),
         Coding::Latin1 => text().chars().map(|c| u8::try_from(c).unwrap()).collect(),
-        Coding::Gzip => gzip(&bytes),
-        Coding::Zlib => zlib(&bytes),
-        Coding::Deflate => deflate(&bytes),
-        Coding::Twice => [bytes.as_slice(), &bytes].concat(),
+        Coding::Gzip => gzip(bytes),
+        Coding::Zlib => zlib(bytes),
+        Coding::Deflate => deflate(bytes),
+        Coding::Twice => [bytes, bytes].concat(),
     }
 }
 
