@@ -19,8 +19,8 @@ pub(crate) const DUPLICATE_KEY: &str = "0x80060892";
 const NO_RECORD: [&str; 2] = ["0x80040217", "0x80060891"];
 /// Number of requests, their time, their number at once.
 const THROTTLED: [&str; 3] = ["0x80072322", "0x80072321", "0x80072326"];
-/// The database gave up on a lock or deadlock, or its time was up: rolled back as a whole.
-const LOCKED: [&str; 4] = ["0x80044151", "0x80044150", "0x80048d0a", "0x80071151"];
+/// The database gave up waiting for a lock: rolled back as a whole.
+const LOCKED: &str = "0x80044151";
 
 #[derive(Deserialize)]
 struct ErrorBody {
@@ -83,7 +83,7 @@ pub(crate) fn check(answer: Answer, wrote: bool) -> Result<Answer, Failure> {
     if status == 503 {
         return Err(repeatable("unavailable", answer));
     }
-    if LOCKED.contains(&code.as_str()) {
+    if code == LOCKED {
         return Err(repeatable("locked", answer));
     }
     if wrote && code.is_empty() && status >= 500 {

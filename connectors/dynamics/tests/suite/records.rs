@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crmgate_connector::{Body, Class, Failure, Fields, Locator, NativeRequest};
 use crmgate_domain::{
     Actor, ConnectionRef, Document, FieldSet, Kind, Object, Operation, OperationId, PayloadHash,
-    Point, Reads,
+    Point, Reads, Views,
 };
 use crmgate_testkit::permit;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{GATE, Org, Reading, as_json, reading, seen, with_header};
@@ -430,4 +431,50 @@ async fn a_crowd_asks_for_metadata_once() {
         .iter()
         .filter(|call| call["path"].as_str().unwrap().contains("EntityDefinitions"));
     assert_eq!(definitions.count(), 3);
+}
+
+/// One create in random order, spacing, escapes and number spellings.
+fn spelling() -> impl Strategy<Value = String> {
+    let score = prop::sample::select(vec!["7", "7.0", "70e-1", "\"7\"", "\" 7 \""]);
+    let limit = prop::sample::select(vec!["1250.5", "1250.50", "12505E-1", "1.2505e+3"]);
+    let consent = prop::sample::select(vec!["true", "\"true\"", "\"TRUE\""]);
+    let name = prop::sample::select(vec![r#""Ng""#, r#""\u004eg""#, r#""\u004E\u0067""#]);
+    let key = prop::sample::select(vec![r#""lastname""#, r#""\u006castname""#]);
+    let empty = prop::sample::select(vec!["null", r#""""#]);
+    let gap = prop::sample::select(vec!["", " ", "\n\t"]);
+    (score, limit, consent, (key, name), empty, gap).prop_flat_map(
+        |(score, limit, consent, (key, name), empty, gap)| {
+            let members = vec![
+                format!(r#""cg_score"{gap}:{score}"#),
+                format!(r#""creditlimit":{gap}{limit}"#),
+                format!(r#""donotemail":{consent}"#),
+                format!("{key}:{name}{gap}"),
+                format!(r#""jobtitle":{empty}"#),
+            ];
+            Just(members)
+                .prop_shuffle()
+                .prop_map(move |members| format!("{{{gap}{}}}", members.join(",")))
+        },
+    )
+}
+
+#[test]
+fn any_spelling_of_a_write_gives_one_input() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let org = runtime.block_on(Org::new());
+    let views = |body: &str| {
+        let request = org.request("POST", "contacts", body);
+        let resolved = runtime
+            .block_on(org.resolve(request, &everything()))
+            .unwrap();
+        resolved.change.views().clone()
+    };
+    let plain =
+        r#"{"lastname":"Ng","cg_score":7,"creditlimit":1250.5,"donotemail":true,"jobtitle":null}"#;
+    let wanted = views(plain);
+    let text = |views: &Views| format!("{views:?}");
+    let config = ProptestConfig::with_cases(64);
+    proptest!(config, |(body in spelling())| {
+        prop_assert_eq!(text(&views(&body)), text(&wanted), "{}", body);
+    });
 }

@@ -296,3 +296,15 @@ fn settings_tell_all_faults_together() {
     );
     assert!(!secret[0].contains("plain text"), "{secret:?}");
 }
+
+#[test]
+fn the_guides_settings_are_taken() {
+    let guide = include_str!("../../README.md");
+    let (_, rest) = guide.split_once("```toml").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let table: toml::Table = text.replace("env:DV_SECRET", "fixed:x").parse().unwrap();
+    let mut settings = serde_json::to_value(&table["connections"]["acme-dv"]).unwrap();
+    settings.as_object_mut().unwrap().remove("system");
+    let ambient = crate::support::following(crmgate_sim::Clock::default());
+    connector(&settings, &ambient).unwrap_or_else(|faults| panic!("{faults:?}"));
+}
