@@ -15,12 +15,13 @@ use super::store::Store;
 use super::write::{Bypass, Terms, Work, planted};
 use crate::Entropy;
 
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("seed/organization", include_str!("seed/organization.yaml")),
     ("seed/accounts", include_str!("seed/accounts.yaml")),
     ("seed/contacts", include_str!("seed/contacts.yaml")),
     ("seed/sales", include_str!("seed/sales.yaml")),
     ("seed/service", include_str!("seed/service.yaml")),
+    ("seed/messages", include_str!("seed/messages.yaml")),
 ];
 /// When the first row was made: 2026-03-02.
 const FIRST_DAY: i64 = 1_772_438_400;

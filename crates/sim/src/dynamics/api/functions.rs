@@ -19,9 +19,10 @@ pub(crate) struct Organization<'a> {
     pub(crate) friendly_name: &'a str,
 }
 
-const FUNCTIONS: [&str; 4] = [
+const FUNCTIONS: [&str; 5] = [
     "WhoAmI",
     "RetrieveVersion",
+    "RetrieveAvailableLanguages",
     "RetrieveCurrentOrganization",
     "RetrieveTotalRecordCount",
 ];
@@ -51,6 +52,7 @@ pub(super) fn call(
             "OrganizationId": organization.id,
         }),
         "RetrieveVersion" => json!({"Version": VERSION}),
+        "RetrieveAvailableLanguages" => json!({"LocaleIds": [1033]}),
         "RetrieveCurrentOrganization" => {
             let access = argument(request, arguments, "AccessType");
             access.ok_or_else(|| missing(name, "AccessType"))?;

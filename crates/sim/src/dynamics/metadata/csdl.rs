@@ -151,8 +151,10 @@ fn set(out: &mut String, schema: &Schema, table: &Table) -> std::fmt::Result {
 const OPERATIONS: &str = concat!(
     "<ComplexType Name=\"WhoAmIResponse\"><Property Name=\"BusinessUnitId\" Type=\"Edm.Guid\" Nullable=\"false\" /><Property Name=\"UserId\" Type=\"Edm.Guid\" Nullable=\"false\" /><Property Name=\"OrganizationId\" Type=\"Edm.Guid\" Nullable=\"false\" /></ComplexType>",
     "<ComplexType Name=\"RetrieveVersionResponse\"><Property Name=\"Version\" Type=\"Edm.String\" Unicode=\"false\" /></ComplexType>",
+    "<ComplexType Name=\"RetrieveAvailableLanguagesResponse\"><Property Name=\"LocaleIds\" Type=\"Collection(Edm.Int32)\" Nullable=\"false\" /></ComplexType>",
     "<Function Name=\"WhoAmI\"><ReturnType Type=\"mscrm.WhoAmIResponse\" Nullable=\"false\" /></Function>",
     "<Function Name=\"RetrieveVersion\"><ReturnType Type=\"mscrm.RetrieveVersionResponse\" Nullable=\"false\" /></Function>",
+    "<Function Name=\"RetrieveAvailableLanguages\"><ReturnType Type=\"mscrm.RetrieveAvailableLanguagesResponse\" Nullable=\"false\" /></Function>",
     "<Action Name=\"WinOpportunity\"><Parameter Name=\"OpportunityClose\" Type=\"mscrm.opportunityclose\" Nullable=\"false\" /><Parameter Name=\"Status\" Type=\"Edm.Int32\" Nullable=\"false\" /></Action>",
     "<Action Name=\"LoseOpportunity\"><Parameter Name=\"OpportunityClose\" Type=\"mscrm.opportunityclose\" Nullable=\"false\" /><Parameter Name=\"Status\" Type=\"Edm.Int32\" Nullable=\"false\" /></Action>",
     "<Action Name=\"CloseIncident\"><Parameter Name=\"IncidentResolution\" Type=\"mscrm.incidentresolution\" Nullable=\"false\" /><Parameter Name=\"Status\" Type=\"Edm.Int32\" Nullable=\"false\" /></Action>",
@@ -161,6 +163,7 @@ const OPERATIONS: &str = concat!(
 const IMPORTS: &str = concat!(
     "<FunctionImport Name=\"WhoAmI\" Function=\"Microsoft.Dynamics.CRM.WhoAmI\" />",
     "<FunctionImport Name=\"RetrieveVersion\" Function=\"Microsoft.Dynamics.CRM.RetrieveVersion\" />",
+    "<FunctionImport Name=\"RetrieveAvailableLanguages\" Function=\"Microsoft.Dynamics.CRM.RetrieveAvailableLanguages\" />",
     "<ActionImport Name=\"WinOpportunity\" Action=\"Microsoft.Dynamics.CRM.WinOpportunity\" />",
     "<ActionImport Name=\"LoseOpportunity\" Action=\"Microsoft.Dynamics.CRM.LoseOpportunity\" />",
     "<ActionImport Name=\"CloseIncident\" Action=\"Microsoft.Dynamics.CRM.CloseIncident\" />",

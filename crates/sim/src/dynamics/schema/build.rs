@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{Column, Kind, Link, Nav, Ownership, Relation, Schema, SchemaError, Table};
 
-const FILES: [(&str, &str); 16] = [
+const FILES: [(&str, &str); 18] = [
     ("account", include_str!("../tables/account.yaml")),
     ("contact", include_str!("../tables/contact.yaml")),
     ("lead", include_str!("../tables/lead.yaml")),
@@ -32,6 +32,11 @@ const FILES: [(&str, &str); 16] = [
     ("businessunit", include_str!("../tables/businessunit.yaml")),
     ("role", include_str!("../tables/role.yaml")),
     ("organization", include_str!("../tables/organization.yaml")),
+    ("sdkmessage", include_str!("../tables/sdkmessage.yaml")),
+    (
+        "sdkmessagefilter",
+        include_str!("../tables/sdkmessagefilter.yaml"),
+    ),
     ("cg_region", include_str!("../tables/cg_region.yaml")),
 ];
 const COMMON: &str = include_str!("../tables/common.yaml");

@@ -48,7 +48,7 @@ fn tables_are_listed_filtered_and_found() {
     let all = org
         .get("EntityDefinitions?$select=EntitySetName,LogicalName")
         .ok(200);
-    assert_eq!(all.values().len(), 16);
+    assert_eq!(all.values().len(), 18);
     assert!(all.values()[0]["MetadataId"].is_string());
     let one = org
         .get("EntityDefinitions?%24select=LogicalName%2CEntitySetName%2CPrimaryIdAttribute&%24filter=LogicalName+eq+%27account%27")
@@ -224,4 +224,29 @@ fn functions_answer_with_and_without_parentheses() {
     org.get("RetrieveNothing()").refused(404, "0x8006088a");
     org.send(Method::DELETE, "WhoAmI", &[], "")
         .refused(405, "0x80060888");
+}
+
+#[test]
+fn one_is_told_which_messages_a_table_takes_and_which_languages_there_are() {
+    let org = integration();
+    let asked = |names: &str| {
+        org.get(&format!(
+            "sdkmessagefilters?$select=sdkmessagefilterid&$expand=sdkmessageid($select=name)&$filter=({names}) and primaryobjecttypecode eq 'contact'"
+        ))
+        .ok(200)
+    };
+    let known = asked("sdkmessageid/name eq 'Create' or sdkmessageid/name eq 'Update'");
+    let mut names: Vec<_> = known
+        .values()
+        .iter()
+        .map(|row| row["sdkmessageid"]["name"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Create", "Update"]);
+    // What is answered with 501 is not offered either.
+    let several =
+        asked("sdkmessageid/name eq 'CreateMultiple' or sdkmessageid/name eq 'UpdateMultiple'");
+    assert!(several.values().is_empty());
+    let languages = org.get("RetrieveAvailableLanguages()").ok(200);
+    assert_eq!(languages.body["LocaleIds"], serde_json::json!([1033]));
 }
