@@ -20,7 +20,7 @@ struct Route {
 fn table(crm: Crm) -> Vec<Route> {
     let text = match crm {
         Crm::Salesforce => include_str!("../../../connectors/salesforce/routes.yaml"),
-        Crm::Dynamics => include_str!("../../../connectors/dynamics/src/routes.yaml"),
+        Crm::Dynamics => include_str!("../../../connectors/dynamics/routes.yaml"),
     };
     yaml_serde::from_str(text).unwrap()
 }
