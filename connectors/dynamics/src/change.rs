@@ -17,7 +17,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use crate::draft::Form;
 use crate::frame::{Frame, Precondition};
 use crate::write::{OWN_ID, STALE};
-use crate::{body, headers, key, links};
+use crate::{body, headers, key, links, read_back};
 
 pub(crate) const ENTITY_ID: HeaderName = HeaderName::from_static("odata-entityid");
 
@@ -298,6 +298,7 @@ impl NativeChange for DynamicsChange {
             deleted: frame.kind == Kind::Delete,
             // For an update it is what was demanded of the record, so that it is never empty.
             version: match &frame.precondition {
+                Precondition::IfMatch(etag) if etag == "*" => Some(read_back::since(frame.at)),
                 Precondition::IfMatch(etag) | Precondition::Stale(etag) => Some(etag.clone()),
                 Precondition::None | Precondition::IfNoneMatch => None,
             },

@@ -8,7 +8,7 @@ use crmgate_connector::assemble::Parts;
 use crmgate_connector::mapping::ObjectMap;
 use crmgate_connector::rewrite::Links;
 use crmgate_connector::{Malformed, RequestHead, Target};
-use crmgate_domain::{Document, FieldRef, Kind, Object};
+use crmgate_domain::{Document, FieldRef, Kind, Object, Timestamp};
 use http::HeaderValue;
 
 use crate::draft::{Detail, Form};
@@ -38,6 +38,8 @@ pub(crate) struct Frame {
     pub(crate) crm: url::Url,
     pub(crate) values: RowValues,
     pub(crate) kind: Kind,
+    /// When it was looked up.
+    pub(crate) at: Timestamp,
     /// What the request named.
     pub(crate) asked: Target,
     /// What is sent.

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crmgate_connector::{Credential, Failure, Fields, ReadBackResult, Target};
-use crmgate_domain::{Document, Object};
+use crmgate_domain::{Document, Object, Timestamp};
 use crmgate_store::ReadBack;
 use crmgate_store::attempt::Locate;
+use jiff::SignedDuration;
 
 use crate::connector::Dynamics;
 use crate::key::Key;
@@ -14,6 +15,15 @@ use crate::table::Table;
 use crate::value;
 
 const MODIFIED_BY: &str = "modifiedby";
+const MODIFIED_ON: &str = "modifiedon";
+
+/// How far the clocks of the gate and of the environment are taken to be apart at most.
+const CLOCKS: SignedDuration = SignedDuration::from_secs(60);
+
+/// The version of an update that was pinned to none: when it was looked up.
+pub(crate) fn since(at: Timestamp) -> String {
+    format!("*{at}")
+}
 
 /// Where to look, and whether a record found there can only be ours.
 struct Place {
@@ -38,7 +48,7 @@ impl Dynamics {
             .iter()
             .map(|(name, _)| name.to_owned())
             .collect();
-        names.insert(MODIFIED_BY.to_owned());
+        names.extend([MODIFIED_BY, MODIFIED_ON].map(str::to_owned));
         let row = self
             .row(&table, &place.target, &Fields::Only(names), &who)
             .await?;
@@ -87,6 +97,7 @@ fn verdict(read_back: &ReadBack, row: &Row, place: &Place, writer: Option<&str>)
         (true, _) => {
             uncertain("the record holds the values, and another user may have written them")
         }
+        (false, _) if is_older(read_back, row) => ReadBackResult::DidNotHappen,
         (false, _) => uncertain("the record was changed by somebody else, then or instead"),
     }
 }
@@ -99,6 +110,22 @@ fn uncertain(why: &str) -> ReadBackResult {
 fn is_ours(row: &Row, writer: Option<&str>) -> Option<bool> {
     let (_, id) = row.fields.get(MODIFIED_BY).and_then(value::parts)?;
     Some(id == writer?)
+}
+
+/// Whether nobody has changed the record since an update that was pinned to no version.
+fn is_older(read_back: &ReadBack, row: &Row) -> bool {
+    let sent: Option<Timestamp> = read_back
+        .version
+        .as_ref()
+        .and_then(|version| version.strip_prefix('*')?.parse().ok());
+    let modified: Option<Timestamp> = row
+        .fields
+        .get(MODIFIED_ON)
+        .and_then(|time| time.as_str()?.parse().ok());
+    match (sent, modified) {
+        (Some(sent), Some(modified)) => sent.duration_since(modified) > CLOCKS,
+        _ => false,
+    }
 }
 
 fn equal(expect: &Object, fields: &Object) -> bool {

@@ -268,6 +268,7 @@ impl Lookup<'_> {
                 ..self.values.clone()
             },
             kind,
+            at: self.connector.ambient.now(),
             asked: self.draft.target.clone(),
             sent: frame::sent(&self.draft.target, kind, found.place.as_ref()),
             precondition: Precondition::None,

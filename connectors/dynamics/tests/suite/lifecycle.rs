@@ -485,3 +485,64 @@ async fn a_policy_may_choose_the_id() {
             .ends_with(&format!("({id})"))
     );
 }
+
+#[tokio::test]
+async fn a_lost_update_is_found_out() {
+    let clock = crmgate_sim::Clock::default();
+    let org = Org::on(json!({}), crate::support::ADMIN, &clock).await;
+    let id = org.id("contact", "annika");
+    let place = format!("contacts({id})");
+    let update = |phone: &str| {
+        let body = json!({"telephone1": phone}).to_string();
+        with_header(org.request("PATCH", &place, &body), "if-match", "*")
+    };
+    // Pinned: the version tells.
+    let read = reading(&[], &["phone"]);
+    let pinned = org.resolve(update("+491"), &read).await.unwrap().change;
+    let own = org
+        .connector
+        .identify(&org.token.as_str().into())
+        .await
+        .unwrap()
+        .actor
+        .id;
+    let found = async |change: &std::sync::Arc<dyn crmgate_connector::NativeChange>,
+                       actor: &str| {
+        org.connector
+            .read_back(&change.read_back(Some(actor)))
+            .await
+            .unwrap()
+    };
+    assert_eq!(found(&pinned, &own).await, ReadBackResult::DidNotHappen);
+    org.send(&pinned).await.unwrap();
+    assert_eq!(
+        found(&pinned, &own).await,
+        ReadBackResult::Happened(Some(id.clone()))
+    );
+    assert!(matches!(
+        found(&pinned, "another").await,
+        ReadBackResult::Uncertain(_)
+    ));
+    // Not pinned: the times tell, once they are far enough apart.
+    let loose = org
+        .resolve(update("+492"), &Reading::default())
+        .await
+        .unwrap()
+        .change;
+    assert!(matches!(
+        found(&loose, &own).await,
+        ReadBackResult::Uncertain(_)
+    ));
+    clock.advance(std::time::Duration::from_secs(120));
+    let loose = org
+        .resolve(update("+492"), &Reading::default())
+        .await
+        .unwrap()
+        .change;
+    assert_eq!(found(&loose, &own).await, ReadBackResult::DidNotHappen);
+    org.send(&loose).await.unwrap();
+    assert_eq!(
+        found(&loose, &own).await,
+        ReadBackResult::Happened(Some(id))
+    );
+}

@@ -98,10 +98,25 @@ impl Org {
     }
 
     pub(crate) async fn with(more: Value, user: &str) -> Self {
-        let options = DynamicsOptions::default();
+        let ambient: Arc<dyn Ambient> = Arc::new(TestAmbient::default());
+        Self::made(more, user, DynamicsOptions::default(), ambient).await
+    }
+
+    /// Gate and environment by one clock.
+    pub(crate) async fn on(more: Value, user: &str, clock: &Clock) -> Self {
+        let mut options = DynamicsOptions::default();
+        options.common.clock = clock.clone();
+        Self::made(more, user, options, following(clock.clone())).await
+    }
+
+    async fn made(
+        more: Value,
+        user: &str,
+        options: DynamicsOptions,
+        ambient: Arc<dyn Ambient>,
+    ) -> Self {
         let sim = Simulator::new(options.clone()).unwrap();
         let running = crmgate_sim::serve::spawn(sim.router()).await.unwrap();
-        let ambient: Arc<dyn Ambient> = Arc::new(TestAmbient::default());
         let mut settings = json!({
             "url": running.url,
             "authority": running.url,
