@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use crmgate_connector::{Body, Class, Failure, NativeRequest, NativeResponse, RequestHead};
+use crmgate_connector::{
+    Body, Class, Failure, NativeRequest, NativeResponse, Refusal, RequestHead,
+};
 use crmgate_domain::{Document, Object};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -12,6 +14,7 @@ use crate::door;
 use crate::failure::{Effect, unanswered};
 use crate::headers;
 use crate::identity::{scopes, token_hash};
+use crate::render::render;
 use crate::settings::origin_text;
 use crate::soap::{self, Given, move_origin};
 use crate::upstream::{Call, whole};
@@ -66,17 +69,17 @@ impl SalesforceConnector {
     ) -> Result<NativeResponse, Failure> {
         let NativeRequest { head, body } = request;
         let Class::SignIn(matched) = door::classify(&head) else {
-            return Err(not_a_sign_in("this is no sign-in request"));
+            return Err(not_a_sign_in(&head, "this is no sign-in request"));
         };
         let body = body
             .collect(REQUEST_LIMIT)
             .await
-            .map_err(|error| not_a_sign_in(&error.to_string()))?;
+            .map_err(|error| not_a_sign_in(&head, &error.to_string()))?;
         let by_soap = matched.route.id.starts_with("soap-");
         if by_soap {
             headers::utf8(&head.headers)
                 .and_then(|()| soap::parse_login(&body))
-                .map_err(|malformed| not_a_sign_in(&malformed.message))?;
+                .map_err(|malformed| not_a_sign_in(&head, &malformed.message))?;
         }
         let mut call = Call::get(
             head.uri
@@ -227,10 +230,13 @@ fn sign_in_headers(given: &HeaderMap) -> HeaderMap {
 }
 
 /// A request at a sign-in door that is something else: the gate treats it as not understood.
-fn not_a_sign_in(why: &str) -> Failure {
+fn not_a_sign_in(head: &RequestHead, why: &str) -> Failure {
+    let refusal = Refusal::NotUnderstood {
+        message: why.to_owned(),
+    };
     Failure::Refused {
         code: "not_understood".to_owned(),
         message: why.to_owned(),
-        response: Some(Box::new(soap::fault("FUNCTIONALITY_NOT_ENABLED", why))),
+        response: Some(Box::new(render(head, &refusal))),
     }
 }

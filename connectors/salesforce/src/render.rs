@@ -15,6 +15,9 @@ use crate::soap;
 #[cfg(test)]
 mod tests;
 
+/// What Salesforce calls a refusal by a rule of the org; clients show its message as it is.
+const VERDICT: &str = "FIELD_CUSTOM_VALIDATION_EXCEPTION";
+
 const JSON: &str = "application/json;charset=UTF-8";
 
 /// How a refusal looks, whatever the protocol.
@@ -40,9 +43,9 @@ pub(crate) fn render(head: &RequestHead, refusal: &Refusal) -> NativeResponse {
         Protocol::OAuth => oauth(&shown),
         // There the request was a login, and no session has ended.
         Protocol::Soap if shown.status == StatusCode::UNAUTHORIZED => {
-            soap::fault("INVALID_LOGIN", &shown.message)
+            soap::fault(head.path(), "INVALID_LOGIN", &shown.message)
         }
-        Protocol::Soap => soap::fault(shown.code, &shown.message),
+        Protocol::Soap => soap::fault(head.path(), shown.code, &shown.message),
     };
     if let Refusal::Inability { retry_after, .. } = refusal {
         let seconds = retry_after.as_secs().max(1).to_string();
@@ -84,7 +87,7 @@ fn shown(refusal: &Refusal) -> Shown {
             let (status, code) = if *about_actor {
                 (StatusCode::FORBIDDEN, "INSUFFICIENT_ACCESS_OR_READONLY")
             } else {
-                (StatusCode::BAD_REQUEST, "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+                (StatusCode::BAD_REQUEST, VERDICT)
             };
             Shown {
                 fields: fields.clone(),
@@ -97,7 +100,7 @@ fn shown(refusal: &Refusal) -> Shown {
             message,
         } => show(
             StatusCode::BAD_REQUEST,
-            "FIELD_CUSTOM_VALIDATION_EXCEPTION",
+            VERDICT,
             format!("{message} [hold {hold}, decision {decision}]"),
         ),
         Refusal::Inability {
@@ -170,8 +173,12 @@ pub(crate) fn errors(
     let mut error = Object::new();
     error.set("message", message.into());
     error.set("errorCode", code.into());
-    let fields = fields.iter().map(|field| field.as_str().into()).collect();
-    error.set("fields", Document::Array(fields));
+    // Salesforce names fields for what is wrong with a record, and has none for what is wrong with
+    // a request.
+    if !fields.is_empty() || code == VERDICT {
+        let fields = fields.iter().map(|field| field.as_str().into()).collect();
+        error.set("fields", Document::Array(fields));
+    }
     let body = Document::Array(vec![error.into()]);
     NativeResponse::full(status, JSON, body.to_json())
 }

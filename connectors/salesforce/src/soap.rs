@@ -11,6 +11,7 @@ use secrecy::SecretString;
 mod tests;
 
 const ENVELOPE: &str = "http://schemas.xmlsoap.org/soap/envelope/";
+const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const PARTNER: &str = "urn:partner.soap.sforce.com";
 const ENTERPRISE: &str = "urn:enterprise.soap.sforce.com";
 const XML: &str = "text/xml; charset=utf-8";
@@ -140,16 +141,41 @@ fn entity(reference: &quick_xml::events::BytesRef<'_>) -> Option<String> {
     quick_xml::escape::resolve_xml_entity(name).map(str::to_owned)
 }
 
-/// A SOAP fault.
-pub(crate) fn fault(code: &str, message: &str) -> NativeResponse {
+/// A SOAP fault, in the types of the API that was called.
+pub(crate) fn fault(path: &str, code: &str, message: &str) -> NativeResponse {
+    // Clients know the API's own codes only; the message says the rest.
+    let code = match code {
+        "INSUFFICIENT_ACCESS_OR_READONLY" => "INSUFFICIENT_ACCESS",
+        "FIELD_CUSTOM_VALIDATION_EXCEPTION"
+        | "PRECONDITION_FAILED"
+        | "REQUEST_ENTITY_TOO_LARGE" => "UNKNOWN_EXCEPTION",
+        code => code,
+    };
+    let kind = if code == "INVALID_LOGIN" {
+        "LoginFault"
+    } else {
+        "UnexpectedErrorFault"
+    };
     let message = quick_xml::escape::escape(message);
+    let path = path.to_ascii_lowercase();
+    let (api, typed) = if path.starts_with("/services/soap/c/") {
+        ("enterprise", true)
+    } else {
+        ("partner", path.starts_with("/services/soap/u/"))
+    };
+    let detail = if typed {
+        format!(
+            "<detail><sf:{kind} xsi:type=\"sf:{kind}\"><sf:exceptionCode>{code}</sf:exceptionCode>\
+             <sf:exceptionMessage>{message}</sf:exceptionMessage></sf:{kind}></detail>"
+        )
+    } else {
+        String::new()
+    };
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
-         <soapenv:Envelope xmlns:soapenv=\"{ENVELOPE}\" xmlns:sf=\"urn:fault.partner.soap.sforce.com\">\
+         <soapenv:Envelope xmlns:soapenv=\"{ENVELOPE}\" xmlns:sf=\"urn:fault.{api}.soap.sforce.com\" xmlns:xsi=\"{INSTANCE}\">\
          <soapenv:Body><soapenv:Fault><faultcode>sf:{code}</faultcode>\
-         <faultstring>{code}: {message}</faultstring><detail><sf:LoginFault>\
-         <sf:exceptionCode>{code}</sf:exceptionCode><sf:exceptionMessage>{message}</sf:exceptionMessage>\
-         </sf:LoginFault></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>"
+         <faultstring>{code}: {message}</faultstring>{detail}</soapenv:Fault></soapenv:Body></soapenv:Envelope>"
     );
     NativeResponse::full(StatusCode::INTERNAL_SERVER_ERROR, XML, body)
 }

@@ -47,9 +47,9 @@ pub(super) fn body_object(raw: &[u8], deletes: bool) -> Result<Object, Malformed
 pub(super) fn told(unfit: Unfit, describe: &Describe) -> Malformed {
     match unfit {
         Unfit::Malformed(malformed) => malformed,
-        Unfit::Unknown(name) => Malformed::field(
+        // As Salesforce answers it: without `fields`.
+        Unfit::Unknown(name) => Malformed::new(
             "unknown_field",
-            &name,
             format!(
                 "No such column '{name}' on sobject of type {}",
                 describe.name

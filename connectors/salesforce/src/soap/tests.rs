@@ -80,3 +80,68 @@ proptest! {
         prop_assert!(parse_login(JSFORCE.replace("</se:Body>", &added).as_bytes()).is_err());
     }
 }
+
+fn fault_text(path: &str, code: &str) -> String {
+    match fault(path, code, "a < b").body {
+        crmgate_connector::Body::Full(body) => String::from_utf8(body.to_vec()).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Salesforce's own web service connector, which the Data Loader is made with, takes a fault's
+/// detail by its type, and fails over one that it cannot type.
+#[test]
+fn a_fault_is_typed_as_the_api_declares_it() {
+    for (path, code, namespace, kind, told) in [
+        (
+            "/services/Soap/u/62.0/00D",
+            "FUNCTIONALITY_NOT_ENABLED",
+            "partner",
+            "UnexpectedErrorFault",
+            "FUNCTIONALITY_NOT_ENABLED",
+        ),
+        (
+            "/services/soap/C/62.0",
+            "FUNCTIONALITY_NOT_ENABLED",
+            "enterprise",
+            "UnexpectedErrorFault",
+            "FUNCTIONALITY_NOT_ENABLED",
+        ),
+        (
+            "/services/Soap/u/62.0",
+            "INVALID_LOGIN",
+            "partner",
+            "LoginFault",
+            "INVALID_LOGIN",
+        ),
+        (
+            "/services/Soap/u/62.0",
+            "REQUEST_ENTITY_TOO_LARGE",
+            "partner",
+            "UnexpectedErrorFault",
+            "UNKNOWN_EXCEPTION",
+        ),
+        (
+            "/services/Soap/u/62.0",
+            "INSUFFICIENT_ACCESS_OR_READONLY",
+            "partner",
+            "UnexpectedErrorFault",
+            "INSUFFICIENT_ACCESS",
+        ),
+    ] {
+        let text = fault_text(path, code);
+        for part in [
+            format!("xmlns:sf=\"urn:fault.{namespace}.soap.sforce.com\""),
+            "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"".to_owned(),
+            format!("<faultcode>sf:{told}</faultcode>"),
+            format!("<detail><sf:{kind} xsi:type=\"sf:{kind}\">"),
+            format!(
+                "<sf:exceptionCode>{told}</sf:exceptionCode><sf:exceptionMessage>a &lt; b</sf:exceptionMessage>"
+            ),
+        ] {
+            assert!(text.contains(&part), "{path} {code}: {part} in {text}");
+        }
+    }
+    let metadata = fault_text("/services/Soap/m/62.0", "FUNCTIONALITY_NOT_ENABLED");
+    assert!(metadata.contains("FUNCTIONALITY_NOT_ENABLED: a &lt; b</faultstring></soapenv:Fault>"));
+}
