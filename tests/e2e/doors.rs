@@ -9,6 +9,7 @@ use crate::served::Site;
 
 mod identity;
 mod limits;
+mod mutants;
 mod races;
 mod routes;
 mod table;
