@@ -82,10 +82,10 @@ proptest! {
 }
 
 fn fault_text(path: &str, code: &str) -> String {
-    match fault(path, code, "a < b").body {
-        crmgate_connector::Body::Full(body) => String::from_utf8(body.to_vec()).unwrap(),
-        other => panic!("{other:?}"),
-    }
+    let crmgate_connector::Body::Full(body) = fault(path, code, "a < b").body else {
+        panic!("whole")
+    };
+    String::from_utf8(body.to_vec()).unwrap()
 }
 
 /// Salesforce's own web service connector, which the Data Loader is made with, takes a fault's
