@@ -28,9 +28,10 @@ const REMEMBERED: u64 = 10_000;
 const REMEMBERED_FOR: Duration = Duration::from_secs(24 * 3600);
 /// What a token's holder is told about its life at a brokered connection.
 const BROKERED_SECONDS: i64 = 3599;
-/// Members of an answer that lead a client back to the sign-in host.
+/// Members of an answer that lead a client back to the sign-in host, and the issuer: libraries
+/// refuse one that is not of the host that they asked.
 const LINKS: LinkKeys = LinkKeys {
-    exact: &["token_endpoint"],
+    exact: &["token_endpoint", "issuer"],
     suffixes: &[],
 };
 

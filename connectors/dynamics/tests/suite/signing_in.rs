@@ -204,8 +204,11 @@ async fn the_sign_in_document_leads_back_to_the_gate() {
     let answer = seen(org.connector.sign_in(request).await.unwrap())
         .await
         .ok(200);
-    let endpoint = answer.body["token_endpoint"].as_str().unwrap();
-    assert!(endpoint.starts_with(GATE), "{endpoint}");
+    // The Microsoft libraries also refuse an issuer that is neither where they asked nor known to them.
+    for member in ["token_endpoint", "issuer"] {
+        let address = answer.body[member].as_str().unwrap();
+        assert!(address.starts_with(GATE), "{member}: {address}");
+    }
 }
 
 #[tokio::test]
