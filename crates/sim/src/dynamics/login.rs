@@ -284,9 +284,14 @@ fn basic(call: &Call) -> Option<(String, String)> {
     Some((plain(id)?, plain(secret)?))
 }
 
+/// Scopes that some libraries name whatever the flow, and that mean nothing here.
+const OF_PEOPLE: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
 /// `https://org.crm.dynamics.com/.default` → the resource.
 fn scope_resource(scope: &str) -> Result<String, Refused> {
-    let mut scopes = scope.split_whitespace();
+    let mut scopes = scope
+        .split_whitespace()
+        .filter(|scope| !OF_PEOPLE.contains(scope));
     let (Some(scope), None) = (scopes.next(), scopes.next()) else {
         return Err(if scope.trim().is_empty() {
             Refused::missing("scope")

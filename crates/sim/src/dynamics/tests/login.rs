@@ -78,6 +78,10 @@ fn an_application_signs_in_by_its_secret() {
         token,
     };
     client.get("WhoAmI").ok(200);
+    // The Java library asks for these whatever the flow.
+    let beside = format!("openid profile offline_access {scope}");
+    let more = [good[0], good[1], good[2], ("scope", beside.as_str())];
+    ask(simulator, "oauth2/v2.0/token", &[], &more).ok(200);
     let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
     let rest = [good[0], good[3]];
     ask(
