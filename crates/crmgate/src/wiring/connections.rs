@@ -13,7 +13,8 @@ use crmgate_outbound::Client;
 use crate::config::{Config, ConfigError, Connection, Faults, Loaded, secret};
 
 /// Every kind of CRM: one line each.
-pub(crate) const KINDS: [&dyn ConnectorKind; 2] = [&crmgate_salesforce::KIND, &crmgate_dynamics::KIND];
+pub(crate) const KINDS: [&dyn ConnectorKind; 2] =
+    [&crmgate_salesforce::KIND, &crmgate_dynamics::KIND];
 
 /// A connection that can be run.
 pub(crate) struct Built {
