@@ -1,6 +1,6 @@
 //! The rules of combination, as data: small packages, an operation, what must come out.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
