@@ -1,5 +1,5 @@
-//! A decision from parsed values: 20 governing rules, a record of 30 fields, beside the raw
-//! interpreter on the same rules; then with packages that do not govern.
+//! A decision from parsed values, a record of 30 fields, beside the raw interpreter on the same
+//! packages; then with packages that do not govern.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 
@@ -35,7 +35,7 @@ fn operation() -> Operation {
         at: Still.now(),
         connection: ConnectionRef {
             name: "acme-sf".parse().unwrap(),
-            system: "salesforce".into(),
+            system: "testcrm".into(),
             org: None,
         },
         object: "contact".into(),
@@ -87,47 +87,62 @@ fn package(name: &str, object: &str, rules: &str) -> (String, String) {
     (format!("{name}.rego"), text)
 }
 
-/// So many packages of five rules that govern, and so many that do not.
-fn set(governing: usize, others: usize) -> PolicySet {
-    let govern = (0..governing).map(|at| package(&format!("crm.g.p{at}"), "contact", &rules(5)));
+/// So many packages of so many rules that govern, and so many that do not.
+fn packages(governing: usize, each: usize, others: usize) -> Vec<(String, String)> {
+    let govern = (0..governing).map(|at| package(&format!("crm.g.p{at}"), "contact", &rules(each)));
     let other = (0..others).map(|at| package(&format!("crm.o.p{at}"), "lead", &rules(5)));
-    PolicySet::load(&Sources::global(govern.chain(other))).unwrap()
+    govern.chain(other).collect()
 }
 
-fn raw() -> regorus::Engine {
-    let mut engine = regorus::Engine::new();
-    let text = format!("package p\n{}", rules(20));
-    engine.add_policy("p.rego".into(), text).unwrap();
+/// The interpreter alone, as fast as it is used well: one prepared engine for each package, its
+/// input converted beforehand.
+fn raw(packages: &[(String, String)]) -> Vec<(regorus::Engine, String)> {
     let record: Vec<String> = (0..30)
         .map(|at| format!("\"field_{at}\": \"value {at}\""))
         .collect();
     let input = format!("{{\"record\": {{{}}}}}", record.join(", "));
-    engine.set_input(regorus::Value::from_json_str(&input).unwrap());
-    engine.eval_rule("data.p.deny".into()).unwrap();
-    engine
+    let input = regorus::Value::from_json_str(&input).unwrap();
+    let engine = |(file, text): &(String, String)| {
+        let mut engine = regorus::Engine::new();
+        let name = engine.add_policy(file.clone(), text.clone()).unwrap();
+        engine.set_input(input.clone());
+        let rule = format!("{name}.deny");
+        engine.eval_rule(rule.clone()).unwrap();
+        (engine, rule)
+    };
+    packages.iter().map(engine).collect()
 }
 
 fn judge(c: &mut Criterion) {
     let operation = operation();
     let candidate: Arc<dyn Candidate> = Arc::new(PlainCandidate::new(views()));
     let options = JudgeOptions::default();
-    let engine = raw();
-    c.bench_function("raw interpreter, 20 rules, one package", |b| {
-        b.iter(|| black_box(engine.clone().eval_rule("data.p.deny".into())));
-    });
-    for (governing, others) in [(1, 0), (4, 0), (10, 0), (10, 90), (10, 990)] {
-        let set = set(governing, others);
-        c.bench_function(
-            &format!(
-                "judge, {governing} packages govern of {}",
-                governing + others
-            ),
-            |b| {
-                b.iter(|| black_box(set.judge(&operation, &candidate, &options)));
-            },
-        );
+    for (governing, each, others) in [
+        (1, 20, 0),
+        (4, 5, 0),
+        (1, 5, 0),
+        (10, 5, 0),
+        (10, 5, 90),
+        (10, 5, 990),
+    ] {
+        let name = format!("{governing} packages of {each} rules govern");
+        let packages = packages(governing, each, others);
+        if others == 0 {
+            let engines = raw(&packages);
+            c.bench_function(&format!("{name}: the interpreter alone"), |b| {
+                b.iter(|| {
+                    for (engine, rule) in &engines {
+                        black_box(engine.clone().eval_rule(rule.clone())).unwrap();
+                    }
+                });
+            });
+        }
+        let set = PolicySet::load(&Sources::global(packages)).unwrap();
+        c.bench_function(&format!("{name}, {others} do not: judge"), |b| {
+            b.iter(|| black_box(set.judge(&operation, &candidate, &options)));
+        });
     }
-    let set = set(10, 990);
+    let set = PolicySet::load(&Sources::global(packages(10, 5, 990))).unwrap();
     c.bench_function("governing, 10 packages of 1000", |b| {
         b.iter(|| black_box(set.governing(&Target::from(&operation))));
     });

@@ -1,116 +1,177 @@
 //! The input document that policies see (`policies/schema/input.schema.json`).
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
-use crmgate_domain::{Actor, Document, Object, Operation, RequestInfo, Views};
+use crmgate_domain::{Actor, Change, Document, Object, Operation, RequestInfo, Views};
 use regorus::Value;
 
 use crate::JudgeOptions;
+use crate::looks::{Members, Part, Wanted};
 use crate::value::{self, OutOfRange};
 
 #[cfg(test)]
 mod tests;
 
-/// An object of `from` and `to`. There are as many as changed fields, so the keys are made once,
-/// and the engine keeps an object compact whose members are only replaced.
-struct ChangeForm {
-    from: Value,
-    to: Value,
-    form: Value,
+/// The input's members that patches do not change.
+const FRAME: [&str; 10] = [
+    "operation",
+    "connection",
+    "object",
+    "native_object",
+    "id",
+    "actor",
+    "request",
+    "purpose",
+    "approvals",
+    "exceptions",
+];
+
+/// Its members about the record.
+const RECORD: [&str; 6] = [
+    "record",
+    "native",
+    "before",
+    "native_before",
+    "changes",
+    "related",
+];
+
+thread_local! {
+    static INPUT: Form = Form::new(FRAME.iter().chain(&RECORD));
+    static CHANGE: Form = Form::new(["from", "to"].iter());
 }
 
-static CHANGE: LazyLock<ChangeForm> = LazyLock::new(|| {
-    let (from, to) = (Value::from("from"), Value::from("to"));
-    let form = BTreeMap::from([(from.clone(), Value::Null), (to.clone(), Value::Null)]);
-    ChangeForm {
-        from,
-        to,
-        form: Value::from(form),
-    }
-});
+/// An object that is always of the same members: the engine keeps it compact while only values
+/// are put in. One per thread, because threads that share keys wait for each other.
+struct Form {
+    keys: Vec<Value>,
+    empty: Value,
+}
 
-impl ChangeForm {
-    fn with(&self, from: Value, to: Value) -> Value {
-        let mut change = self.form.clone();
-        if let Ok(members) = change.as_object_mut() {
-            members.insert(self.from.clone(), from);
-            members.insert(self.to.clone(), to);
+impl Form {
+    fn new<'a>(keys: impl Iterator<Item = &'a &'static str>) -> Self {
+        let keys: Vec<Value> = keys.map(|key| Value::from(*key)).collect();
+        Self {
+            empty: value::object(keys.iter().map(|key| (key.clone(), Value::Null))),
+            keys,
         }
-        change
+    }
+
+    fn filled(&self, members: impl IntoIterator<Item = Value>) -> Value {
+        let mut filled = self.empty.clone();
+        if let Ok(object) = filled.as_object_mut() {
+            for (key, member) in self.keys.iter().zip(members) {
+                object.insert(key.clone(), member);
+            }
+        }
+        filled
     }
 }
 
 /// Everything but the record, which patches change.
-pub(crate) fn frame(operation: &Operation, options: &JudgeOptions) -> Result<Value, OutOfRange> {
-    let list = |documents: &[Document]| -> Result<Value, OutOfRange> {
-        let values: Result<Vec<Value>, _> = documents.iter().map(value::from_document).collect();
-        values.map(Value::from)
-    };
-    Ok(object([
-        ("operation", of_operation(operation)?),
-        (
-            "connection",
-            object([
-                ("name", operation.connection.name.as_str().into()),
-                ("system", operation.connection.system.as_str().into()),
-                ("org", text(operation.connection.org.as_deref())),
-            ]),
-        ),
-        ("object", operation.object.as_str().into()),
-        ("native_object", operation.native_object.as_str().into()),
-        ("id", text(operation.record_id.as_deref())),
-        ("actor", actor(&operation.actor)),
-        (
-            "request",
-            operation.request.as_ref().map_or(Value::Null, request),
-        ),
-        ("purpose", text(operation.purpose.as_deref())),
-        ("approvals", list(&options.approvals)?),
-        ("exceptions", list(&options.exceptions)?),
-    ]))
+pub(crate) struct Frame([Value; FRAME.len()]);
+
+impl Frame {
+    /// What is wanted of an operation.
+    pub(crate) fn new(
+        operation: &Operation,
+        options: &JudgeOptions,
+        wanted: &Wanted<'_>,
+    ) -> Result<Self, OutOfRange> {
+        let request = operation.request.as_ref();
+        let request = request.map(|request| of_request(request, wanted.of(Part::Request)));
+        Ok(Self([
+            of_operation(operation, wanted.of(Part::Operation))?,
+            connection(operation, wanted.of(Part::Connection)),
+            operation.object.as_str().into(),
+            operation.native_object.as_str().into(),
+            text(operation.record_id.as_deref()),
+            actor(&operation.actor, wanted.of(Part::Actor)),
+            request.unwrap_or(Value::Null),
+            text(operation.purpose.as_deref()),
+            list(&options.approvals, wanted.of(Part::Approvals))?,
+            list(&options.exceptions, wanted.of(Part::Exceptions))?,
+        ]))
+    }
+
+    /// The whole input, with what is wanted of the record's views.
+    pub(crate) fn input(&self, views: &Views, wanted: &Wanted<'_>) -> Result<Value, OutOfRange> {
+        let record = |record: &Option<Object>, part| match record {
+            None => Ok(Value::Null),
+            Some(record) => of_record(record, wanted.of(part)),
+        };
+        let record = [
+            record(&views.record, Part::Record)?,
+            record(&views.native, Part::Native)?,
+            record(&views.before, Part::Before)?,
+            record(&views.native_before, Part::NativeBefore)?,
+            changes(&views.changes, wanted.of(Part::Changes))?,
+            of_record(&views.related, wanted.of(Part::Related))?,
+        ];
+        let members = self.0.iter().cloned().chain(record);
+        Ok(INPUT.with(|form| form.filled(members)))
+    }
 }
 
-/// The whole input: the frame with the record's views.
-pub(crate) fn whole(frame: &Value, views: &Views) -> Result<Value, OutOfRange> {
-    let record = |record: &Option<Object>| match record {
-        None => Ok(Value::Null),
-        Some(record) => value::from_object(record),
-    };
-    let mut changes = Vec::with_capacity(views.changes.len());
-    for (name, change) in &views.changes {
-        let from = match &change.from {
-            None => Value::Null,
-            Some(from) => value::from_document(from)?,
-        };
-        let to = value::from_document(&change.to)?;
-        changes.push((Value::from(name.as_str()), CHANGE.with(from, to)));
+/// What is wanted of a record. What is not must still be within the engine's range, so that an
+/// answer does not depend on who looks.
+fn of_record(record: &Object, wanted: Members<'_>) -> Result<Value, OutOfRange> {
+    if !wanted.any() {
+        record.iter().try_for_each(|(_, it)| value::in_range(it))?;
+        return Ok(Value::new_object());
     }
-    let mut input = frame.clone();
-    if let Ok(members) = input.as_object_mut() {
-        for (key, member) in [
-            ("record", record(&views.record)?),
-            ("native", record(&views.native)?),
-            ("before", record(&views.before)?),
-            ("native_before", record(&views.native_before)?),
-            ("changes", value::object(changes)),
-            ("related", value::from_object(&views.related)?),
-        ] {
-            members.insert(key.into(), member);
+    let mut members = Vec::with_capacity(record.len());
+    for (name, member) in record.iter() {
+        if wanted.contains(name) {
+            members.push((name, member));
+        } else {
+            value::in_range(member)?;
         }
     }
-    Ok(input)
+    value::from_members(members)
 }
 
-fn of_operation(operation: &Operation) -> Result<Value, OutOfRange> {
-    let batch = operation.batch.as_ref().map_or(Value::Null, |batch| {
-        object([
-            ("id", batch.id.as_str().into()),
-            ("index", batch.index.into()),
-            ("size", batch.size.into()),
-            ("atomic", batch.atomic.into()),
-        ])
-    });
+fn changes(changes: &BTreeMap<String, Change>, wanted: Members<'_>) -> Result<Value, OutOfRange> {
+    let mut members = Vec::new();
+    for (name, change) in changes {
+        let from = change.from.as_ref();
+        if wanted.contains(name) {
+            let from = from.map_or(Ok(Value::Null), value::from_document)?;
+            let to = value::from_document(&change.to)?;
+            let change = CHANGE.with(|form| form.filled([from, to]));
+            members.push((Value::from(name.as_str()), change));
+        } else {
+            from.map_or(Ok(()), value::in_range)?;
+            value::in_range(&change.to)?;
+        }
+    }
+    Ok(value::object(members))
+}
+
+fn list(documents: &[Document], wanted: Members<'_>) -> Result<Value, OutOfRange> {
+    let mut values = Vec::new();
+    for document in documents {
+        if wanted.any() {
+            values.push(value::from_document(document)?);
+        } else {
+            value::in_range(document)?;
+        }
+    }
+    Ok(Value::from(values))
+}
+
+/// An object of the members that are wanted.
+fn object<const N: usize>(wanted: Members<'_>, members: [(&str, &dyn Fn() -> Value); N]) -> Value {
+    if !wanted.any() {
+        return Value::new_object();
+    }
+    let members = members
+        .into_iter()
+        .filter(|(name, _)| wanted.contains(name));
+    value::object(members.map(|(name, member)| (name.into(), member())))
+}
+
+fn of_operation(operation: &Operation, wanted: Members<'_>) -> Result<Value, OutOfRange> {
     let arguments = match &operation.arguments {
         None => Value::Null,
         Some(arguments) => value::from_object(arguments)?,
@@ -119,52 +180,81 @@ fn of_operation(operation: &Operation) -> Result<Value, OutOfRange> {
         None => Value::Null,
         Some(relation) => value::from_document(relation)?,
     };
-    Ok(object([
-        ("kind", operation.kind.as_str().into()),
-        (
-            "requested",
-            text(operation.requested.map(crmgate_domain::Kind::as_str)),
-        ),
-        ("point", operation.point.as_str().into()),
-        ("id", operation.id.to_string().into()),
-        ("at", operation.at.to_string().into()),
-        ("batch", batch),
-        ("name", text(operation.name.as_deref())),
-        ("arguments", arguments),
-        ("relation", relation),
-    ]))
+    let requested = operation.requested.map(crmgate_domain::Kind::as_str);
+    Ok(object(
+        wanted,
+        [
+            ("kind", &|| operation.kind.as_str().into()),
+            ("requested", &|| text(requested)),
+            ("point", &|| operation.point.as_str().into()),
+            ("id", &|| operation.id.to_string().into()),
+            ("at", &|| operation.at.to_string().into()),
+            ("batch", &|| batch(operation)),
+            ("name", &|| text(operation.name.as_deref())),
+            ("arguments", &|| arguments.clone()),
+            ("relation", &|| relation.clone()),
+        ],
+    ))
 }
 
-fn actor(actor: &Actor) -> Value {
-    object([
-        ("id", actor.id.as_str().into()),
-        ("username", text(actor.username.as_deref())),
-        ("email", text(actor.email.as_deref())),
-        ("roles", texts(&actor.roles)),
-        ("groups", texts(&actor.groups)),
-        ("scopes", actor.scopes.as_deref().map_or(Value::Null, texts)),
-        ("client", text(actor.client.as_deref())),
-        ("on_behalf_of", text(actor.on_behalf_of.as_deref())),
+fn batch(operation: &Operation) -> Value {
+    let Some(batch) = &operation.batch else {
+        return Value::Null;
+    };
+    value::object([
+        ("id".into(), batch.id.as_str().into()),
+        ("index".into(), batch.index.into()),
+        ("size".into(), batch.size.into()),
+        ("atomic".into(), batch.atomic.into()),
     ])
 }
 
-fn request(request: &RequestInfo) -> Value {
+fn connection(operation: &Operation, wanted: Members<'_>) -> Value {
+    let connection = &operation.connection;
+    object(
+        wanted,
+        [
+            ("name", &|| connection.name.as_str().into()),
+            ("system", &|| connection.system.as_str().into()),
+            ("org", &|| text(connection.org.as_deref())),
+        ],
+    )
+}
+
+fn actor(actor: &Actor, wanted: Members<'_>) -> Value {
+    object(
+        wanted,
+        [
+            ("id", &|| actor.id.as_str().into()),
+            ("username", &|| text(actor.username.as_deref())),
+            ("email", &|| text(actor.email.as_deref())),
+            ("roles", &|| texts(&actor.roles)),
+            ("groups", &|| texts(&actor.groups)),
+            ("scopes", &|| {
+                actor.scopes.as_deref().map_or(Value::Null, texts)
+            }),
+            ("client", &|| text(actor.client.as_deref())),
+            ("on_behalf_of", &|| text(actor.on_behalf_of.as_deref())),
+        ],
+    )
+}
+
+fn of_request(request: &RequestInfo, wanted: Members<'_>) -> Value {
     let map = |map: &BTreeMap<String, String>| {
         value::object(
             map.iter()
                 .map(|(key, value)| (key.as_str().into(), value.as_str().into())),
         )
     };
-    object([
-        ("method", request.method.as_str().into()),
-        ("resource", request.resource.as_str().into()),
-        ("path_parameters", map(&request.path_parameters)),
-        ("query_parameters", map(&request.query_parameters)),
-    ])
-}
-
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    value::object(members.map(|(key, member)| (key.into(), member)))
+    object(
+        wanted,
+        [
+            ("method", &|| request.method.as_str().into()),
+            ("resource", &|| request.resource.as_str().into()),
+            ("path_parameters", &|| map(&request.path_parameters)),
+            ("query_parameters", &|| map(&request.query_parameters)),
+        ],
+    )
 }
 
 fn text(text: Option<&str>) -> Value {

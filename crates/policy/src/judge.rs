@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crmgate_domain::{Candidate, Enforcement, Judgement, Layer, Operation, Patch, RevisionId};
-use regorus::Value;
 
 use crate::budget::Budget;
 use crate::clock::Now;
 use crate::coverage::Tap;
 use crate::govern::Target;
 use crate::layer::LayerSet;
-use crate::{JudgeOptions, Judged, Ungoverned, input};
+use crate::value::OutOfRange;
+use crate::{JudgeOptions, Judged, Ungoverned};
 
 mod combine;
 mod evaluate;
@@ -43,7 +43,6 @@ pub(crate) struct Layers<'a> {
 struct Case<'a> {
     operation: &'a Operation,
     options: &'a JudgeOptions,
-    frame: Value,
     budget: Budget,
     tap: Option<&'a Tap>,
 }
@@ -58,37 +57,36 @@ pub(crate) fn judge(
 ) -> Judged {
     let target = Target::from(operation);
     let nothing = BTreeMap::new();
-    let mut rounds: Vec<Round<'_>> = Vec::with_capacity(2);
+    let mut governing = Vec::with_capacity(2);
     for (layer, set, enforcement) in [
         (Layer::Global, Some(layers.global), layers.enforcement),
         (Layer::Connection, layers.own, &nothing),
     ] {
-        let governing = set.map(|set| (set, set.governing(&target, enforcement)));
-        if let Some((set, governing)) = governing.filter(|(_, governing)| !governing.is_empty()) {
-            rounds.push(Round::new(layer, set, governing));
-        }
+        let found = set.map(|set| (layer, set, set.governing(&target, enforcement)));
+        governing.extend(found.filter(|(_, _, packages)| !packages.is_empty()));
     }
     let unpatched = |judgement| Judged {
         judgement,
         candidate: Arc::clone(candidate),
     };
-    if rounds.is_empty() {
+    if governing.is_empty() {
         let refuse = options.ungoverned == Ungoverned::Deny;
         return unpatched(combine::ungoverned(operation, refuse, layers.revision));
     }
     let _now = Now::set(operation.at);
-    match input::frame(operation, options) {
+    let case = Case {
+        operation,
+        options,
+        budget: Budget::start(options.time_limit),
+        tap,
+    };
+    let rounds: Result<Vec<Round<'_>>, OutOfRange> = governing
+        .into_iter()
+        .map(|(layer, set, governing)| Round::new(layer, set, governing, &case))
+        .collect();
+    match rounds {
         Err(error) => unpatched(combine::unreadable(&error, layers.revision)),
-        Ok(frame) => {
-            let case = Case {
-                operation,
-                options,
-                frame,
-                budget: Budget::start(options.time_limit),
-                tap,
-            };
-            case.judge(&rounds, candidate, layers.revision)
-        }
+        Ok(rounds) => case.judge(&rounds, candidate, layers.revision),
     }
 }
 

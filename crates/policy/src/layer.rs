@@ -13,6 +13,7 @@ use regorus::{Engine, Value};
 
 use crate::clock;
 use crate::govern::Target;
+use crate::looks::{Table, Wanted};
 use crate::message;
 use crate::metadata::Names;
 use crate::package::{ENTRY_FILE, Package};
@@ -33,6 +34,7 @@ pub(crate) struct LayerSet {
     /// Ready to be cloned for a decision; one per package.
     ready: Vec<Ready>,
     index: Index,
+    looks: Table,
     /// File, first and last line, name of every rule: so that an error can name its rule.
     rules: BTreeMap<String, Vec<(u32, u32, String)>>,
 }
@@ -85,6 +87,7 @@ impl LayerSet {
         Ok(Self {
             ready: prepared(&bare, parts.data, &parts.packages)?,
             index: Index::new(&parts.packages),
+            looks: Table::new(parts.packages.iter().map(|package| &package.looks)),
             packages: parts.packages,
             bare,
             rules: parts.rules,
@@ -137,6 +140,11 @@ impl LayerSet {
         hits.into_iter().filter_map(governs).collect()
     }
 
+    /// What these packages look at in the input.
+    pub(crate) fn wanted(&self, governing: &[(usize, Enforcement)]) -> Wanted<'_> {
+        self.looks.wanted(governing.iter().map(|(index, _)| *index))
+    }
+
     /// The rule that stands at a line of a file.
     pub(crate) fn rule_at(&self, file: &str, line: u32) -> Option<&str> {
         let rules = self.rules.get(file)?;
@@ -176,9 +184,11 @@ fn bare(package: &Package, uses: &[usize], files: &[Source]) -> Result<Engine, L
             .add_policy(file.path.clone(), file.text.clone())
             .map_err(|error| message::syntax(&file.path, &error))?;
     }
-    engine
-        .add_policy(ENTRY_FILE.into(), package.entry_module())
-        .map_err(|error| message::prepare(&package.name, &error))?;
+    if let Some(entry) = package.entry_module() {
+        engine
+            .add_policy(ENTRY_FILE.into(), entry)
+            .map_err(|error| message::prepare(&package.name, &error))?;
+    }
     Ok(engine)
 }
 

@@ -20,6 +20,7 @@ mod input;
 mod judge;
 mod layer;
 mod load;
+mod looks;
 mod message;
 pub mod metadata;
 pub mod options;

@@ -2,6 +2,7 @@
 
 use crmgate_domain::{Enforcement, Layer, Reads};
 
+use crate::looks::Looks;
 use crate::metadata::Metadata;
 use crate::rules::Reserved;
 
@@ -26,6 +27,8 @@ pub struct Package {
     pub rules: Vec<Reserved>,
     /// What it reads of a record.
     pub reads: Reads,
+    /// What it looks at in the input.
+    pub(crate) looks: Looks,
 }
 
 impl Package {
@@ -50,8 +53,11 @@ impl Package {
     }
 
     /// The generated module that evaluates the package's rules in one go, so that helper rules
-    /// are evaluated once.
-    pub(crate) fn entry_module(&self) -> String {
+    /// are evaluated once; none where the package has but one rule.
+    pub(crate) fn entry_module(&self) -> Option<String> {
+        if self.judging().count() == 1 {
+            return None;
+        }
         let members: Vec<String> = self
             .judging()
             .map(|rule| {
@@ -64,10 +70,10 @@ impl Package {
                 }
             })
             .collect();
-        format!(
+        Some(format!(
             "package crmgate.entry\n\nout := {{\n\t{}\n}}\n",
             members.join(",\n\t")
-        )
+        ))
     }
 
     /// How strongly it counts, unless its connection says otherwise.

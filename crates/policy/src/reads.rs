@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crmgate_domain::{FieldRef, FieldSet, Reads};
 
+use crate::looks::Looks;
 use crate::rules::Reserved;
 use crate::symbols::{GroupId, Symbols};
 
@@ -32,6 +33,8 @@ pub(crate) struct PackageReads {
     pub(crate) reads: Reads,
     /// Whether it looks at the native request.
     pub(crate) request: bool,
+    /// The parts of the input it looks at, the record's among them.
+    pub(crate) looks: Looks,
 }
 
 /// Finds what the reserved rules of a package read.
@@ -39,6 +42,7 @@ pub(crate) fn of_package(symbols: &Symbols<'_>, package: &[String]) -> PackageRe
     let mut reader = Reader {
         symbols,
         consumed: BTreeSet::new(),
+        compared: BTreeSet::new(),
         known: BTreeMap::new(),
         looked_at: 0,
     };
@@ -59,6 +63,8 @@ struct Reader<'a, 's> {
     symbols: &'s Symbols<'a>,
     /// The paths whose value was used.
     consumed: BTreeSet<Path>,
+    /// The paths whose value the engine compares on its own, to find a rule with two values.
+    compared: BTreeSet<Path>,
     /// Rules and functions that were looked at, by their arguments, with what they evaluate to.
     known: BTreeMap<(GroupId, Vec<Alias>), Alias>,
     looked_at: usize,
@@ -93,12 +99,24 @@ impl Reader<'_, '_> {
         for path in &self.consumed {
             told.add(path);
         }
+        for path in &self.compared {
+            told.look(path);
+        }
         told
     }
 }
 
 impl PackageReads {
+    fn look(&mut self, path: &[Hop]) {
+        match path {
+            [Hop::Key(part), Hop::Key(member), ..] => self.looks.add(part, Some(member)),
+            [Hop::Key(part), ..] => self.looks.add(part, None),
+            [Hop::Any, ..] | [] => self.looks.everything(),
+        }
+    }
+
     fn add(&mut self, path: &[Hop]) {
+        self.look(path);
         let Some(Hop::Key(root)) = path.first() else {
             self.reads.record = FieldSet::All;
             self.reads.before = FieldSet::All;

@@ -1,5 +1,7 @@
 //! The engine's values and crmgate's documents.
 
+use std::collections::BTreeMap;
+
 use crmgate_domain::{Document, Number, Object};
 use regorus::Value;
 
@@ -13,15 +15,9 @@ const MAX_EXPONENT: i64 = 300;
 #[error("the number `{0}…` is out of range")]
 pub(crate) struct OutOfRange(String);
 
-/// An object from its members.
+/// An object from its members, in the engine's compact form.
 pub(crate) fn object(members: impl IntoIterator<Item = (Value, Value)>) -> Value {
-    let mut value = Value::new_object();
-    if let Ok(object) = value.as_object_mut() {
-        for (key, member) in members {
-            object.insert(key, member);
-        }
-    }
-    value
+    Value::from(members.into_iter().collect::<BTreeMap<_, _>>())
 }
 
 /// A document as a value. Whole numbers stay exact; fractions become the nearest float.
@@ -41,16 +37,39 @@ pub(crate) fn from_document(document: &Document) -> Result<Value, OutOfRange> {
 
 /// An object as a value.
 pub(crate) fn from_object(members: &Object) -> Result<Value, OutOfRange> {
-    let mut value = Value::new_object();
-    if let Ok(object) = value.as_object_mut() {
-        for (key, member) in members.iter() {
-            object.insert(Value::from(key), from_document(member)?);
+    from_members(members.iter().collect())
+}
+
+/// An object of these members; of several of one name the last.
+pub(crate) fn from_members(mut members: Vec<(&str, &Document)>) -> Result<Value, OutOfRange> {
+    members.sort_by_key(|(name, _)| *name);
+    members.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            *kept = *later;
         }
+        same
+    });
+    let member = |(name, member)| Ok((Value::from(name), from_document(member)?));
+    let members: BTreeMap<Value, Value> =
+        members.into_iter().map(member).collect::<Result<_, _>>()?;
+    Ok(Value::from(members))
+}
+
+/// Whether the engine can hold a document that it is not given.
+pub(crate) fn in_range(document: &Document) -> Result<(), OutOfRange> {
+    match document {
+        Document::Null | Document::Bool(_) | Document::String(_) => Ok(()),
+        Document::Number(number) => from_number(number).map(drop),
+        Document::Array(items) => items.iter().try_for_each(in_range),
+        Document::Object(members) => members.iter().try_for_each(|(_, it)| in_range(it)),
     }
-    Ok(value)
 }
 
 fn from_number(number: &Number) -> Result<Value, OutOfRange> {
+    if let Ok(plain) = number.as_str().parse::<i64>() {
+        return Ok(Value::from(plain));
+    }
     if let Some(whole) = number.as_i64() {
         return Ok(Value::from(whole));
     }
@@ -158,6 +177,14 @@ mod tests {
             assert!(from_document(&number(text)).is_err(), "{text}");
         }
         assert!(from_document(&number(&"9".repeat(65))).is_err());
+    }
+
+    #[test]
+    fn of_repeated_members_the_last_counts() {
+        let text = br#"{"b": 1, "a": 1, "b": 2, "a": {"x": 1, "x": 2}, "b": 3}"#;
+        let value = from_document(&Document::parse(text).unwrap()).unwrap();
+        let expected = Document::parse(br#"{"a": {"x": 2}, "b": 3}"#).unwrap();
+        assert_eq!(to_document(&value).unwrap(), expected);
     }
 
     fn documents() -> impl Strategy<Value = Document> {

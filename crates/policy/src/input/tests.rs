@@ -1,13 +1,19 @@
 use crmgate_domain::{BatchInfo, Kind, Point};
 
 use super::*;
+use crate::looks::{Looks, Table};
 use crate::testing::{object as parsed, operation, views};
 
 const SCHEMA: &str = include_str!("../../../../policies/schema/input.schema.json");
 
-/// As the engine has it.
+/// As the engine has it for a package that looks at everything.
 fn input(operation: &Operation, views: &Views) -> Value {
-    whole(&frame(operation, &JudgeOptions::default()).unwrap(), views).unwrap()
+    let mut everything = Looks::default();
+    everything.everything();
+    let table = Table::new([&everything]);
+    let wanted = table.wanted([0]);
+    let frame = Frame::new(operation, &JudgeOptions::default(), &wanted).unwrap();
+    frame.input(views, &wanted).unwrap()
 }
 
 fn rich() -> Operation {

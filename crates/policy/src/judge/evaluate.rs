@@ -8,16 +8,22 @@ use regorus::Value;
 use super::Case;
 use super::said::{Said, Spoken};
 use crate::coverage::Tap;
+use crate::input::Frame;
 use crate::layer::{self, LayerSet};
+use crate::looks::Wanted;
 use crate::message::Told;
 use crate::package::Package;
-use crate::{input, value};
+use crate::value::{self, OutOfRange};
 
 /// A layer that governs the operation.
 pub(super) struct Round<'a> {
     pub(super) layer: Layer,
     set: &'a LayerSet,
     governing: Vec<(usize, Enforcement)>,
+    /// What its packages look at.
+    wanted: Wanted<'a>,
+    /// Their input without the record.
+    frame: Frame,
 }
 
 impl<'a> Round<'a> {
@@ -25,12 +31,16 @@ impl<'a> Round<'a> {
         layer: Layer,
         set: &'a LayerSet,
         governing: Vec<(usize, Enforcement)>,
-    ) -> Self {
-        Self {
+        case: &Case<'_>,
+    ) -> Result<Self, OutOfRange> {
+        let wanted = set.wanted(&governing);
+        Ok(Self {
+            frame: Frame::new(case.operation, case.options, &wanted)?,
             layer,
             set,
             governing,
-        }
+            wanted,
+        })
     }
 }
 
@@ -45,7 +55,7 @@ impl Case<'_> {
         candidate: &std::sync::Arc<dyn Candidate>,
     ) -> Vec<Spoken<'a>> {
         let views = candidate.views();
-        let input = input::whole(&self.frame, views);
+        let input = round.frame.input(views, &round.wanted);
         let spoken = round.governing.iter().filter_map(|(index, enforcement)| {
             let package = round.set.packages.get(*index)?;
             let said = match (&input, unknown(package, views)) {

@@ -158,6 +158,7 @@ pub(super) fn build(
             files: modules.iter().map(|module| module.file.clone()).collect(),
             rules,
             reads,
+            looks: read.looks,
         });
     }
     packages

@@ -47,6 +47,7 @@ impl<'a> Reader<'a, '_> {
         self.known.insert(key.clone(), Alias::default());
         let mut value: Option<Alias> = None;
         let rules: Vec<_> = self.symbols.rules(id).collect();
+        let several = rules.len() > 1;
         for (module, node) in rules {
             let one = self.body(module, &node.node, node.nested, args);
             match &mut value {
@@ -55,6 +56,9 @@ impl<'a> Reader<'a, '_> {
             }
         }
         let value = value.unwrap_or_default();
+        if several || value.paths.len() > 1 {
+            self.compared.extend(value.paths.iter().cloned());
+        }
         self.known.insert(key, value.clone());
         value
     }

@@ -2,6 +2,8 @@ use super::*;
 use crate::Source;
 use crate::syntax::Module;
 
+mod left_out;
+
 fn read(rules: &str) -> PackageReads {
     read_with("", rules)
 }
