@@ -13,6 +13,7 @@ use crmgate_domain::{
     OperationId, Point, Timestamp, Views,
 };
 use crmgate_policy::{JudgeOptions, PolicySet, Sources, Target};
+use regorus::{Engine, Value};
 
 struct Still;
 
@@ -96,14 +97,14 @@ fn packages(governing: usize, each: usize, others: usize) -> Vec<(String, String
 
 /// The interpreter alone, as fast as it is used well: one prepared engine for each package, its
 /// input converted beforehand.
-fn raw(packages: &[(String, String)]) -> Vec<(regorus::Engine, String)> {
+fn raw(packages: &[(String, String)]) -> Vec<(Engine, String)> {
     let record: Vec<String> = (0..30)
         .map(|at| format!("\"field_{at}\": \"value {at}\""))
         .collect();
     let input = format!("{{\"record\": {{{}}}}}", record.join(", "));
-    let input = regorus::Value::from_json_str(&input).unwrap();
+    let input = Value::from_json_str(&input).unwrap();
     let engine = |(file, text): &(String, String)| {
-        let mut engine = regorus::Engine::new();
+        let mut engine = Engine::new();
         let name = engine.add_policy(file.clone(), text.clone()).unwrap();
         engine.set_input(input.clone());
         let rule = format!("{name}.deny");

@@ -12,64 +12,30 @@ use crate::value::{self, OutOfRange};
 #[cfg(test)]
 mod tests;
 
-/// The input's members that patches do not change.
-const FRAME: [&str; 10] = [
-    "operation",
-    "connection",
-    "object",
-    "native_object",
-    "id",
-    "actor",
-    "request",
-    "purpose",
-    "approvals",
-    "exceptions",
-];
-
-/// Its members about the record.
-const RECORD: [&str; 6] = [
-    "record",
-    "native",
-    "before",
-    "native_before",
-    "changes",
-    "related",
-];
-
 thread_local! {
-    static INPUT: Form = Form::new(FRAME.iter().chain(&RECORD));
-    static CHANGE: Form = Form::new(["from", "to"].iter());
+    /// The form of a change, and its keys. There are as many as changed fields, and the engine
+    /// keeps an object compact whose members are only replaced. One per thread, because threads
+    /// that share keys wait for each other.
+    static CHANGE: (Value, Value, Value) = {
+        let (from, to) = (Value::from("from"), Value::from("to"));
+        let form = [from.clone(), to.clone()].map(|key| (key, Value::Null));
+        (value::object(form), from, to)
+    };
 }
 
-/// An object that is always of the same members: the engine keeps it compact while only values
-/// are put in. One per thread, because threads that share keys wait for each other.
-struct Form {
-    keys: Vec<Value>,
-    empty: Value,
-}
-
-impl Form {
-    fn new<'a>(keys: impl Iterator<Item = &'a &'static str>) -> Self {
-        let keys: Vec<Value> = keys.map(|key| Value::from(*key)).collect();
-        Self {
-            empty: value::object(keys.iter().map(|key| (key.clone(), Value::Null))),
-            keys,
+fn of_change(from: Value, to: Value) -> Value {
+    CHANGE.with(|(form, from_key, to_key)| {
+        let mut change = form.clone();
+        if let Ok(members) = change.as_object_mut() {
+            members.insert(from_key.clone(), from);
+            members.insert(to_key.clone(), to);
         }
-    }
-
-    fn filled(&self, members: impl IntoIterator<Item = Value>) -> Value {
-        let mut filled = self.empty.clone();
-        if let Ok(object) = filled.as_object_mut() {
-            for (key, member) in self.keys.iter().zip(members) {
-                object.insert(key.clone(), member);
-            }
-        }
-        filled
-    }
+        change
+    })
 }
 
 /// Everything but the record, which patches change.
-pub(crate) struct Frame([Value; FRAME.len()]);
+pub(crate) struct Frame(Vec<(Part, Value)>);
 
 impl Frame {
     /// What is wanted of an operation.
@@ -78,123 +44,134 @@ impl Frame {
         options: &JudgeOptions,
         wanted: &Wanted<'_>,
     ) -> Result<Self, OutOfRange> {
-        let request = operation.request.as_ref();
-        let request = request.map(|request| of_request(request, wanted.of(Part::Request)));
-        Ok(Self([
-            of_operation(operation, wanted.of(Part::Operation))?,
-            connection(operation, wanted.of(Part::Connection)),
-            operation.object.as_str().into(),
-            operation.native_object.as_str().into(),
-            text(operation.record_id.as_deref()),
-            actor(&operation.actor, wanted.of(Part::Actor)),
-            request.unwrap_or(Value::Null),
-            text(operation.purpose.as_deref()),
-            list(&options.approvals, wanted.of(Part::Approvals))?,
-            list(&options.exceptions, wanted.of(Part::Exceptions))?,
-        ]))
+        let mut parts = Vec::new();
+        let mut put = |part, make: &dyn Fn(Members<'_>) -> Value| {
+            parts.extend(wanted.part(part).map(|members| (part, make(members))));
+        };
+        put(Part::Connection, &|it| connection(operation, it));
+        put(Part::Object, &|_| operation.object.as_str().into());
+        put(Part::NativeObject, &|_| {
+            operation.native_object.as_str().into()
+        });
+        put(Part::Id, &|_| text(operation.record_id.as_deref()));
+        put(Part::Actor, &|it| actor(&operation.actor, it));
+        put(Part::Request, &|it| {
+            let request = operation.request.as_ref();
+            request.map_or(Value::Null, |request| of_request(request, it))
+        });
+        put(Part::Purpose, &|_| text(operation.purpose.as_deref()));
+        let of_operation = of_operation(operation, wanted.part(Part::Operation))?;
+        parts.extend(of_operation.map(|it| (Part::Operation, it)));
+        for (part, documents) in [
+            (Part::Approvals, &options.approvals),
+            (Part::Exceptions, &options.exceptions),
+        ] {
+            let list = list(documents, wanted.part(part))?;
+            parts.extend(list.map(|list| (part, list)));
+        }
+        Ok(Self(parts))
     }
 
     /// The whole input, with what is wanted of the record's views.
     pub(crate) fn input(&self, views: &Views, wanted: &Wanted<'_>) -> Result<Value, OutOfRange> {
-        let record = |record: &Option<Object>, part| match record {
-            None => Ok(Value::Null),
-            Some(record) => of_record(record, wanted.of(part)),
-        };
-        let record = [
-            record(&views.record, Part::Record)?,
-            record(&views.native, Part::Native)?,
-            record(&views.before, Part::Before)?,
-            record(&views.native_before, Part::NativeBefore)?,
-            changes(&views.changes, wanted.of(Part::Changes))?,
-            of_record(&views.related, wanted.of(Part::Related))?,
-        ];
-        let members = self.0.iter().cloned().chain(record);
-        Ok(INPUT.with(|form| form.filled(members)))
+        let mut parts = self.0.clone();
+        for (part, record) in [
+            (Part::Record, views.record.as_ref()),
+            (Part::Native, views.native.as_ref()),
+            (Part::Before, views.before.as_ref()),
+            (Part::NativeBefore, views.native_before.as_ref()),
+            (Part::Related, Some(&views.related)),
+        ] {
+            let record = of_record(record, wanted.part(part))?;
+            parts.extend(record.map(|record| (part, record)));
+        }
+        let changes = changes(&views.changes, wanted.part(Part::Changes))?;
+        parts.extend(changes.map(|changes| (Part::Changes, changes)));
+        Ok(value::object(
+            parts.into_iter().map(|(part, it)| (part.name().into(), it)),
+        ))
     }
 }
 
 /// What is wanted of a record. What is not must still be within the engine's range, so that an
 /// answer does not depend on who looks.
-fn of_record(record: &Object, wanted: Members<'_>) -> Result<Value, OutOfRange> {
-    if !wanted.any() {
+fn of_record(
+    record: Option<&Object>,
+    wanted: Option<Members<'_>>,
+) -> Result<Option<Value>, OutOfRange> {
+    let Some(record) = record else {
+        return Ok(wanted.map(|_| Value::Null));
+    };
+    let Some(wanted) = wanted.filter(Members::any) else {
         record.iter().try_for_each(|(_, it)| value::in_range(it))?;
-        return Ok(Value::new_object());
-    }
+        return Ok(wanted.map(|_| Value::new_object()));
+    };
     let mut members = Vec::with_capacity(record.len());
     for (name, member) in record.iter() {
-        if wanted.contains(name) {
-            members.push((name, member));
-        } else {
-            value::in_range(member)?;
+        match wanted.key(name) {
+            Some(key) => members.push((key, member)),
+            None => value::in_range(member)?,
         }
     }
-    value::from_members(members)
+    value::from_members(members).map(Some)
 }
 
-fn changes(changes: &BTreeMap<String, Change>, wanted: Members<'_>) -> Result<Value, OutOfRange> {
+fn changes(
+    changes: &BTreeMap<String, Change>,
+    wanted: Option<Members<'_>>,
+) -> Result<Option<Value>, OutOfRange> {
     let mut members = Vec::new();
     for (name, change) in changes {
         let from = change.from.as_ref();
-        if wanted.contains(name) {
+        if let Some(key) = wanted.and_then(|wanted| wanted.key(name)) {
             let from = from.map_or(Ok(Value::Null), value::from_document)?;
-            let to = value::from_document(&change.to)?;
-            let change = CHANGE.with(|form| form.filled([from, to]));
-            members.push((Value::from(name.as_str()), change));
+            members.push((key, of_change(from, value::from_document(&change.to)?)));
         } else {
             from.map_or(Ok(()), value::in_range)?;
             value::in_range(&change.to)?;
         }
     }
-    Ok(value::object(members))
+    Ok(wanted.map(|_| value::object(members)))
 }
 
-fn list(documents: &[Document], wanted: Members<'_>) -> Result<Value, OutOfRange> {
-    let mut values = Vec::new();
-    for document in documents {
-        if wanted.any() {
-            values.push(value::from_document(document)?);
-        } else {
-            value::in_range(document)?;
-        }
-    }
-    Ok(Value::from(values))
+fn list(documents: &[Document], wanted: Option<Members<'_>>) -> Result<Option<Value>, OutOfRange> {
+    let values: Result<Vec<Value>, _> = documents.iter().map(value::from_document).collect();
+    let values = values?;
+    Ok(wanted.map(|_| Value::from(values)))
 }
 
 /// An object of the members that are wanted.
 fn object<const N: usize>(wanted: Members<'_>, members: [(&str, &dyn Fn() -> Value); N]) -> Value {
-    if !wanted.any() {
-        return Value::new_object();
-    }
-    let members = members
-        .into_iter()
-        .filter(|(name, _)| wanted.contains(name));
-    value::object(members.map(|(name, member)| (name.into(), member())))
+    let member = |(name, make): (&str, &dyn Fn() -> Value)| Some((wanted.key(name)?, make()));
+    value::object(members.into_iter().filter_map(member))
 }
 
-fn of_operation(operation: &Operation, wanted: Members<'_>) -> Result<Value, OutOfRange> {
-    let arguments = match &operation.arguments {
-        None => Value::Null,
-        Some(arguments) => value::from_object(arguments)?,
-    };
-    let relation = match &operation.relation {
-        None => Value::Null,
-        Some(relation) => value::from_document(relation)?,
-    };
+fn of_operation(
+    operation: &Operation,
+    wanted: Option<Members<'_>>,
+) -> Result<Option<Value>, OutOfRange> {
+    let arguments = operation.arguments.as_ref();
+    let arguments = arguments.map_or(Ok(Value::Null), value::from_object)?;
+    let relation = operation.relation.as_ref();
+    let relation = relation.map_or(Ok(Value::Null), value::from_document)?;
     let requested = operation.requested.map(crmgate_domain::Kind::as_str);
-    Ok(object(
-        wanted,
-        [
-            ("kind", &|| operation.kind.as_str().into()),
-            ("requested", &|| text(requested)),
-            ("point", &|| operation.point.as_str().into()),
-            ("id", &|| operation.id.to_string().into()),
-            ("at", &|| operation.at.to_string().into()),
-            ("batch", &|| batch(operation)),
-            ("name", &|| text(operation.name.as_deref())),
-            ("arguments", &|| arguments.clone()),
-            ("relation", &|| relation.clone()),
-        ],
-    ))
+    let make = |wanted| {
+        object(
+            wanted,
+            [
+                ("kind", &|| operation.kind.as_str().into()),
+                ("requested", &|| text(requested)),
+                ("point", &|| operation.point.as_str().into()),
+                ("id", &|| operation.id.to_string().into()),
+                ("at", &|| operation.at.to_string().into()),
+                ("batch", &|| batch(operation)),
+                ("name", &|| text(operation.name.as_deref())),
+                ("arguments", &|| arguments.clone()),
+                ("relation", &|| relation.clone()),
+            ],
+        )
+    };
+    Ok(wanted.map(make))
 }
 
 fn batch(operation: &Operation) -> Value {

@@ -1,18 +1,24 @@
 //! What packages look at in the input, so that only that is made for the engine: converting a
-//! record costs more than many a rule.
+//! record costs more than many a rule, and every member more costs each rule that looks for one.
 //!
-//! INVARIANT: a part of the input is always there, null or not, as it is for all; only members of
-//! it that no governing package can see are left out. The read set is never too small.
+//! INVARIANT: what is left out can't be seen by any governing package. The read set is never too
+//! small.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The parts of the input whose members can be left out.
+use regorus::Value;
+
+/// A member of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
     Operation,
     Connection,
+    Object,
+    NativeObject,
+    Id,
     Actor,
     Request,
+    Purpose,
     Approvals,
     Exceptions,
     Record,
@@ -24,11 +30,15 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 16] = [
         Self::Operation,
         Self::Connection,
+        Self::Object,
+        Self::NativeObject,
+        Self::Id,
         Self::Actor,
         Self::Request,
+        Self::Purpose,
         Self::Approvals,
         Self::Exceptions,
         Self::Record,
@@ -44,8 +54,12 @@ impl Part {
         match self {
             Self::Operation => "operation",
             Self::Connection => "connection",
+            Self::Object => "object",
+            Self::NativeObject => "native_object",
+            Self::Id => "id",
             Self::Actor => "actor",
             Self::Request => "request",
+            Self::Purpose => "purpose",
             Self::Approvals => "approvals",
             Self::Exceptions => "exceptions",
             Self::Record => "record",
@@ -65,22 +79,33 @@ impl Part {
 /// What one package looks at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Looks {
+    /// The parts it comes near, if only to see whether they are there.
+    parts: BTreeSet<Part>,
+    /// Those of which any member may matter.
     whole: BTreeSet<Part>,
+    /// The members of others.
     members: BTreeMap<Part, BTreeSet<String>>,
 }
 
 impl Looks {
     /// Adds the whole input.
     pub(crate) fn everything(&mut self) {
+        self.parts.extend(Part::ALL);
         self.whole.extend(Part::ALL);
     }
 
-    /// Adds a member of what the input has under that name, or all of them.
+    /// Adds a part, but none of its members.
+    pub(crate) fn part(&mut self, part: &str) {
+        self.parts.extend(Part::named(part));
+    }
+
+    /// Adds a member of a part, or all of them.
     pub(crate) fn add(&mut self, part: &str, member: Option<&str>) {
+        // What the input does not have needs no place.
         let Some(part) = Part::named(part) else {
-            // Plain values, which are never left out.
             return;
         };
+        self.parts.insert(part);
         match member {
             Some(member) => _ = self.members.entry(part).or_default().insert(member.into()),
             None => _ = self.whole.insert(part),
@@ -92,16 +117,28 @@ impl Looks {
 /// together is told fast.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
-    /// By part: the numbers of members that some package looks at.
-    members: [HashMap<String, usize>; COUNT],
+    /// By part: the members that some package looks at.
+    members: [HashMap<String, Member>; COUNT],
     /// By package.
     masks: Vec<Mask>,
 }
 
-const COUNT: usize = Part::ALL.len();
+/// A member with its number and its key for the engine.
+#[derive(Debug, Clone)]
+struct Member {
+    number: usize,
+    key: Value,
+}
 
-/// A set of numbers. First come the parts looked at as a whole, then the parts of which some
-/// member is looked at, then members.
+const COUNT: usize = Part::ALL.len();
+/// The numbers of parts that are looked at as a whole begin here, …
+const WHOLE: usize = COUNT;
+/// … those of parts of which some members are looked at here, …
+const SOME: usize = 2 * COUNT;
+/// … and those of members here.
+const MEMBERS: usize = 3 * COUNT;
+
+/// A set of numbers; those below [`WHOLE`] are of parts that are looked at anyhow.
 #[derive(Debug, Clone, Default)]
 struct Mask(Vec<u64>);
 
@@ -135,21 +172,27 @@ impl Table {
     /// The table of a layer's packages, in their order.
     pub(crate) fn new<'a>(packages: impl IntoIterator<Item = &'a Looks>) -> Self {
         let mut table = Self::default();
-        let mut next = 2 * COUNT;
+        let mut next = MEMBERS;
         for looks in packages {
             let mut mask = Mask::default();
-            for part in &looks.whole {
+            for part in &looks.parts {
                 mask.insert(*part as usize);
             }
+            for part in &looks.whole {
+                mask.insert(WHOLE + *part as usize);
+            }
             for (part, names) in &looks.members {
-                mask.insert(COUNT + *part as usize);
+                mask.insert(SOME + *part as usize);
                 let Some(members) = table.members.get_mut(*part as usize) else {
                     continue;
                 };
                 for name in names {
-                    let number = *members.entry(name.clone()).or_insert(next);
-                    next = next.max(number + 1);
-                    mask.insert(number);
+                    let member = members.entry(name.clone()).or_insert_with(|| Member {
+                        number: next,
+                        key: name.as_str().into(),
+                    });
+                    next = next.max(member.number + 1);
+                    mask.insert(member.number);
                 }
             }
             table.masks.push(mask);
@@ -174,14 +217,15 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// The members of a part.
-    pub(crate) fn of(&self, part: Part) -> Members<'_> {
-        Members {
-            whole: self.mask.contains(part as usize),
-            some: self.mask.contains(COUNT + part as usize),
-            numbers: self.table.members.get(part as usize),
+    /// A part; `None` when it is not looked at.
+    pub(crate) fn part(&self, part: Part) -> Option<Members<'_>> {
+        let at = part as usize;
+        self.mask.contains(at).then(|| Members {
+            whole: self.mask.contains(WHOLE + at),
+            some: self.mask.contains(SOME + at),
+            members: self.table.members.get(at),
             mask: &self.mask,
-        }
+        })
     }
 }
 
@@ -190,18 +234,24 @@ impl Wanted<'_> {
 pub(crate) struct Members<'a> {
     whole: bool,
     some: bool,
-    numbers: Option<&'a HashMap<String, usize>>,
+    members: Option<&'a HashMap<String, Member>>,
     mask: &'a Mask,
 }
 
 impl Members<'_> {
-    /// Whether that one is.
-    pub(crate) fn contains(&self, name: &str) -> bool {
-        let number = || self.numbers.and_then(|numbers| numbers.get(name));
-        self.whole || (self.some && number().is_some_and(|at| self.mask.contains(*at)))
+    /// The key of a member; `None` when it is not looked at.
+    pub(crate) fn key(&self, name: &str) -> Option<Value> {
+        let known = || {
+            let member = self.members?.get(name)?;
+            self.mask
+                .contains(member.number)
+                .then(|| member.key.clone())
+        };
+        let known = if self.some { known() } else { None };
+        known.or_else(|| self.whole.then(|| name.into()))
     }
 
-    /// Whether any is.
+    /// Whether any member is looked at.
     pub(crate) const fn any(&self) -> bool {
         self.whole || self.some
     }
@@ -234,28 +284,38 @@ mod tests {
             looks(&[("changes", None)]),
             looks(&many),
             everything,
+            {
+                let mut looks = Looks::default();
+                looks.part("before");
+                looks
+            },
         ];
         let table = Table::new(&all);
         let told = |packages: &[usize], part: Part, name: &str| {
-            table
-                .wanted(packages.iter().copied())
-                .of(part)
-                .contains(name)
+            let wanted = table.wanted(packages.iter().copied());
+            let key = wanted.part(part).and_then(|members| members.key(name));
+            key.map(|key| key == Value::from(name))
         };
-        assert!(told(&[0], Part::Record, "a"));
-        assert!(!told(&[0], Part::Record, "b"));
-        assert!(told(&[0, 1], Part::Record, "b"));
-        assert!(told(&[0, 1], Part::Actor, "id"));
-        assert!(!told(&[0, 1], Part::Actor, "email"));
-        assert!(!told(&[0, 1], Part::Native, "a"));
-        assert!(told(&[2], Part::Changes, "whatever"));
-        assert!(!told(&[2], Part::Record, "a"));
-        assert!(told(&[3], Part::Record, "f199"));
-        assert!(!told(&[0, 1, 2], Part::Record, "f199"));
+        assert_eq!(told(&[0], Part::Record, "a"), Some(true));
+        assert_eq!(told(&[0], Part::Record, "b"), None);
+        assert_eq!(told(&[0, 1], Part::Record, "b"), Some(true));
+        assert_eq!(told(&[0, 1], Part::Actor, "id"), Some(true));
+        assert_eq!(told(&[0, 1], Part::Actor, "email"), None);
+        assert_eq!(told(&[0, 1], Part::Native, "a"), None);
+        assert_eq!(told(&[2], Part::Changes, "whatever"), Some(true));
+        assert_eq!(told(&[2], Part::Record, "a"), None);
+        assert_eq!(told(&[3], Part::Record, "f199"), Some(true));
+        assert_eq!(told(&[0, 1, 2], Part::Record, "f199"), None);
         for part in Part::ALL {
-            assert!(told(&[4], part, "whatever"), "{part:?}");
-            assert!(!table.wanted([]).of(part).any(), "{part:?}");
+            assert_eq!(told(&[4], part, "whatever"), Some(true), "{part:?}");
+            assert!(table.wanted([]).part(part).is_none(), "{part:?}");
         }
-        assert!(!table.wanted([3]).of(Part::Native).any());
+        assert!(table.wanted([3]).part(Part::Native).is_none());
+        assert!(
+            table
+                .wanted([5])
+                .part(Part::Before)
+                .is_some_and(|members| !members.any())
+        );
     }
 }

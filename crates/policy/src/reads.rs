@@ -43,6 +43,7 @@ pub(crate) fn of_package(symbols: &Symbols<'_>, package: &[String]) -> PackageRe
         symbols,
         consumed: BTreeSet::new(),
         compared: BTreeSet::new(),
+        touched: BTreeSet::new(),
         known: BTreeMap::new(),
         looked_at: 0,
     };
@@ -65,6 +66,8 @@ struct Reader<'a, 's> {
     consumed: BTreeSet<Path>,
     /// The paths whose value the engine compares on its own, to find a rule with two values.
     compared: BTreeSet<Path>,
+    /// The members of the input that any expression comes near.
+    touched: BTreeSet<String>,
     /// Rules and functions that were looked at, by their arguments, with what they evaluate to.
     known: BTreeMap<(GroupId, Vec<Alias>), Alias>,
     looked_at: usize,
@@ -101,6 +104,9 @@ impl Reader<'_, '_> {
         }
         for path in &self.compared {
             told.look(path);
+        }
+        for part in &self.touched {
+            told.looks.part(part);
         }
         told
     }

@@ -37,20 +37,20 @@ pub(crate) fn from_document(document: &Document) -> Result<Value, OutOfRange> {
 
 /// An object as a value.
 pub(crate) fn from_object(members: &Object) -> Result<Value, OutOfRange> {
-    from_members(members.iter().collect())
+    from_members(members.iter().map(|(name, it)| (name.into(), it)).collect())
 }
 
 /// An object of these members; of several of one name the last.
-pub(crate) fn from_members(mut members: Vec<(&str, &Document)>) -> Result<Value, OutOfRange> {
-    members.sort_by_key(|(name, _)| *name);
+pub(crate) fn from_members(mut members: Vec<(Value, &Document)>) -> Result<Value, OutOfRange> {
+    members.sort_by(|(one, _), (other, _)| one.cmp(other));
     members.dedup_by(|later, kept| {
         let same = later.0 == kept.0;
         if same {
-            *kept = *later;
+            kept.1 = later.1;
         }
         same
     });
-    let member = |(name, member)| Ok((Value::from(name), from_document(member)?));
+    let member = |(key, member)| Ok((key, from_document(member)?));
     let members: BTreeMap<Value, Value> =
         members.into_iter().map(member).collect::<Result<_, _>>()?;
     Ok(Value::from(members))

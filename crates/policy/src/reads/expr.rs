@@ -1,7 +1,7 @@
 //! The abstract evaluation of expressions.
 
 use super::Reader;
-use super::alias::Alias;
+use super::alias::{Alias, Hop};
 use super::eval::Scope;
 use crate::check::calls;
 use crate::symbols::Meaning;
@@ -16,6 +16,20 @@ impl<'a> Reader<'a, '_> {
 
     /// What an expression may be. Whatever it consumes on the way is read.
     pub(super) fn value(&mut self, expr: &'a ExprRef, scope: &mut Scope<'a>) -> Alias {
+        let alias = self.evaluated(expr, scope);
+        for path in &alias.paths {
+            match path.first() {
+                Some(Hop::Key(part)) if self.touched.contains(part) => {}
+                Some(Hop::Key(part)) => _ = self.touched.insert(part.clone()),
+                // It may be any of them.
+                Some(Hop::Any) => _ = self.compared.insert(path.clone()),
+                None => {}
+            }
+        }
+        alias
+    }
+
+    fn evaluated(&mut self, expr: &'a ExprRef, scope: &mut Scope<'a>) -> Alias {
         if let Some(text) = syntax::literal_text(expr) {
             return Alias::text(text);
         }
