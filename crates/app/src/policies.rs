@@ -191,7 +191,9 @@ async fn load(parts: &PolicyParts) -> Result<(Sources, Arc<PolicySet>), LoadErro
 
 async fn try_out(parts: &PolicyParts, sources: Sources) -> Result<Arc<PolicySet>, LoadErrors> {
     parts.checker.check(&sources).await?;
-    aside(move || PolicySet::load(&sources)).await.map(Arc::new)
+    aside(move || PolicySet::load_for(&sources, threads()))
+        .await
+        .map(Arc::new)
 }
 
 async fn aside<T: Send + 'static>(
@@ -203,6 +205,11 @@ async fn aside<T: Send + 'static>(
             let message = format!("loading broke off: {error}");
             Err(LoadError::file("loader", "", message).into())
         })
+}
+
+/// How many threads judge at a time: each gets engines of its own.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
 /// Stores an accepted revision with its sources, so that it can be loaded again.

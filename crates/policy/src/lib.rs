@@ -13,6 +13,7 @@ pub mod cases;
 mod check;
 mod clock;
 pub mod coverage;
+mod engines;
 pub mod error;
 pub mod folder;
 pub mod govern;

@@ -17,7 +17,7 @@ mod packages;
 use files::Files;
 
 /// What a connection has beside the global layer.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Tenant {
     /// The global layer over the connection's parameters, where it sets any.
     pub(crate) global: Option<LayerSet>,
@@ -53,8 +53,8 @@ struct Shared<'a> {
     data: &'a Object,
 }
 
-/// Loads everything.
-pub(crate) fn all(sources: &Sources) -> Result<Loaded, LoadErrors> {
+/// Loads everything, for so many threads.
+pub(crate) fn all(sources: &Sources, threads: usize) -> Result<Loaded, LoadErrors> {
     let mut faults = Vec::new();
     let files = Files::sort(&sources.global, "", &mut faults);
     let checked = check(&files, Layer::Global, None, &mut faults);
@@ -74,7 +74,7 @@ pub(crate) fn all(sources: &Sources) -> Result<Loaded, LoadErrors> {
         owned.push((name.clone(), tenant));
     }
     let data = checked.data.clone();
-    let global = match layer(checked, &data) {
+    let global = match layer(checked, &data, threads) {
         Ok(global) => global,
         Err(fault) => {
             faults.push(fault);
@@ -172,7 +172,7 @@ fn check(
     })
 }
 
-fn layer(checked: Checked, data: &Object) -> Result<LayerSet, LoadError> {
+fn layer(checked: Checked, data: &Object, threads: usize) -> Result<LayerSet, LoadError> {
     let mut rules: BTreeMap<String, Vec<(u32, u32, String)>> = BTreeMap::new();
     for module in &checked.modules {
         let places = module
@@ -187,6 +187,7 @@ fn layer(checked: Checked, data: &Object) -> Result<LayerSet, LoadError> {
         uses: checked.uses,
         data,
         rules,
+        threads,
     })
 }
 
@@ -202,7 +203,7 @@ impl Draft {
         let own = match self.own {
             Some(checked) if !checked.packages.is_empty() => {
                 let data = checked.data.clone();
-                Some(layer(checked, &data)?)
+                Some(layer(checked, &data, global.threads())?)
             }
             _ => None,
         };

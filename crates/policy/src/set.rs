@@ -26,9 +26,18 @@ impl PolicySet {
     /// # Errors
     /// Every fault that was found, with file, line and remedy.
     pub fn load(sources: &Sources) -> Result<Self, LoadErrors> {
+        Self::load_for(sources, 1)
+    }
+
+    /// The same for so many threads that judge at once: each gets engines of its own, so that
+    /// they do not wait for each other. Any number may judge.
+    ///
+    /// # Errors
+    /// As for [`PolicySet::load`].
+    pub fn load_for(sources: &Sources, threads: usize) -> Result<Self, LoadErrors> {
         Ok(Self {
             revision: revision::of(sources),
-            loaded: load::all(sources)?,
+            loaded: load::all(sources, threads)?,
             nothing: Tenant::default(),
         })
     }

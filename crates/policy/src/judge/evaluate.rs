@@ -7,9 +7,9 @@ use regorus::Value;
 
 use super::Case;
 use super::said::{Said, Spoken};
-use crate::coverage::Tap;
+use crate::engines::ForThread;
 use crate::input::Frame;
-use crate::layer::{self, LayerSet};
+use crate::layer::LayerSet;
 use crate::looks::Wanted;
 use crate::message::Told;
 use crate::package::Package;
@@ -19,6 +19,8 @@ use crate::value::{self, OutOfRange};
 pub(super) struct Round<'a> {
     pub(super) layer: Layer,
     set: &'a LayerSet,
+    /// Those of this thread: a judgement stays on one.
+    engines: &'a ForThread,
     governing: Vec<(usize, Enforcement)>,
     /// What its packages look at.
     wanted: Wanted<'a>,
@@ -33,11 +35,13 @@ impl<'a> Round<'a> {
         governing: Vec<(usize, Enforcement)>,
         case: &Case<'_>,
     ) -> Result<Self, OutOfRange> {
-        let wanted = set.wanted(&governing);
+        let engines = set.engines();
+        let wanted = engines.looks.wanted(governing.iter().map(|(at, _)| *at));
         Ok(Self {
             frame: Frame::new(case.operation, case.options, &wanted)?,
             layer,
             set,
+            engines,
             governing,
             wanted,
         })
@@ -61,7 +65,7 @@ impl Case<'_> {
             let said = match (&input, unknown(package, views)) {
                 (Err(error), _) => Said::out_of_range(error),
                 (_, Some(error)) => Said::error(error),
-                (Ok(input), None) => self.evaluate(round.set, *index, package, input),
+                (Ok(input), None) => self.evaluate(round, *index, package, input),
             };
             Some(Spoken {
                 package,
@@ -72,21 +76,11 @@ impl Case<'_> {
         spoken.collect()
     }
 
-    fn evaluate(&self, set: &LayerSet, index: usize, package: &Package, input: &Value) -> Said {
-        let Some((left, ready)) = self.budget.left().zip(set.ready(index)) else {
+    fn evaluate(&self, round: &Round<'_>, index: usize, package: &Package, input: &Value) -> Said {
+        let Some((left, ready)) = self.budget.left().zip(round.engines.ready(index)) else {
             return Said::error(self.spent(package));
         };
-        let mut engine = ready.engine.clone();
-        if self.tap.is_some() {
-            Tap::watch(&mut engine);
-        }
-        engine.set_input(input.clone());
-        layer::limit(&mut engine, left);
-        let evaluated = engine.eval_rule(ready.entry.clone());
-        if let Some(tap) = self.tap {
-            tap.take(&mut engine);
-        }
-        match (evaluated, ready.only) {
+        match (ready.evaluate(input.clone(), left, self.tap), ready.only) {
             (Ok(value), Some(only)) => Said::of_one(package, only, value),
             (Ok(value @ Value::Object(_)), None) => Said::read(package, &value),
             (Ok(other), None) => Said::error(EvaluationError {
@@ -97,13 +91,8 @@ impl Case<'_> {
                     value::type_name(&other)
                 ),
             }),
-            (Err(error), _) => {
-                let told = Told::read(&error);
-                if told.message.contains(TIME_OUT) {
-                    return Said::error(self.spent(package));
-                }
-                Said::error(failure(package, set, &told))
-            }
+            (Err(told), _) if told.message.contains(TIME_OUT) => Said::error(self.spent(package)),
+            (Err(told), _) => Said::error(failure(package, round.set, &told)),
         }
     }
 

@@ -3,11 +3,13 @@
 use crmgate_domain::{Change, Document, Object, Views};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use regorus::{Engine, Value};
 
 use super::*;
 use crate::JudgeOptions;
 use crate::input::Frame;
-use crate::looks::Table;
+use crate::looks::{Table, Wanted};
 
 /// Shapes of rules whose answer could depend on what else the record has.
 const ODD: &[&str] = &[
@@ -52,6 +54,11 @@ const ODD: &[&str] = &[
     "deny contains \"x\" if input.native_before == null",
     "deny contains \"x\" if { x := input.purpose; x == \"test\" }",
     "deny contains \"x\" if count(input) == 16",
+    "deny contains \"x\" if ok with data.x.y as \"a\"\nok if input.record[data.x.y]",
+    "deny contains \"x\" if ok with data.x.y as input.record.a\nok if data.x.y == 1",
+    "deny contains \"x\" if ok with h.filled as g\nok if h.filled(input.record.a)\ng(_) if input.record.b",
+    "deny contains x if { some p in [input.record.a, input.before.b]; x := p; every y in [p, 1] { y == 1 } }",
+    "deny contains x if { x := to_number(input.record.a); count([y | some y in [1, 2]; y > x]) == 1 }",
     "deny contains \"x\" if count(data.lib.h) > 0",
     "allow if { input.record.a == 1 } else := true if { count(input.record) == 1 }",
     "default allow := false\nallow if { walk(input.record, [path, 1]) }",
@@ -108,65 +115,64 @@ fn inputs() -> impl Strategy<Value = Views> {
     })
 }
 
-/// What the reserved rules of a package come to for an input: a value, or that there is none.
-fn answers(
-    engine: &regorus::Engine,
-    rules: &[Reserved],
-    input: &regorus::Value,
-) -> Vec<Option<regorus::Value>> {
-    let answer = |rule: &Reserved| {
-        let mut engine = engine.clone();
-        engine.set_input(input.clone());
-        engine
-            .eval_rule(format!("data.crm.a.b.{}", rule.name()))
-            .ok()
-    };
-    rules.iter().map(answer).collect()
+/// A package that the engine can prepare.
+struct Prepared {
+    text: &'static str,
+    /// Paths of its reserved rules.
+    rules: Vec<String>,
+    /// Never evaluated.
+    fresh: Engine,
+    /// What it looks at, and everything.
+    table: Table,
 }
 
-/// INVARIANT: leaving out what is not looked at changes no answer, errors included.
-#[test]
-fn what_is_left_out_of_the_input_changes_nothing() {
+fn prepared(text: &'static str) -> Option<Prepared> {
     let helpers =
         "filled(x) if trim_space(x) != \"\"\nrec := input.record\nold(k) := input.before[k]";
     let data =
         r#"{"x": {"y": "email", "patches": []}, "params": {"a": {"b": {"fields": ["email"]}}}}"#;
-    let all: Vec<&str> = READ
+    let mut fresh = Engine::new();
+    fresh.add_data(Value::from_json_str(data).unwrap()).unwrap();
+    let files = [
+        ("h.rego", format!("package lib.h\n{helpers}\n")),
+        (
+            "b.rego",
+            format!("package crm.a.b\nimport data.lib.h\nimport input.record as r\n{text}\n"),
+        ),
+    ];
+    for (path, text) in files {
+        fresh.add_policy(path.into(), text).unwrap();
+    }
+    let rules: Vec<String> = Reserved::ALL
         .iter()
-        .map(|(rules, _, _)| *rules)
-        .chain(ODD.iter().copied())
+        .filter(|rule| text.contains(rule.name()))
+        .map(|rule| format!("data.crm.a.b.{}", rule.name()))
         .collect();
+    fresh.set_input(Value::new_object());
+    if let Err(error) = fresh.compile_with_entrypoint(&rules[0].as_str().into()) {
+        // Nobody can load it, though its reads are found.
+        assert!(!ODD.contains(&text), "{text}: {error}");
+        return None;
+    }
     let mut everything = Looks::default();
     everything.everything();
-    let mut packages = Vec::new();
-    for rules in all {
-        let looks = read_with(helpers, rules).looks;
-        let mut engine = regorus::Engine::new();
-        engine
-            .add_data(regorus::Value::from_json_str(data).unwrap())
-            .unwrap();
-        engine
-            .add_policy("h.rego".into(), format!("package lib.h\n{helpers}\n"))
-            .unwrap();
-        let text =
-            format!("package crm.a.b\nimport data.lib.h\nimport input.record as r\n{rules}\n");
-        engine.add_policy("b.rego".into(), text).unwrap();
-        let found: Vec<Reserved> = Reserved::ALL
-            .into_iter()
-            .filter(|rule| rules.contains(rule.name()))
-            .collect();
-        engine.set_input(regorus::Value::new_object());
-        let first = found
-            .first()
-            .map(|rule| format!("data.crm.a.b.{}", rule.name()))
-            .unwrap();
-        if let Err(error) = engine.compile_with_entrypoint(&first.as_str().into()) {
-            // Nobody can load it, though its reads are found.
-            assert!(!ODD.contains(&rules), "{rules}: {error}");
-            continue;
-        }
-        packages.push((rules, found, engine, Table::new([&looks, &everything])));
-    }
+    Some(Prepared {
+        table: Table::new([&read_with(helpers, text).looks, &everything]),
+        text,
+        rules,
+        fresh,
+    })
+}
+
+fn packages() -> Vec<Prepared> {
+    let texts = READ.iter().map(|(rules, _, _)| *rules);
+    texts
+        .chain(ODD.iter().copied())
+        .filter_map(prepared)
+        .collect()
+}
+
+fn input(views: &Views, wanted: &Wanted<'_>) -> Value {
     let mut operation = crate::testing::operation(crmgate_domain::Kind::Update);
     operation.purpose = Some("test".into());
     let document = |json: &str| Document::parse(json.as_bytes()).unwrap();
@@ -175,20 +181,55 @@ fn what_is_left_out_of_the_input_changes_nothing() {
         exceptions: vec![document(r#"{"code": "c"}"#)],
         ..JudgeOptions::default()
     };
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let frame = Frame::new(&operation, &options, wanted).unwrap();
+    frame.input(views, wanted).unwrap()
+}
+
+/// What a rule comes to: a value, or that there is none.
+fn answer(engine: &mut Engine, rule: &str, input: &Value) -> Option<Value> {
+    engine.set_input(input.clone());
+    engine.eval_rule(rule.to_owned()).ok()
+}
+
+/// INVARIANT: leaving out what is not looked at changes no answer, errors included.
+#[test]
+fn what_is_left_out_of_the_input_changes_nothing() {
+    let packages = packages();
+    let mut runner = TestRunner::deterministic();
     for _ in 0..60 {
         let views = inputs().new_tree(&mut runner).unwrap().current();
-        for (rules, found, engine, table) in &packages {
-            let input = |package: usize| {
-                let wanted = table.wanted([package]);
-                let frame = Frame::new(&operation, &options, &wanted).unwrap();
-                frame.input(&views, &wanted).unwrap()
-            };
-            assert_eq!(
-                answers(engine, found, &input(0)),
-                answers(engine, found, &input(1)),
-                "{rules}\n{views:?}"
-            );
+        for package in &packages {
+            let [left_out, whole] = [0, 1].map(|at| input(&views, &package.table.wanted([at])));
+            for rule in &package.rules {
+                assert_eq!(
+                    answer(&mut package.fresh.clone(), rule, &left_out),
+                    answer(&mut package.fresh.clone(), rule, &whole),
+                    "{}\n{views:?}",
+                    package.text
+                );
+            }
+        }
+    }
+}
+
+/// INVARIANT: an engine that was used, and in which nothing went wrong, answers as a new one.
+#[test]
+fn nothing_stays_behind_in_an_engine() {
+    let mut runner = TestRunner::deterministic();
+    for package in packages() {
+        let mut used = package.fresh.clone();
+        for _ in 0..60 {
+            let views = inputs().new_tree(&mut runner).unwrap().current();
+            let input = input(&views, &package.table.wanted([1]));
+            for rule in &package.rules {
+                let expected = answer(&mut package.fresh.clone(), rule, &input);
+                let found = answer(&mut used, rule, &input);
+                assert_eq!(found, expected, "{}\n{views:?}", package.text);
+                if found.is_none() {
+                    used = package.fresh.clone();
+                }
+                used.set_input(Value::Undefined);
+            }
         }
     }
 }
