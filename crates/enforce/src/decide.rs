@@ -107,6 +107,9 @@ impl Gate {
             opaque: None,
             read_back: None,
             round: verdict.round,
+            payload: crmgate_store::Payload::default(),
+            trace: None,
+            metrics: std::collections::BTreeMap::new(),
         }
     }
 

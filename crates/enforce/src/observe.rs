@@ -105,6 +105,9 @@ impl Gate {
             opaque: Some(seen),
             read_back: None,
             round: 0,
+            payload: crmgate_store::Payload::default(),
+            trace: None,
+            metrics: std::collections::BTreeMap::new(),
         };
         self.record_and_pass(record, request, &caller).await
     }

@@ -135,6 +135,9 @@ impl<'a> Body<'a> {
             opaque: self.opaque,
             read_back,
             round: self.round,
+            payload: crmgate_store::Payload::default(),
+            trace: None,
+            metrics: std::collections::BTreeMap::new(),
         }
     }
 }

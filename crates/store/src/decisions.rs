@@ -1,12 +1,14 @@
 //! The record of decisions: append-only.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use crmgate_domain::{
     ConnectionName, Decision, DecisionId, Effect, HoldId, Operation, PayloadHash, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Basis, Outcome, ReadBack, StoreError};
+use crate::{Basis, Outcome, Payload, ReadBack, StoreError, TraceRef};
 
 /// One decision as it is recorded: what was asked, what was decided and why. No record values but
 /// those that patches and reasons quote.
@@ -37,6 +39,17 @@ pub struct DecisionRecord {
     /// Zero-based number of the judgement of this operation: re-judged after a version mismatch.
     #[serde(default)]
     pub round: u32,
+    /// What was judged, masked. INVARIANT: `decision.judgement` and `operation` are masked by the
+    /// same rules before they come here.
+    #[serde(default)]
+    pub payload: Payload,
+    /// The trace it belongs to, where there is one.
+    #[serde(default)]
+    pub trace: Option<TraceRef>,
+    /// Durations in nanoseconds, under the names OPA's decision log uses where it has one
+    /// (`timer_rego_query_eval_ns`).
+    #[serde(default)]
+    pub metrics: BTreeMap<String, u64>,
 }
 
 /// What to list.

@@ -48,6 +48,9 @@ pub async fn permit(
         opaque: None,
         read_back: None,
         round: 0,
+        payload: crmgate_store::Payload::default(),
+        trace: None,
+        metrics: std::collections::BTreeMap::new(),
     };
     let recorder = Recorder::new(Arc::new(MemoryStore::default()), Arc::clone(ambient));
     recorder.record(record).await.unwrap().permit.unwrap()

@@ -69,6 +69,9 @@ pub fn full_record(ambient: &dyn Ambient) -> DecisionRecord {
         opaque: None,
         read_back: Some(read_back("twin", &["x"])),
         round: 2,
+        payload: crate::Payload::default(),
+        trace: None,
+        metrics: std::collections::BTreeMap::new(),
     }
 }
 
