@@ -8,6 +8,7 @@
 //! wrong shape, a spent time budget) never makes an effect weaker.
 
 pub mod active;
+pub mod analysis;
 mod budget;
 pub mod cases;
 mod check;
@@ -28,6 +29,7 @@ pub mod options;
 pub mod package;
 mod params;
 mod precheck;
+mod raw;
 mod reads;
 mod revision;
 pub mod rules;

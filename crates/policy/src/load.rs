@@ -14,7 +14,7 @@ use crate::{ConnectionSources, LoadError, LoadErrors, Source, Sources};
 mod files;
 mod packages;
 
-use files::Files;
+pub(crate) use files::Files;
 
 /// What a connection has beside the global layer.
 #[derive(Debug, Default)]

@@ -8,30 +8,32 @@ use crate::syntax::{
 
 /// All rules of one name in one package, wherever they stand.
 #[derive(Debug)]
-pub(crate) struct Group {
+pub struct Group {
     /// The package, with dots.
-    pub(crate) package: String,
+    pub package: String,
     /// The rule's name.
-    pub(crate) name: String,
+    pub name: String,
     /// Module and rule indices.
-    pub(crate) rules: Vec<(usize, usize)>,
+    pub rules: Vec<(usize, usize)>,
 }
 
 /// Names one group of [`Symbols`].
-pub(crate) type GroupId = usize;
+pub type GroupId = usize;
 
 /// The names of one layer.
 #[derive(Debug)]
-pub(crate) struct Symbols<'a> {
-    pub(crate) modules: &'a [Module],
-    pub(crate) groups: Vec<Group>,
+pub struct Symbols<'a> {
+    /// The modules, in the order that indices name.
+    pub modules: &'a [Module],
+    /// Every name.
+    pub groups: Vec<Group>,
     ids: BTreeMap<(Vec<String>, String), GroupId>,
     packages: BTreeSet<Vec<String>>,
 }
 
 /// What a reference points at.
 #[derive(Debug)]
-pub(crate) enum Meaning<'a> {
+pub enum Meaning<'a> {
     /// A part of the input.
     Input(Vec<Step<'a>>),
     /// A rule, and the steps into its value.
@@ -44,7 +46,7 @@ pub(crate) enum Meaning<'a> {
 
 impl<'a> Symbols<'a> {
     /// Indexes the modules.
-    pub(crate) fn new(modules: &'a [Module]) -> Self {
+    pub fn new(modules: &'a [Module]) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         let mut ids = BTreeMap::new();
         let mut packages = BTreeSet::new();
@@ -74,12 +76,12 @@ impl<'a> Symbols<'a> {
     }
 
     /// The group of a rule in a package.
-    pub(crate) fn group(&self, package: &[String], name: &str) -> Option<GroupId> {
+    pub fn group(&self, package: &[String], name: &str) -> Option<GroupId> {
         self.ids.get(&(package.to_vec(), name.to_owned())).copied()
     }
 
     /// The rules of a group with their modules' indices.
-    pub(crate) fn rules(&self, id: GroupId) -> impl Iterator<Item = (usize, &'a RuleNode)> {
+    pub fn rules(&self, id: GroupId) -> impl Iterator<Item = (usize, &'a RuleNode)> {
         let rules = self.groups.get(id).map(|group| group.rules.as_slice());
         rules
             .unwrap_or_default()
@@ -91,7 +93,7 @@ impl<'a> Symbols<'a> {
     }
 
     /// What a reference means in a module, local variables left aside.
-    pub(crate) fn meaning(&self, module: usize, expr: &'a ExprRef) -> Option<Meaning<'a>> {
+    pub fn meaning(&self, module: usize, expr: &'a ExprRef) -> Option<Meaning<'a>> {
         let module = self.modules.get(module)?;
         let (root, mut steps) = syntax::chain(expr)?;
         match root {
@@ -114,7 +116,7 @@ impl<'a> Symbols<'a> {
     }
 
     /// The packages whose rules a reference may mean.
-    pub(crate) fn packages_of(&self, module: usize, expr: &'a ExprRef) -> Vec<String> {
+    pub fn packages_of(&self, module: usize, expr: &'a ExprRef) -> Vec<String> {
         let ids = match self.meaning(module, expr) {
             Some(Meaning::Rule(id, _)) => vec![id],
             Some(Meaning::Rules(ids)) => ids,
@@ -125,7 +127,7 @@ impl<'a> Symbols<'a> {
     }
 
     /// The packages that an imported path names, or holds, or has a rule of.
-    pub(crate) fn named(&self, path: &[String]) -> Vec<String> {
+    pub fn named(&self, path: &[String]) -> Vec<String> {
         let path = path.get(1..).unwrap_or_default();
         let packages = self.packages.iter();
         packages
@@ -168,7 +170,7 @@ impl<'a> Symbols<'a> {
 }
 
 /// The variables that a rule declares itself: arguments, `:=`, `some` and `every`.
-pub(crate) fn locals(rule: &Rule) -> BTreeSet<&str> {
+pub fn locals(rule: &Rule) -> BTreeSet<&str> {
     let mut names = BTreeSet::new();
     let args = match rule {
         Rule::Spec {
@@ -218,7 +220,7 @@ fn declared<'a>(literal: &'a Literal, names: &mut BTreeSet<&'a str>) {
 }
 
 /// The variables of a pattern.
-pub(crate) fn variables<'a>(pattern: &'a ExprRef, names: &mut BTreeSet<&'a str>) {
+pub fn variables<'a>(pattern: &'a ExprRef, names: &mut BTreeSet<&'a str>) {
     match pattern.as_ref() {
         Expr::Var { span, .. } => _ = names.insert(span.text()),
         Expr::Array { items, .. } => items.iter().for_each(|item| variables(item, names)),

@@ -1,50 +1,68 @@
 //! The one door to the engine's syntax tree.
 //!
-//! The tree is the engine's internal form: nothing outside this module and its users under
-//! `check` and `reads` names its types.
+//! The tree is the engine's internal form: only this crate's checks and, through
+//! [`crate::analysis`], the linter name its types.
 
 use std::collections::BTreeMap;
 
-pub(crate) use regorus::unstable::{Expr, ExprRef, Literal, Query, Rule, RuleHead, Span};
-use regorus::unstable::{Import, Parser, Ref};
+pub use regorus::unstable::{
+    ArithOp, AssignOp, BinOp, BoolOp, Expr, ExprRef, Literal, LiteralStmt, Query, Rule, RuleAssign,
+    RuleBody, RuleHead, Span,
+};
+use regorus::unstable::{Parser, Ref};
 
 use crate::{LoadError, Source};
 
 /// One parsed file.
 #[derive(Debug, Clone)]
-pub(crate) struct Module {
+pub struct Module {
     /// The file, as its source names it.
-    pub(crate) file: String,
+    pub file: String,
     /// The package's path without `data`: `["crm", "sales", "discounts"]`.
-    pub(crate) package: Vec<String>,
+    pub package: Vec<String>,
     /// The line of the package clause.
-    pub(crate) package_line: u32,
+    pub package_line: u32,
     /// Imported paths by the name they have in the file, `input` or `data` first.
-    pub(crate) imports: BTreeMap<String, Vec<String>>,
+    pub imports: BTreeMap<String, Vec<String>>,
+    /// The imports as they stand, those of the language itself among them.
+    pub import_list: Vec<Import>,
     /// The rules in order.
-    pub(crate) rules: Vec<RuleNode>,
+    pub rules: Vec<RuleNode>,
+}
+
+/// One import of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The path, `input`, `data` or `rego` first.
+    pub path: Vec<String>,
+    /// The name it has in the file.
+    pub name: String,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// One rule of a file. Several may have one name.
 #[derive(Debug, Clone)]
-pub(crate) struct RuleNode {
+pub struct RuleNode {
     /// The first part of its name: `limits` of `limits.eu := 1`.
-    pub(crate) name: String,
+    pub name: String,
     /// Whether the name has further parts.
-    pub(crate) nested: bool,
+    pub nested: bool,
     /// Where it stands.
-    pub(crate) place: Place,
+    pub place: Place,
     /// Its last line.
-    pub(crate) end_line: u32,
+    pub end_line: u32,
     /// The tree.
-    pub(crate) node: Ref<Rule>,
+    pub node: Ref<Rule>,
 }
 
 /// A place in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) line: u32,
-    pub(crate) column: u32,
+pub struct Place {
+    /// One-based line.
+    pub line: u32,
+    /// One-based column.
+    pub column: u32,
 }
 
 impl From<&Span> for Place {
@@ -58,14 +76,16 @@ impl From<&Span> for Place {
 
 /// One step of a reference: `.name`, `["name"]`, or an index that is not a literal.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Step<'a> {
+pub enum Step<'a> {
+    /// A literal name.
     Key(&'a str),
+    /// Anything else.
     Index(&'a ExprRef),
 }
 
 impl Module {
     /// Parses one file. The caller has checked its size and nesting.
-    pub(crate) fn parse(source: &Source) -> Result<Self, LoadError> {
+    pub fn parse(source: &Source) -> Result<Self, LoadError> {
         let fault = |error: &dyn std::fmt::Display| crate::message::syntax(&source.path, error);
         let text =
             regorus::unstable::Source::from_contents(source.path.clone(), source.text.clone())
@@ -77,31 +97,42 @@ impl Module {
             LoadError::file("package", &source.path, "a package name has plain parts")
         })?;
         let rules = module.policy.iter().filter_map(rule_node).collect();
+        let import_list: Vec<Import> = module.imports.iter().filter_map(import).collect();
+        let of_documents = import_list.iter().filter(|import| {
+            matches!(
+                import.path.first().map(String::as_str),
+                Some("input" | "data")
+            )
+        });
         Ok(Self {
             file: source.path.clone(),
             package,
             package_line: module.package.span.line,
-            imports: module.imports.iter().filter_map(import).collect(),
+            imports: of_documents
+                .map(|import| (import.name.clone(), import.path.clone()))
+                .collect(),
+            import_list,
             rules,
         })
     }
 
     /// The package's name with dots.
-    pub(crate) fn package_name(&self) -> String {
+    pub fn package_name(&self) -> String {
         self.package.join(".")
     }
 }
 
-fn import(import: &Import) -> Option<(String, Vec<String>)> {
+fn import(import: &regorus::unstable::Import) -> Option<Import> {
     let path = static_path(&import.refr)?;
-    if !matches!(path.first().map(String::as_str), Some("input" | "data")) {
-        return None;
-    }
     let name = match &import.r#as {
         Some(alias) => alias.text().to_owned(),
         None => path.last()?.clone(),
     };
-    Some((name, path))
+    Some(Import {
+        path,
+        name,
+        place: (&import.span).into(),
+    })
 }
 
 fn rule_node(rule: &Ref<Rule>) -> Option<RuleNode> {
@@ -119,7 +150,7 @@ fn rule_node(rule: &Ref<Rule>) -> Option<RuleNode> {
 }
 
 /// The reference a rule is named by.
-pub(crate) fn head_ref(rule: &Rule) -> &ExprRef {
+pub fn head_ref(rule: &Rule) -> &ExprRef {
     match rule {
         Rule::Spec { head, .. } => match head {
             RuleHead::Compr { refr, .. }
@@ -132,7 +163,7 @@ pub(crate) fn head_ref(rule: &Rule) -> &ExprRef {
 
 /// A reference as its first variable and the steps from it; `None` when it starts at anything
 /// else.
-pub(crate) fn chain(expr: &ExprRef) -> Option<(&str, Vec<Step<'_>>)> {
+pub fn chain(expr: &ExprRef) -> Option<(&str, Vec<Step<'_>>)> {
     let mut steps = Vec::new();
     let mut at = expr;
     loop {
@@ -155,7 +186,7 @@ pub(crate) fn chain(expr: &ExprRef) -> Option<(&str, Vec<Step<'_>>)> {
 }
 
 /// The text of a string literal.
-pub(crate) fn literal_text(expr: &ExprRef) -> Option<&str> {
+pub fn literal_text(expr: &ExprRef) -> Option<&str> {
     match expr.as_ref() {
         Expr::String { value, .. } | Expr::RawString { value, .. } => {
             value.as_string().ok().map(AsRef::as_ref)
@@ -165,7 +196,7 @@ pub(crate) fn literal_text(expr: &ExprRef) -> Option<&str> {
 }
 
 /// A reference of literal steps only.
-pub(crate) fn static_path(expr: &ExprRef) -> Option<Vec<String>> {
+pub fn static_path(expr: &ExprRef) -> Option<Vec<String>> {
     let (root, steps) = chain(expr)?;
     let mut path = vec![root.to_owned()];
     for step in steps {
@@ -178,13 +209,16 @@ pub(crate) fn static_path(expr: &ExprRef) -> Option<Vec<String>> {
 }
 
 /// A part of an expression.
-pub(crate) enum Part<'a> {
+#[derive(Debug)]
+pub enum Part<'a> {
+    /// An expression.
     Expr(&'a ExprRef),
+    /// The statements of a body or of a comprehension.
     Query(&'a Query),
 }
 
 /// The direct parts of an expression, the name of a called function left out.
-pub(crate) fn parts<'a>(expr: &'a Expr, each: &mut dyn FnMut(Part<'a>)) {
+pub fn parts<'a>(expr: &'a Expr, each: &mut dyn FnMut(Part<'a>)) {
     match expr {
         Expr::String { .. }
         | Expr::RawString { .. }
@@ -238,7 +272,7 @@ pub(crate) fn parts<'a>(expr: &'a Expr, each: &mut dyn FnMut(Part<'a>)) {
 }
 
 /// The direct parts of one statement, its `with` modifiers included.
-pub(crate) fn literal_parts<'a>(query: &'a Query, each: &mut dyn FnMut(Part<'a>)) {
+pub fn literal_parts<'a>(query: &'a Query, each: &mut dyn FnMut(Part<'a>)) {
     for statement in &query.stmts {
         match &statement.literal {
             Literal::SomeVars { .. } => {}
@@ -266,7 +300,7 @@ pub(crate) fn literal_parts<'a>(query: &'a Query, each: &mut dyn FnMut(Part<'a>)
 }
 
 /// The direct parts of a rule: its head's terms, its values and its bodies.
-pub(crate) fn rule_parts<'a>(rule: &'a Rule, each: &mut dyn FnMut(Part<'a>)) {
+pub fn rule_parts<'a>(rule: &'a Rule, each: &mut dyn FnMut(Part<'a>)) {
     match rule {
         Rule::Default { args, value, .. } => {
             args.iter().for_each(|arg| each(Part::Expr(arg)));
@@ -301,7 +335,7 @@ pub(crate) fn rule_parts<'a>(rule: &'a Rule, each: &mut dyn FnMut(Part<'a>)) {
 
 /// Visits every expression of a rule, outer ones first. A reference is visited as a whole, not
 /// again as each of its beginnings.
-pub(crate) fn every_expr<'a>(rule: &'a Rule, visit: &mut dyn FnMut(&'a ExprRef)) {
+pub fn every_expr<'a>(rule: &'a Rule, visit: &mut dyn FnMut(&'a ExprRef)) {
     let mut open = Vec::new();
     rule_parts(rule, &mut |part| open.push(part));
     open.reverse();

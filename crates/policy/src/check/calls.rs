@@ -102,18 +102,15 @@ fn wrong<'a>(
 }
 
 /// The function that a call means, when rules of this layer define it.
-pub(crate) fn function<'a>(
-    symbols: &Symbols<'a>,
-    module: usize,
-    fcn: &'a ExprRef,
-) -> Option<GroupId> {
+pub fn function<'a>(symbols: &Symbols<'a>, module: usize, fcn: &'a ExprRef) -> Option<GroupId> {
     match symbols.meaning(module, fcn)? {
         Meaning::Rule(id, rest) if rest.is_empty() => arity(symbols, id).map(|_| id),
         _ => None,
     }
 }
 
-fn arity(symbols: &Symbols<'_>, id: GroupId) -> Option<usize> {
+/// How many arguments a group takes, when it is a function.
+pub fn arity(symbols: &Symbols<'_>, id: GroupId) -> Option<usize> {
     symbols
         .rules(id)
         .find_map(|(_, rule)| match rule.node.as_ref() {

@@ -13,11 +13,11 @@ const TAKEN: [&str; 4] = ["crm", "lib", "params", "crmgate"];
 
 /// A layer's files.
 #[derive(Debug, Default)]
-pub(super) struct Files {
+pub(crate) struct Files {
     /// What stands before every path in messages.
     pub(super) prefix: String,
     /// The policies, under the names that messages use.
-    pub(super) rego: Vec<Source>,
+    pub(crate) rego: Vec<Source>,
     pub(super) params: Vec<ParamsFile>,
     /// A connection's settings of global parameters.
     pub(super) settings: Option<Object>,
@@ -29,7 +29,7 @@ pub(super) struct Files {
 
 impl Files {
     /// Sorts files and parses those that hold data.
-    pub(super) fn sort(sources: &[Source], prefix: &str, faults: &mut Vec<LoadError>) -> Self {
+    pub(crate) fn sort(sources: &[Source], prefix: &str, faults: &mut Vec<LoadError>) -> Self {
         let mut files = Self {
             prefix: prefix.to_owned(),
             ..Self::default()
@@ -96,7 +96,7 @@ impl Files {
     }
 
     /// Everything below `data` that files hold.
-    pub(super) fn data(&self, faults: &mut Vec<LoadError>) -> Object {
+    pub(crate) fn data(&self, faults: &mut Vec<LoadError>) -> Object {
         let mut data = Object::new();
         for (file, folder, values) in &self.data {
             let path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
