@@ -1,7 +1,7 @@
 //! Data cases: an operation in, a decision and its reasons out, written by people who need not
 //! know Rust, and valid for every CRM because they speak canonical names and values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crmgate_domain::{
 use serde::Deserialize;
 
 use crate::coverage::{Coverage, Tap};
-use crate::{JudgeOptions, Judged, LoadError, PolicySet, Ungoverned};
+use crate::{JudgeOptions, Judged, LoadError, PolicySet, Source, Sources, Ungoverned};
 
 mod compare;
 #[cfg(test)]
@@ -83,6 +83,8 @@ pub enum Policy {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Who {
+    /// The CRM's id of the user.
+    pub id: Option<String>,
     /// Login name.
     pub username: Option<String>,
     /// E-mail address.
@@ -244,6 +246,39 @@ fn judge(set: &PolicySet, case: &Case, system: &System, tap: Option<&Tap>) -> Ju
     set.judge_with(&operation(case, system), &candidate, &options, tap)
 }
 
+/// The whole policy input of a case on one kind of CRM, as
+/// `policies/schema/input.schema.json` describes it.
+///
+/// # Errors
+/// When the case holds a number that the engine can't.
+pub fn input(case: &Case, system: &System) -> Result<Document, LoadError> {
+    let fault = |why: String| LoadError::file("case", &case.name, why);
+    let options = JudgeOptions::at(case.point);
+    let input = crate::input::whole(&operation(case, system), &views(case), &options);
+    let input = input.map_err(|error| fault(error.to_string()))?;
+    crate::value::to_document(&input).map_err(fault)
+}
+
+/// The sources by which a pack's cases are judged: the pack's own, and every folder that has no
+/// policy of its own, only helpers (`lib`) or data.
+#[must_use]
+pub fn pack(sources: &Sources, pack: &str) -> Sources {
+    let folder = |source: &Source| source.path.split('/').next().unwrap_or_default().to_owned();
+    let policy = |source: &Source| {
+        let mut lines = source.text.lines();
+        source.path.ends_with(".rego") && lines.any(|line| line.starts_with("package crm."))
+    };
+    let packs: BTreeSet<String> =
+        (sources.global.iter().filter(|it| policy(it)).map(folder)).collect();
+    let mut alone = sources.clone();
+    alone.connections.clear();
+    alone.global.retain(|source| {
+        let folder = folder(source);
+        folder == pack || !packs.contains(&folder)
+    });
+    alone
+}
+
 fn gateway() -> Point {
     Point::Gateway
 }
@@ -297,7 +332,7 @@ fn operation(case: &Case, system: &System) -> Operation {
         native_object: native.unwrap_or(&case.object).clone(),
         record_id: (case.operation != Kind::Create).then(|| system.record_id.clone()),
         actor: Actor {
-            id: "somebody".to_owned(),
+            id: who.id.clone().unwrap_or_else(|| "somebody".to_owned()),
             username: who.username.clone(),
             email: who.email.clone(),
             roles: who.roles.clone(),

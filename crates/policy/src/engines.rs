@@ -167,6 +167,24 @@ impl Ready {
         evaluated.map_err(|error| Told::read(&error))
     }
 
+    /// The values of rules for an input, one after the other in an engine of their own.
+    pub(crate) fn values(
+        &self,
+        input: &Value,
+        time: Duration,
+        paths: &[String],
+    ) -> Result<Vec<Value>, Told> {
+        let mut engine = self.fresh.clone();
+        engine.set_input(input.clone());
+        engine.set_execution_timer_config(ExecutionTimerConfig {
+            limit: time,
+            check_interval: CHECK_EVERY,
+        });
+        let value = |path: &String| engine.eval_rule(path.clone());
+        let values: Result<Vec<Value>, _> = paths.iter().map(value).collect();
+        values.map_err(|error| Told::read(&error))
+    }
+
     fn take(&self) -> Engine {
         let used = self.used.lock().map_or(None, |mut used| used.take());
         used.unwrap_or_else(|| self.fresh.clone())

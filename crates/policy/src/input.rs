@@ -6,7 +6,7 @@ use crmgate_domain::{Actor, Change, Document, Object, Operation, RequestInfo, Vi
 use regorus::Value;
 
 use crate::JudgeOptions;
-use crate::looks::{Members, Part, Wanted};
+use crate::looks::{Looks, Members, Part, Table, Wanted};
 use crate::value::{self, OutOfRange};
 
 #[cfg(test)]
@@ -32,6 +32,19 @@ fn of_change(from: Value, to: Value) -> Value {
         }
         change
     })
+}
+
+/// The whole input, whoever looks at what.
+pub(crate) fn whole(
+    operation: &Operation,
+    views: &Views,
+    options: &JudgeOptions,
+) -> Result<Value, OutOfRange> {
+    let mut looks = Looks::default();
+    looks.everything();
+    let table = Table::new([&looks]);
+    let wanted = table.wanted([0]);
+    Frame::new(operation, options, &wanted)?.input(views, &wanted)
 }
 
 /// Everything but the record, which patches change.

@@ -7,6 +7,7 @@ use crmgate_domain::{Candidate, ConnectionName, Document, Object, Operation, Rev
 
 use crate::coverage::Tap;
 use crate::judge::{self, Layers};
+use crate::layer::LayerSet;
 use crate::load::{self, Loaded, Tenant};
 use crate::package::Package;
 use crate::params;
@@ -72,6 +73,22 @@ impl PolicySet {
             own: tenant.own.as_ref(),
             revision: &self.revision,
         }
+    }
+
+    pub(crate) const fn global_data(&self) -> &Object {
+        &self.loaded.data
+    }
+
+    /// The layers that a connection's operations meet, its own first; the global one without.
+    pub(crate) fn raw_layers(
+        &self,
+        connection: Option<&ConnectionName>,
+    ) -> impl Iterator<Item = &LayerSet> {
+        let tenant = connection.and_then(|name| self.loaded.tenants.get(name));
+        let own = tenant.and_then(|tenant| tenant.own.as_ref());
+        let global = tenant.and_then(|tenant| tenant.global.as_ref());
+        own.into_iter()
+            .chain([global.unwrap_or(&self.loaded.global)])
     }
 
     /// The packages that govern the target, and what they read.

@@ -91,3 +91,50 @@ fn an_operation_looks_as_its_crm_has_it() {
     assert_eq!(create.native_object, "task");
     assert_eq!(create.record_id, None);
 }
+
+#[test]
+fn the_input_of_a_case_is_whole() {
+    let cases = parse(
+        "a.yaml",
+        "- name: a\n  operation: update\n  object: contact\n  at: 2026-01-02T03:04:05Z\n  actor: {id: '005'}\n  before: {a: 1, b: 2}\n  record: {b: 3}\n  expect: {effect: deny}\n",
+    )
+    .unwrap();
+    let input = crate::params::json(&input(&cases[0], &systems()[0]).unwrap());
+    let schema = include_str!("../../../../policies/schema/input.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let faults: Vec<String> = validator
+        .iter_errors(&input)
+        .map(|fault| fault.to_string())
+        .collect();
+    assert!(faults.is_empty(), "{faults:?}");
+    assert_eq!(input["record"], serde_json::json!({"a": 1, "b": 3}));
+    assert_eq!(
+        input["changes"],
+        serde_json::json!({"b": {"from": 2, "to": 3}})
+    );
+    assert_eq!(input["operation"]["at"], "2026-01-02T03:04:05Z");
+    assert_eq!(input["actor"]["id"], "005");
+}
+
+#[test]
+fn a_pack_is_judged_without_other_packs() {
+    let files = [
+        "one/a.rego",
+        "two/b.rego",
+        "lib/text.rego",
+        "places/data.yaml",
+    ];
+    let text = |path: &str| match path {
+        "lib/text.rego" => "package lib.text".to_owned(),
+        "places/data.yaml" => "a: 1".to_owned(),
+        path => format!(
+            "package crm.{}",
+            path.replace('/', ".").replace(".rego", "")
+        ),
+    };
+    let sources = Sources::global(files.map(|path| (path.to_owned(), text(path))));
+    let alone = pack(&sources, "two");
+    let paths: Vec<&str> = alone.global.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(paths, ["two/b.rego", "lib/text.rego", "places/data.yaml"]);
+}
