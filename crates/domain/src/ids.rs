@@ -60,6 +60,10 @@ time_ordered_id! {
     /// Names one held operation.
     HoldId
 }
+time_ordered_id! {
+    /// Names one chain of the record: what one process wrote.
+    ChainId
+}
 
 /// The name of a connection: 1 to 63 of `a-z`, `0-9` and `-`, not starting or ending with `-`.
 ///
@@ -165,6 +169,12 @@ impl PayloadHash {
             hash.update(part);
         }
         Self(hash.finalize().into())
+    }
+
+    /// The digest itself.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// Lower hex, 64 digits.

@@ -21,7 +21,7 @@ pub use decision::{
     Mode, PackageVerdict, Reason, Redaction, RedactionMode, Severity, Warning,
 };
 pub use document::{Document, Number, Object, ParseError};
-pub use ids::{ConnectionName, DecisionId, HoldId, OperationId, PayloadHash, RevisionId};
+pub use ids::{ChainId, ConnectionName, DecisionId, HoldId, OperationId, PayloadHash, RevisionId};
 pub use operation::{BatchInfo, ConnectionRef, Kind, Operation, Point, RequestInfo};
 pub use patch::{FieldRef, Patch, PatchOp};
 pub use reads::{FieldSet, Reads};

@@ -99,7 +99,7 @@ impl Gate {
             connection: self.connection().clone(),
             decision: self.decision(verdict.operation.id, verdict.judgement, verdict.mode),
             operation: Some(verdict.operation),
-            input_hash: verdict.input_hash,
+            input_hash: Some(verdict.input_hash),
             payload_hash: None,
             basis: None,
             changed: Vec::new(),

@@ -97,7 +97,7 @@ impl Gate {
             operation: None,
             connection: self.connection().clone(),
             decision: self.decision(operation, judgement, mode),
-            input_hash: PayloadHash::of(&[seen.as_bytes()]),
+            input_hash: Some(PayloadHash::of(&[seen.as_bytes()])),
             payload_hash: Some(request.head.passing_hash()),
             basis: Some(Basis::Opaque),
             changed: Vec::new(),

@@ -37,7 +37,7 @@ struct Body<'a> {
     at: Timestamp,
     mode: Mode,
     judgement: std::borrow::Cow<'a, Judgement>,
-    input_hash: PayloadHash,
+    input_hash: Option<PayloadHash>,
     payload_hash: Option<PayloadHash>,
     basis: Option<Basis>,
     changed: Vec<String>,
@@ -398,6 +398,7 @@ impl SqliteStore {
                     sequence: row.get::<i64, _>(0).unsigned_abs(),
                     record: body.into_record(read_backs.remove(&id)),
                     outcome: outcomes.remove(&id),
+                    chained: None,
                 })
             })
             .collect()

@@ -8,7 +8,7 @@ use crmgate_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Basis, Outcome, Payload, ReadBack, StoreError, TraceRef};
+use crate::{Basis, ChainRef, Outcome, Payload, ReadBack, StoreError, TraceRef};
 
 /// One decision as it is recorded: what was asked, what was decided and why. No record values but
 /// those that patches and reasons quote.
@@ -21,8 +21,8 @@ pub struct DecisionRecord {
     pub connection: ConnectionName,
     /// The decision.
     pub decision: Decision,
-    /// SHA-256 over the policy input, canonical JSON.
-    pub input_hash: PayloadHash,
+    /// SHA-256 over the policy input, canonical JSON; `None` once the payload is gone.
+    pub input_hash: Option<PayloadHash>,
     /// What would be sent, when something would be.
     pub payload_hash: Option<PayloadHash>,
     /// What lets it pass; `None` when it does not pass.
@@ -84,13 +84,16 @@ pub struct Page<T> {
 /// A stored decision with what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredDecision {
-    /// Its place in this store's sequence, from 1.
+    /// Its place in the order of commits. Other entries of the record lie between decisions.
     pub sequence: u64,
     /// What was decided.
     #[serde(flatten)]
     pub record: DecisionRecord,
     /// What came of the write; `None` when nothing was sent or it is not known yet.
     pub outcome: Option<Outcome>,
+    /// Where it stands in the record's chain; `None` from a store that keeps none.
+    #[serde(default)]
+    pub chained: Option<ChainRef>,
 }
 
 /// The append-only record of decisions.

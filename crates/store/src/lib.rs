@@ -8,10 +8,13 @@ pub mod attempt;
 pub mod connections;
 pub mod decisions;
 pub mod error;
+pub mod feed;
 pub mod holds;
+pub mod ledger;
 pub mod payload;
 pub mod permit;
 pub mod recorder;
+pub mod retention;
 pub mod revisions;
 #[cfg(feature = "suite")]
 pub mod suite;
@@ -21,10 +24,16 @@ pub use attempt::{AttemptLog, Locate, Outcome, OutcomeKind, ReadBack, Unfinished
 pub use connections::{ConnectionLog, ModeChange, Sighting, SightingKey};
 pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page, StoredDecision};
 pub use error::StoreError;
+pub use feed::{FeedEntry, FeedItem, RecordFeed};
 pub use holds::{Hold, HoldFilter, HoldLog, HoldStatus};
+pub use ledger::{
+    ChainRef, Digest, Entry, EntryKind, Extent, Head, Ledger, RawEntry, SealedPayload,
+    StoredCheckpoint,
+};
 pub use payload::{Payload, PayloadState, TraceRef};
 pub use permit::{Admitted, Basis, Permit, PermitError};
 pub use recorder::{Recorded, Recorder};
+pub use retention::{Cutoffs, EraseFilter, Erased, Erasing, Erasure, Pruned, Retention};
 pub use revisions::{Pulse, RevisionLog, StoredRevision};
 pub use tokens::{NewToken, Role, TokenInfo, TokenLog};
 

@@ -17,6 +17,8 @@ pub enum PayloadState {
     MaskFailed,
     /// It was erased on request.
     Erased,
+    /// The time to keep it is over.
+    Expired,
 }
 
 impl PayloadState {
@@ -29,6 +31,7 @@ impl PayloadState {
             Self::Dropped => "dropped",
             Self::MaskFailed => "mask_failed",
             Self::Erased => "erased",
+            Self::Expired => "expired",
         }
     }
 }

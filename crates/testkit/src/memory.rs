@@ -83,6 +83,7 @@ impl Inner {
         Some(StoredDecision {
             sequence: index as u64 + 1,
             outcome: self.outcome(record.decision.id).cloned(),
+            chained: None,
             record: DecisionRecord {
                 read_back: record.read_back.filter(|_| !finished),
                 ..record

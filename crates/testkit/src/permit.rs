@@ -40,7 +40,7 @@ pub async fn permit(
         operation: None,
         connection: connection.clone(),
         decision,
-        input_hash: PayloadHash::of(&[]),
+        input_hash: Some(PayloadHash::of(&[])),
         payload_hash: Some(payload),
         basis: Some(Basis::Judged),
         changed: Vec::new(),

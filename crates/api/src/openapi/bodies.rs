@@ -238,8 +238,8 @@ bodies! {
         connection: String,
         /// The decision.
         decision: VerdictBody,
-        /// SHA-256 over the policy input.
-        input_hash: String,
+        /// SHA-256 over the policy input; gone when the payload is.
+        input_hash: Option<String>,
         /// SHA-256 over what would be sent.
         payload_hash: Option<String>,
         /// What let it pass: `judged`, `observed`, `opaque`, `failed_open`.

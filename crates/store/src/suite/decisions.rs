@@ -25,7 +25,8 @@ pub(super) async fn records_come_back_whole(store: &impl Store) {
             StoredDecision {
                 sequence,
                 record,
-                outcome: None
+                outcome: None,
+                chained: None,
             }
         );
     }

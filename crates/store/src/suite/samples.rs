@@ -61,7 +61,7 @@ pub fn full_record(ambient: &dyn Ambient) -> DecisionRecord {
             mode: Mode::Enforce,
             judgement: full_judgement(field),
         },
-        input_hash: PayloadHash::of(&[b"input"]),
+        input_hash: Some(PayloadHash::of(&[b"input"])),
         payload_hash: Some(PayloadHash::of(&[b"payload"])),
         basis: Some(Basis::Judged),
         changed: vec!["Amount".to_owned()],
