@@ -8,6 +8,7 @@ use crate::workspace::members;
 const ALLOWED: &[(&str, &[&str])] = &[
     // 0
     ("crmgate-domain", &[]),
+    ("crmgate-telemetry", &[]),
     ("crmgate-sim", &["crmgate-listen"]),
     (
         "crmgate-testkit",
@@ -46,6 +47,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crmgate-connector",
             "crmgate-outbound",
         ],
+    ),
+    (
+        "crmgate-lint",
+        &["crmgate-domain", "crmgate-policy", "crmgate-connector"],
     ),
     (
         "crmgate-enforce",
