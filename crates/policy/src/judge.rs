@@ -68,6 +68,7 @@ pub(crate) fn judge(
     let unpatched = |judgement| Judged {
         judgement,
         candidate: Arc::clone(candidate),
+        took: Vec::new(),
     };
     if governing.is_empty() {
         let refuse = options.ungoverned == Ungoverned::Deny;
@@ -119,6 +120,7 @@ impl Case<'_> {
         Judged {
             judgement,
             candidate,
+            took: rounds.iter().flat_map(Round::took).collect(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crmgate_domain::{Candidate, Document, Judgement, Point};
+use crmgate_domain::{Candidate, Document, Judgement, Layer, Point};
 
 /// What happens to an operation that no package governs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,6 +66,19 @@ pub struct Judged {
     pub judgement: Judgement,
     /// The candidate with the judgement's patches applied: what may be written.
     pub candidate: Arc<dyn Candidate>,
+    /// What every governing package took, over all evaluations.
+    pub took: Vec<Took>,
+}
+
+/// The time that one package took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Took {
+    /// The package.
+    pub package: String,
+    /// Whether it is of the connection's own layer.
+    pub layer: Layer,
+    /// How long, over all evaluations of one judgement.
+    pub time: Duration,
 }
 
 impl fmt::Debug for Judged {

@@ -1,5 +1,8 @@
 //! One evaluation of a layer's governing packages.
 
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
 use crmgate_domain::{
     Candidate, Enforcement, ErrorClass, EvaluationError, FieldRef, FieldSet, Layer, Views,
 };
@@ -12,6 +15,7 @@ use crate::input::Frame;
 use crate::layer::LayerSet;
 use crate::looks::Wanted;
 use crate::message::Told;
+use crate::options::Took;
 use crate::package::Package;
 use crate::value::{self, OutOfRange};
 
@@ -22,6 +26,8 @@ pub(super) struct Round<'a> {
     /// Those of this thread: a judgement stays on one.
     engines: &'a ForThread,
     governing: Vec<(usize, Enforcement)>,
+    /// What each of them took so far, over all evaluations.
+    took: Vec<Cell<Duration>>,
     /// What its packages look at.
     wanted: Wanted<'a>,
     /// Their input without the record.
@@ -42,8 +48,22 @@ impl<'a> Round<'a> {
             layer,
             set,
             engines,
+            took: governing.iter().map(|_| Cell::default()).collect(),
             governing,
             wanted,
+        })
+    }
+
+    /// What each package took.
+    pub(super) fn took(&self) -> impl Iterator<Item = Took> {
+        let packages = self.governing.iter().zip(&self.took);
+        packages.filter_map(|((index, _), took)| {
+            let package = self.set.packages.get(*index)?;
+            Some(Took {
+                package: package.name.clone(),
+                layer: self.layer,
+                time: took.get(),
+            })
         })
     }
 }
@@ -60,13 +80,16 @@ impl Case<'_> {
     ) -> Vec<Spoken<'a>> {
         let views = candidate.views();
         let input = round.frame.input(views, &round.wanted);
-        let spoken = round.governing.iter().filter_map(|(index, enforcement)| {
+        let governing = round.governing.iter().zip(&round.took);
+        let spoken = governing.filter_map(|((index, enforcement), took)| {
             let package = round.set.packages.get(*index)?;
+            let started = Instant::now();
             let said = match (&input, unknown(package, views)) {
                 (Err(error), _) => Said::out_of_range(error),
                 (_, Some(error)) => Said::error(error),
                 (Ok(input), None) => self.evaluate(round, *index, package, input),
             };
+            took.set(took.get() + started.elapsed());
             Some(Spoken {
                 package,
                 enforcement: *enforcement,
