@@ -106,26 +106,11 @@ impl Engines {
 impl ForThread {
     /// Adds the data and has every engine check and schedule its rules, so that clones need not.
     fn new(bare: Vec<Engine>, data: &Object, packages: &[Package]) -> Result<Self, LoadError> {
-        let out_of_range =
-            |error: &dyn std::fmt::Display| LoadError::file("data", "data", error.to_string());
-        let data = value::from_object(data).map_err(|error| out_of_range(&error))?;
-        let ready = bare.iter().zip(packages).map(|(bare, package)| {
-            let mut engine = bare.clone();
-            engine
-                .add_data(data.clone())
-                .map_err(|error| out_of_range(&error))?;
-            engine.set_input(Value::new_object());
-            let (entry, only) = package.entry();
-            engine
-                .compile_with_entrypoint(&entry.as_str().into())
-                .map_err(|error| message::prepare(&package.name, &error))?;
-            Ok(Ready {
-                fresh: engine,
-                used: Mutex::new(None),
-                entry,
-                only,
-            })
-        });
+        let data = engine_data(data)?;
+        let ready = bare
+            .iter()
+            .zip(packages)
+            .map(|(bare, package)| Ready::new(&package.name, bare, &data, package.entry()));
         let ready = ready.collect::<Result<_, LoadError>>()?;
         Ok(Self {
             bare,
@@ -140,7 +125,35 @@ impl ForThread {
     }
 }
 
+/// Data as engines hold it.
+pub(crate) fn engine_data(data: &Object) -> Result<Value, LoadError> {
+    value::from_object(data).map_err(|error| LoadError::file("data", "data", error.to_string()))
+}
+
 impl Ready {
+    /// Adds data to a clone of an engine, and has it check and schedule its rules.
+    pub(crate) fn new(
+        name: &str,
+        bare: &Engine,
+        data: &Value,
+        (entry, only): (String, Option<Reserved>),
+    ) -> Result<Self, LoadError> {
+        let mut engine = bare.clone();
+        engine
+            .add_data(data.clone())
+            .map_err(|error| LoadError::file("data", "data", error.to_string()))?;
+        engine.set_input(Value::new_object());
+        engine
+            .compile_with_entrypoint(&entry.as_str().into())
+            .map_err(|error| message::prepare(name, &error))?;
+        Ok(Self {
+            fresh: engine,
+            used: Mutex::new(None),
+            entry,
+            only,
+        })
+    }
+
     /// Evaluates the package's rule.
     pub(crate) fn evaluate(
         &self,
@@ -201,6 +214,16 @@ impl Ready {
 
 /// An engine with a package's files and no data.
 fn bare_engine(package: &Package, uses: &[usize], files: &[Source]) -> Result<Engine, LoadError> {
+    engine_of(&package.name, uses, files, package.entry_module())
+}
+
+/// An engine with some files, a generated module where there is one, and no data.
+pub(crate) fn engine_of(
+    name: &str,
+    uses: &[usize],
+    files: &[Source],
+    entry: Option<String>,
+) -> Result<Engine, LoadError> {
     let mut engine = Engine::new();
     engine.set_strict_builtin_errors(true);
     // Otherwise `print` writes to standard error.
@@ -211,10 +234,10 @@ fn bare_engine(package: &Package, uses: &[usize], files: &[Source]) -> Result<En
             .add_policy(file.path.clone(), file.text.clone())
             .map_err(|error| message::syntax(&file.path, &error))?;
     }
-    if let Some(entry) = package.entry_module() {
+    if let Some(entry) = entry {
         engine
             .add_policy(ENTRY_FILE.into(), entry)
-            .map_err(|error| message::prepare(&package.name, &error))?;
+            .map_err(|error| message::prepare(name, &error))?;
     }
     Ok(engine)
 }

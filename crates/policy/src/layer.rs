@@ -8,6 +8,7 @@ use crate::engines::{Engines, ForThread};
 use crate::govern::Target;
 use crate::metadata::Names;
 use crate::package::Package;
+use crate::system_log::{LogParts, LogRules};
 use crate::{LoadError, Source};
 
 /// The packages of one layer.
@@ -18,6 +19,8 @@ pub(crate) struct LayerSet {
     index: Index,
     /// File, first and last line, name of every rule: so that an error can name its rule.
     rules: BTreeMap<String, Vec<(u32, u32, String)>>,
+    /// What may be remembered of its decisions, where it says so.
+    pub(crate) log: Option<LogRules>,
 }
 
 impl std::fmt::Debug for LayerSet {
@@ -46,6 +49,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) rules: BTreeMap<String, Vec<(u32, u32, String)>>,
     /// How many threads will judge.
     pub(crate) threads: usize,
+    /// `system.log`, where the layer has it.
+    pub(crate) log: Option<LogParts>,
 }
 
 impl LayerSet {
@@ -58,8 +63,12 @@ impl LayerSet {
             data,
             rules,
             threads,
+            log,
         } = parts;
         Ok(Self {
+            log: log
+                .map(|log| LogRules::new(&log, &files, data))
+                .transpose()?,
             engines: Engines::new(&packages, &uses, &files, data, threads)?,
             index: Index::new(&packages),
             packages,
@@ -74,6 +83,11 @@ impl LayerSet {
             index: self.index.clone(),
             packages: self.packages.clone(),
             rules: self.rules.clone(),
+            log: self
+                .log
+                .as_ref()
+                .map(|log| log.with_data(data))
+                .transpose()?,
         })
     }
 

@@ -37,6 +37,7 @@ pub mod set;
 pub mod source;
 mod symbols;
 mod syntax;
+mod system_log;
 #[cfg(test)]
 mod testing;
 mod value;
@@ -53,3 +54,4 @@ pub use package::Package;
 pub use rules::Reserved;
 pub use set::PolicySet;
 pub use source::{ConnectionSources, Source, Sources};
+pub use system_log::{LogVerdict, MaskError, MaskOp, MaskRule};

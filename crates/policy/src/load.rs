@@ -9,6 +9,7 @@ use crate::package::Package;
 use crate::params::{self, ParamsFile};
 use crate::symbols::Symbols;
 use crate::syntax::Module;
+use crate::system_log::{self, LogParts};
 use crate::{ConnectionSources, LoadError, LoadErrors, Source, Sources};
 
 mod files;
@@ -43,6 +44,7 @@ struct Checked {
     modules: Vec<Module>,
     sources: Vec<Source>,
     data: Object,
+    log: Option<LogParts>,
 }
 
 /// What a connection's layer may use of the global one.
@@ -163,7 +165,9 @@ fn check(
         .iter()
         .map(|package| reach.get(&package.name).cloned().unwrap_or_default())
         .collect();
+    let log = system_log::parts(&symbols, &reach, faults);
     (faults.len() == before).then_some(Checked {
+        log,
         packages,
         uses,
         modules,
@@ -188,6 +192,7 @@ fn layer(checked: Checked, data: &Object, threads: usize) -> Result<LayerSet, Lo
         data,
         rules,
         threads,
+        log: checked.log,
     })
 }
 
@@ -201,7 +206,7 @@ struct Draft {
 impl Draft {
     fn finish(self, global: &LayerSet) -> Result<Tenant, LoadError> {
         let own = match self.own {
-            Some(checked) if !checked.packages.is_empty() => {
+            Some(checked) if !checked.packages.is_empty() || checked.log.is_some() => {
                 let data = checked.data.clone();
                 Some(layer(checked, &data, global.threads())?)
             }

@@ -6,8 +6,7 @@ use crmgate_domain::{
 use regorus::Value;
 
 mod shape;
-use shape::Members;
-pub(crate) use shape::Wrong;
+pub(crate) use shape::{Members, Wrong};
 
 /// A rule name with a meaning to the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,7 +9,7 @@ use crate::source::FileKind;
 use crate::{LoadError, Source};
 
 /// Names under `data` that belong to rules and parameters.
-const TAKEN: [&str; 4] = ["crm", "lib", "params", "crmgate"];
+const TAKEN: [&str; 5] = ["crm", "lib", "params", "crmgate", "system"];
 
 /// A layer's files.
 #[derive(Debug, Default)]

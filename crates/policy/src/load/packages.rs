@@ -9,6 +9,7 @@ use crate::package::Package;
 use crate::rules::Reserved;
 use crate::symbols::Symbols;
 use crate::syntax::Module;
+use crate::system_log;
 use crate::{LoadError, Source, precheck, reads};
 
 /// Policy files of one layer.
@@ -45,12 +46,13 @@ pub(super) fn names(modules: &[Module], global: Option<&[Package]>, faults: &mut
         let fits = match module.package.first().map(String::as_str) {
             Some("crm") => module.package.len() == 3,
             Some("lib") => module.package.len() >= 2,
+            Some("system") => module.package == system_log::PARTS,
             _ => false,
         };
         if !fits || !plain {
             faults.push(
                 fault(format!("`{name}` is not a policy package"))
-                    .remedy("name policies `crm.<team>.<policy>` and helpers `lib.<name>`, of letters, digits and `_`"),
+                    .remedy("name policies `crm.<team>.<policy>`, helpers `lib.<name>` and rules on the log `system.log`, of letters, digits and `_`"),
             );
         }
         if global.is_some_and(|global| global.iter().any(|package| package.name == name)) {
