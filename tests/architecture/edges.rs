@@ -48,10 +48,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crmgate-outbound",
         ],
     ),
-    (
-        "crmgate-lint",
-        &["crmgate-domain", "crmgate-policy", "crmgate-connector"],
-    ),
+    ("crmgate-lint", &["crmgate-domain", "crmgate-policy"]),
     (
         "crmgate-enforce",
         &[
@@ -59,6 +56,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crmgate-policy",
             "crmgate-store",
             "crmgate-connector",
+            "crmgate-telemetry",
         ],
     ),
     // 3

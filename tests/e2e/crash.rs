@@ -11,8 +11,8 @@ use crate::served::{Site, contact};
 
 /// Every point, and whether the CRM must have seen the write by then.
 const POINTS: [(&str, bool); 7] = [
-    ("resolve:begin", false),
-    ("resolve:end", false),
+    ("enrich:begin", false),
+    ("enrich:end", false),
     ("evaluate:end", false),
     ("record:begin", false),
     ("record:end", false),

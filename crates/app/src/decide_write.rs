@@ -4,8 +4,9 @@ use crmgate_connector::{
     Body, Credential, Failure, Matched, NativeRequest, ParseFailure, Refusal, RequestHead,
 };
 use crmgate_domain::{Mode, Point};
-use crmgate_enforce::{Answer, Ask, Caller, Reply};
+use crmgate_enforce::{Answer, Ask, Caller, Reply, Stage};
 use http::StatusCode;
+use tracing::Instrument as _;
 
 use crate::sightings::{Sight, client_of};
 use crate::{App, Connection, IdentityMode};
@@ -37,7 +38,11 @@ impl App {
         };
         sight.client = client_of(&head, Some(&caller.actor));
         let copy = copy(connection.mode(), &request);
-        let answer = match connection.connector().parse(request).await {
+        let timer = connection.gate().time(Stage::Parse);
+        let parsing = connection.connector().parse(request);
+        let parsed = parsing.instrument(timer.span().clone()).await;
+        let parsing = timer.stop();
+        let answer = match parsed {
             Ok(draft) => {
                 let ask = Ask {
                     draft,
@@ -45,6 +50,7 @@ impl App {
                     point: Point::Gateway,
                     at,
                     purpose,
+                    parsing,
                 };
                 connection.gate().write(ask).await
             }

@@ -9,7 +9,7 @@ use crmgate_domain::{
     Actor, ConnectionName, ConnectionRef, Decision, Document, Effect, Judgement, Kind, Mode,
     Object, Operation, OperationId, Point, Timestamp,
 };
-use crmgate_enforce::{Ask, Caller, NotDecided, NotJudged};
+use crmgate_enforce::{Ask, Caller, NotDecided, NotJudged, Stage};
 use crmgate_store::Role;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -122,6 +122,7 @@ impl App {
             credential: Credential::Service,
         };
         let at = self.ambient().now();
+        let timer = connection.gate().time(Stage::Parse);
         let mut draft = match (request.operation, request.request) {
             (Some(canonical), None) => {
                 let id = OperationId::fresh(self.ambient());
@@ -141,6 +142,7 @@ impl App {
             point: Point::Validate,
             at,
             purpose: request.purpose,
+            parsing: timer.stop(),
         };
         let decided = connection.gate().decide(&ask).await.map_err(not_decided)?;
         let change = decided.change;

@@ -1,5 +1,7 @@
 //! What is asked of a gate.
 
+use std::time::Duration;
+
 use crmgate_connector::{Credential, Draft};
 use crmgate_domain::{Actor, Point, Timestamp};
 
@@ -39,4 +41,6 @@ pub struct Ask {
     pub at: Timestamp,
     /// Why, as the caller states it.
     pub purpose: Option<String>,
+    /// How long it took to parse it.
+    pub parsing: Duration,
 }

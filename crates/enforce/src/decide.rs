@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crmgate_connector::NativeChange;
-use crmgate_domain::{Decision, DecisionId, Judgement, Mode, Operation, OperationId, PayloadHash};
+use crmgate_domain::{
+    Decision, DecisionId, Effect, Judgement, Mode, Operation, OperationId, PayloadHash,
+};
 use crmgate_store::{
     Basis, DecisionFilter, DecisionLog, DecisionRecord, Page, Recorded, Store, StoreError,
-    StoredDecision,
+    StoredDecision, TraceRef,
 };
+use tracing::Instrument as _;
 
 use crate::judge::Unable;
-use crate::meters::{self, Stage, Timer};
+use crate::meters::Stage;
+use crate::times::Times;
 use crate::{Ask, Assessment, Gate, NotJudged};
 
 /// A recorded decision without a write.
@@ -43,6 +47,7 @@ pub(crate) struct Verdict {
     pub(crate) input_hash: PayloadHash,
     pub(crate) mode: Mode,
     pub(crate) round: u32,
+    pub(crate) times: Times,
 }
 
 impl Verdict {
@@ -53,6 +58,7 @@ impl Verdict {
             input_hash: assessment.input_hash,
             mode,
             round,
+            times: assessment.times,
         }
     }
 
@@ -63,6 +69,7 @@ impl Verdict {
             input_hash: unable.input_hash,
             mode,
             round,
+            times: unable.times,
         }
     }
 }
@@ -73,6 +80,16 @@ impl Gate {
     /// # Errors
     /// When nothing was decided.
     pub async fn decide(&self, ask: &Ask) -> Result<Decided, NotDecided> {
+        let span = self.span(ask);
+        let decided = self.decide_only(ask).instrument(span.clone()).await;
+        if let Ok(decided) = &decided {
+            let decision = &decided.decision;
+            tell(&span, Some(decision.id), Some(decision.judgement.effect));
+        }
+        decided
+    }
+
+    async fn decide_only(&self, ask: &Ask) -> Result<Decided, NotDecided> {
         let mode = self.mode();
         let (verdict, change) = match self.judge(ask).await {
             Ok(assessment) => {
@@ -108,8 +125,8 @@ impl Gate {
             read_back: None,
             round: verdict.round,
             payload: crmgate_store::Payload::default(),
-            trace: None,
-            metrics: std::collections::BTreeMap::new(),
+            trace: trace(),
+            metrics: verdict.times.told(),
         }
     }
 
@@ -134,16 +151,18 @@ impl Gate {
         let connection = self.connection();
         let effect = record.decision.judgement.effect;
         let (mode, basis) = (record.decision.mode, record.basis);
-        let timer = Timer::start(Stage::Record);
+        let meters = self.meters();
+        meters.refused(&record.decision.judgement);
+        let timer = meters.time(Stage::Record);
         let recorded = self.recorder().record(record).await;
-        timer.stop(connection);
+        timer.stop();
         let recorded = recorded?;
-        meters::decided(connection, effect, mode);
+        meters.decided(effect, mode);
         if recorded.sequence.is_none() {
-            meters::unrecorded(connection);
+            meters.unrecorded();
         }
         if let Some(basis) = basis.filter(|basis| *basis != Basis::Judged) {
-            meters::passed_without_verdict(connection, basis);
+            meters.passed_without_verdict(basis);
         }
         tracing::debug!(%connection, effect = effect.as_str(), "decided");
         Ok(recorded)
@@ -156,6 +175,24 @@ impl Gate {
     ) -> Result<T, StoreError> {
         within(self.settings().record_within, call).await
     }
+}
+
+/// Writes into an operation's span what came of it.
+pub(crate) fn tell(span: &tracing::Span, decision: Option<DecisionId>, effect: Option<Effect>) {
+    if let Some(decision) = decision {
+        span.record("decision", tracing::field::display(decision));
+    }
+    if let Some(effect) = effect {
+        span.record("effect", effect.as_str());
+    }
+}
+
+/// The span that is entered now, for the record.
+pub(crate) fn trace() -> Option<TraceRef> {
+    crmgate_telemetry::trace::current().map(|ids| TraceRef {
+        trace_id: ids.trace_id,
+        span_id: ids.span_id,
+    })
 }
 
 /// The log of decisions, with an end to waiting. It stands below the recorder, so that in observe

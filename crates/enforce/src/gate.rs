@@ -7,13 +7,14 @@ use crmgate_connector::Connector;
 use crmgate_domain::{Ambient, ConnectionName, Mode, RevisionId, Timestamp};
 use crmgate_policy::Active;
 use crmgate_store::{Recorder, Store};
+use crmgate_telemetry::SPANS;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::decide::InTime;
+use crate::decide::{InTime, tell};
 use crate::inflight::InFlight;
-use crate::meters::{self, Busy};
+use crate::meters::{Meters, Stage, Timer};
 use crate::outcome::Pending;
 use crate::{Answer, Ask, Settings};
 
@@ -35,6 +36,7 @@ pub struct Gate {
     parts: Parts,
     recorder: Recorder,
     settings: Settings,
+    meters: Meters,
     observing: AtomicBool,
     places: Semaphore,
     in_flight: Arc<InFlight>,
@@ -46,7 +48,6 @@ impl Gate {
     /// A gate.
     #[must_use]
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        meters::describe();
         let log = Arc::new(InTime {
             store: Arc::clone(&parts.store),
             limit: settings.record_within,
@@ -54,6 +55,7 @@ impl Gate {
         let ambient = Arc::clone(&parts.ambient);
         Self {
             recorder: Recorder::new(log, ambient),
+            meters: Meters::new(parts.connector.name()),
             observing: AtomicBool::new(settings.mode == Mode::Observe),
             places: Semaphore::new(settings.concurrency),
             in_flight: Arc::default(),
@@ -104,14 +106,7 @@ impl Gate {
     pub async fn write(self: &Arc<Self>, ask: Ask) -> Answer {
         let gate = Arc::clone(self);
         let mode = self.mode();
-        let span = tracing::info_span!(
-            "write",
-            connection = %self.connection(),
-            object = ask.draft.object,
-            kind = ask.draft.requested.as_str(),
-            decision = tracing::field::Empty,
-            effect = tracing::field::Empty,
-        );
+        let span = self.span(&ask);
         let work = async move { gate.take(&ask, mode).await }.instrument(span);
         let working = self.tasks.spawn(work);
         match working.await {
@@ -126,19 +121,32 @@ impl Gate {
         }
     }
 
+    /// The span of an operation: names and ids, never values.
+    pub(crate) fn span(&self, ask: &Ask) -> tracing::Span {
+        tracing::info_span!(
+            target: SPANS,
+            "operation",
+            connection = %self.connection(),
+            object = ask.draft.object,
+            kind = ask.draft.requested.as_str(),
+            point = ask.point.as_str(),
+            decision = tracing::field::Empty,
+            effect = tracing::field::Empty,
+        )
+    }
+
+    /// Starts to time a stage that somebody else does: parsing.
+    pub fn time(&self, stage: Stage) -> Timer {
+        self.meters.time(stage)
+    }
+
     async fn take(self: &Arc<Self>, ask: &Ask, mode: Mode) -> Answer {
-        let _busy = Busy::enter(self.connection());
+        let _busy = self.meters.busy();
         let answer = match mode {
             Mode::Observe => self.observe(ask).await,
             Mode::Enforce => self.admit(ask).await,
         };
-        let span = tracing::Span::current();
-        if let Some(decision) = answer.decision {
-            span.record("decision", tracing::field::display(decision));
-        }
-        if let Some(effect) = answer.effect {
-            span.record("effect", effect.as_str());
-        }
+        tell(&tracing::Span::current(), answer.decision, answer.effect);
         answer
     }
 
@@ -146,6 +154,7 @@ impl Gate {
     async fn admit(self: &Arc<Self>, ask: &Ask) -> Answer {
         let waiting = self.places.acquire();
         let Ok(Ok(_place)) = tokio::time::timeout(self.settings.judge_within, waiting).await else {
+            self.meters.turned_away();
             let message = "too many operations are under way at this connection";
             return self.unable_answer(None, message);
         };
@@ -180,6 +189,10 @@ impl Gate {
 
     pub(crate) fn ambient(&self) -> &dyn Ambient {
         self.parts.ambient.as_ref()
+    }
+
+    pub(crate) const fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     pub(crate) const fn recorder(&self) -> &Recorder {

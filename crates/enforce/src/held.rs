@@ -5,8 +5,9 @@ use crmgate_store::{Hold, HoldStatus};
 use jiff::ToSpan as _;
 
 use crate::decide::Verdict;
+use crate::meters::Stage;
 use crate::write::told;
-use crate::{Answer, Ask, Assessment, Gate, Reply, hash, meters, words};
+use crate::{Answer, Ask, Assessment, Gate, Reply, hash, words};
 
 /// How long a hold waits where no package says.
 const DEFAULT_SECONDS: u64 = 72 * 60 * 60;
@@ -44,11 +45,15 @@ impl Gate {
             requests: 1,
         };
         let holding = self.store().hold_decided(hold, record);
-        let in_force = match self.in_time(holding).await {
+        let timer = self.time(Stage::Record);
+        let held = self.in_time(holding).await;
+        timer.stop();
+        let in_force = match held {
             Ok(in_force) => in_force,
             Err(error) => return self.not_recorded(&error),
         };
-        meters::decided(self.connection(), decision.judgement.effect, Mode::Enforce);
+        self.meters()
+            .decided(decision.judgement.effect, Mode::Enforce);
         let refusal = words::held(decision.id, in_force.id, &approvals);
         Answer {
             hold: Some(in_force.id),

@@ -12,7 +12,7 @@ use crate::decide::Verdict;
 use crate::inflight::{self, Claim, Claimed, Ended};
 use crate::outcome::Learned;
 use crate::write::told;
-use crate::{Answer, Assessment, Gate, Reply, meters, words};
+use crate::{Answer, Assessment, Gate, Reply, words};
 
 /// How long a create can be joined by an equal one of the same actor.
 pub(crate) const WINDOW_SECONDS: i64 = 120;
@@ -121,7 +121,7 @@ impl Gate {
         if let Err(error) = self.record(record).await {
             return Joined::Answered(Box::new(self.not_recorded(&error)));
         }
-        meters::joined(self.connection());
+        self.meters().joined();
         tracing::info!(
             connection = %self.connection(),
             decision = %decision.id,

@@ -13,7 +13,8 @@ use crmgate_domain::{
 };
 use crmgate_policy::{JudgeOptions, PolicySet, Target};
 
-use crate::meters::{Stage, Timer};
+use crate::meters::Stage;
+use crate::times::Times;
 use crate::{Ask, Gate, hash, words};
 
 /// A judged operation.
@@ -27,6 +28,7 @@ pub struct Assessment {
     pub change: Arc<dyn NativeChange>,
     /// SHA-256 over what was judged.
     pub input_hash: PayloadHash,
+    pub(crate) times: Times,
 }
 
 /// Why there is no judgement.
@@ -60,6 +62,7 @@ pub struct Unable {
     pub judgement: Judgement,
     /// SHA-256 over what is known.
     pub input_hash: PayloadHash,
+    pub(crate) times: Times,
 }
 
 /// What the packages that govern at this point read.
@@ -100,15 +103,16 @@ impl Gate {
             connection: self.connection(),
             point: ask.point,
         };
-        let timer = Timer::start(Stage::Resolve);
+        let mut times = Times::start(ask);
+        let timer = self.time(Stage::Enrich);
         let looking = self
             .connector()
             .resolve(ask.draft.clone(), &needs, &ask.caller.credential);
         let resolved = tokio::time::timeout(self.settings().judge_within, looking).await;
-        timer.stop(self.connection());
+        times.enrich = timer.stop();
         let unable = |message: String, retry_after| {
             let operation = self.operation(ask, id, None);
-            NotJudged::Unable(self.unable(operation, &set, message, retry_after))
+            NotJudged::Unable(self.unable((operation, times), &set, message, retry_after))
         };
         let resolved = match resolved {
             Ok(Ok(resolved)) => resolved,
@@ -122,13 +126,13 @@ impl Gate {
             }
         };
         let operation = self.operation(ask, id, Some(&resolved));
-        self.evaluate(&set, operation, &resolved)
+        self.evaluate(&set, (operation, times), &resolved)
     }
 
     fn evaluate(
         &self,
         set: &PolicySet,
-        operation: Operation,
+        (operation, mut times): (Operation, Times),
         resolved: &Resolved,
     ) -> Result<Assessment, NotJudged> {
         let candidate: Arc<dyn Candidate> = Arc::clone(&resolved.change) as _;
@@ -142,17 +146,21 @@ impl Gate {
             time_limit: self.settings().policy_time,
             ..JudgeOptions::at(operation.point)
         };
-        let timer = Timer::start(Stage::Evaluate);
+        let timer = self.time(Stage::Evaluate);
         let judged = set.judge(&operation, &candidate, &options);
-        timer.stop(self.connection());
+        self.meters().judged(timer.span(), &judged);
+        times.evaluate = timer.stop();
         let input_hash = hash::input(&operation, resolved.change.views());
         let change = match patched(resolved, &judged) {
             Ok(change) => change,
             Err(message) => {
                 let message = format!("what was judged cannot be written: {message}");
-                return Err(NotJudged::Unable(
-                    self.unable(operation, set, message, None),
-                ));
+                return Err(NotJudged::Unable(self.unable(
+                    (operation, times),
+                    set,
+                    message,
+                    None,
+                )));
             }
         };
         Ok(Assessment {
@@ -160,12 +168,13 @@ impl Gate {
             judgement: judged.judgement,
             change,
             input_hash,
+            times,
         })
     }
 
     fn unable(
         &self,
-        operation: Operation,
+        (operation, times): (Operation, Times),
         set: &PolicySet,
         message: String,
         retry_after: Option<Duration>,
@@ -177,6 +186,7 @@ impl Gate {
             operation,
             message,
             retry_after,
+            times,
         })
     }
 

@@ -7,9 +7,11 @@ use crmgate_connector::{Body, Failure, NativeRequest};
 use crmgate_domain::{Decision, ErrorClass, Judgement, Mode, OperationId, PayloadHash, Views};
 use crmgate_store::{Basis, DecisionRecord};
 
-use crate::decide::Verdict;
+use crate::decide::{Verdict, trace};
 use crate::judge::Unable;
+use crate::meters::Stage;
 use crate::outcome::Learned;
+use crate::times::Times;
 use crate::write::told;
 use crate::{Answer, Ask, Caller, Gate, NotJudged, Reply, hash, words};
 
@@ -53,6 +55,7 @@ impl Gate {
             operation,
             retry_after: None,
             judgement,
+            times: Times::start(ask),
         };
         Verdict::none(unable, Mode::Observe, 0)
     }
@@ -106,7 +109,7 @@ impl Gate {
             read_back: None,
             round: 0,
             payload: crmgate_store::Payload::default(),
-            trace: None,
+            trace: trace(),
             metrics: std::collections::BTreeMap::new(),
         };
         self.record_and_pass(record, request, &caller).await
@@ -129,10 +132,12 @@ impl Gate {
             return self.unable_answer(None, "the decision gave no leave to pass");
         };
         let credential = &caller.credential;
+        let timer = self.time(Stage::Write);
         let result = self
             .connector()
             .pass(request, credential, Some(permit))
             .await;
+        timer.stop();
         if recorded.sequence.is_some() {
             self.learn(decision.id, Learned::passed(&result), under_way);
         }

@@ -6,8 +6,8 @@ use crmgate_connector::{Failure, NativeResponse, ReadBackResult, Written};
 use crmgate_domain::DecisionId;
 use crmgate_store::{Outcome, OutcomeKind, ReadBack};
 
+use crate::Gate;
 use crate::inflight::UnderWay;
-use crate::{Gate, meters};
 
 /// How many outcomes that could not be appended wait in memory. Beyond that they are forgotten:
 /// reading back finds them again.
@@ -132,7 +132,7 @@ impl Gate {
         let appending = self.store().append_outcome(pending.outcome.clone());
         match self.in_time(appending).await {
             Ok(()) => {
-                meters::ended(self.connection(), pending.outcome.kind);
+                self.meters().ended(pending.outcome.kind);
                 drop(pending.under_way);
             }
             Err(error) => {
@@ -146,6 +146,7 @@ impl Gate {
                 if waiting.len() < MOST_PENDING {
                     waiting.push(pending);
                 }
+                self.meters().outcomes_waiting(waiting.len());
             }
         }
     }
@@ -156,6 +157,7 @@ impl Gate {
         for pending in waiting {
             self.append(pending).await;
         }
+        self.meters().outcomes_waiting(self.pending().len());
     }
 
     /// Reads back whether a write happened. `None` when that could not be told yet.

@@ -9,9 +9,9 @@ use crmgate_domain::{ConnectionName, Timestamp};
 use crmgate_store::{Outcome, OutcomeKind, Store, StoreError, Unfinished};
 use tokio_util::sync::CancellationToken;
 
+use crate::Gate;
 use crate::join::WINDOW_SECONDS;
 use crate::outcome::Learned;
-use crate::{Gate, meters};
 
 /// How many writes one run looks at.
 const MOST: usize = 1_000;
@@ -51,8 +51,11 @@ impl Sweeper {
     /// When the store cannot be read or written; the next run tries again.
     pub async fn run_once(&self) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
-        let mut left: BTreeMap<&ConnectionName, usize> =
-            self.gates.keys().map(|name| (name, 0)).collect();
+        let mut left: BTreeMap<&ConnectionName, Left> = self
+            .gates
+            .keys()
+            .map(|name| (name, Left::default()))
+            .collect();
         for gate in self.gates.values() {
             gate.append_pending().await;
         }
@@ -71,18 +74,21 @@ impl Sweeper {
             }
             let Some(outcome) = look(gate, &write).await else {
                 swept.left += 1;
-                if let Some(count) = left.get_mut(name) {
-                    *count += 1;
+                if let Some(left) = left.get_mut(name) {
+                    left.count += 1;
+                    left.oldest = left.oldest.max(age(now, write.at));
                 }
                 continue;
             };
             let kind = outcome.kind;
             self.store.append_outcome(outcome).await?;
-            meters::ended(name, kind);
+            gate.meters().ended(kind);
             swept.settled += 1;
         }
-        for (name, count) in left {
-            meters::unfinished(name, count);
+        for (name, left) in left {
+            if let Some(gate) = self.gates.get(name) {
+                gate.meters().unfinished(left.count, left.oldest);
+            }
         }
         Ok(swept)
     }
@@ -99,6 +105,17 @@ impl Sweeper {
             }
         }
     }
+}
+
+/// What a run leaves of one connection.
+#[derive(Default)]
+struct Left {
+    count: usize,
+    oldest: Duration,
+}
+
+fn age(now: Timestamp, at: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(at)).unwrap_or_default()
 }
 
 async fn look(gate: &Gate, write: &Unfinished) -> Option<Outcome> {

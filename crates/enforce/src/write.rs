@@ -10,7 +10,7 @@ use crate::decide::Verdict;
 use crate::inflight::{Claim, Ended, UnderWay};
 use crate::join::Joined;
 use crate::judge::Unable;
-use crate::meters::{self, Stage, Timer};
+use crate::meters::Stage;
 use crate::outcome::Learned;
 use crate::{Answer, Ask, Assessment, Gate, NotJudged, Reply, hash, words};
 
@@ -51,7 +51,7 @@ impl Gate {
                 Round::Changed(decision) => last = Some(decision),
             }
             if round + 1 < ROUNDS {
-                meters::judged_again(self.connection());
+                self.meters().judged_again();
             }
         }
         let message = format!(
@@ -79,6 +79,7 @@ impl Gate {
                     operation: assessment.operation,
                     judgement: assessment.judgement,
                     input_hash: assessment.input_hash,
+                    times: assessment.times,
                     retry_after: None,
                 };
                 self.not_judged(ask, unable, round).await
@@ -157,10 +158,10 @@ impl Gate {
             let message = "the decision gave no leave to write";
             return self.unable_answer(Some(decision.id), message).into();
         };
-        let timer = Timer::start(Stage::Write);
+        let timer = self.time(Stage::Write);
         let credential = &ask.caller.credential;
         let result = self.connector().write(permit, outgoing, credential).await;
-        timer.stop(self.connection());
+        timer.stop();
         let Some(reply) = self.conclude(sending, result).await else {
             return Round::Changed(decision.id);
         };

@@ -131,6 +131,7 @@ impl World {
             point: Point::Gateway,
             at: self.ambient.now(),
             purpose: None,
+            parsing: Duration::ZERO,
         }
     }
 
