@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("crmgate-policy", &["crmgate-domain"]),
     ("crmgate-store", &["crmgate-domain"]),
     ("crmgate-outbound", &[]),
+    ("crmgate-bundle", &["crmgate-domain", "crmgate-policy"]),
     ("crmgate-listen", &[]),
     (
         "crmgate-connector",

@@ -53,5 +53,5 @@ pub use options::{JudgeOptions, Judged, Ungoverned};
 pub use package::Package;
 pub use rules::Reserved;
 pub use set::PolicySet;
-pub use source::{ConnectionSources, Source, Sources};
+pub use source::{ConnectionSources, FileKind, Source, Sources};
 pub use system_log::{LogVerdict, MaskError, MaskOp, MaskRule};

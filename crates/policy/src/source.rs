@@ -8,7 +8,8 @@ use crmgate_domain::{ConnectionName, Enforcement, Object};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// The path below the layer's folder, with `/`: `sales/discounts.rego`. Its first part is the
-    /// pack; messages name it, and it is part of the revision.
+    /// pack; messages name it, and it is part of the revision. What came in a bundle is named with
+    /// it: `central:/sales/discounts.rego`.
     pub path: String,
     /// The text.
     pub text: String,
@@ -50,9 +51,17 @@ impl Sources {
     }
 }
 
+/// The bundle that a path names, and the path below the layer's folder.
+pub(crate) fn split_bundle(path: &str) -> (Option<&str>, &str) {
+    match path.split_once(":/") {
+        Some((bundle, below)) if !bundle.contains('/') => (Some(bundle), below),
+        _ => (None, path),
+    }
+}
+
 /// What a file is to the loader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileKind {
+pub enum FileKind {
     /// A policy.
     Rego,
     /// A policy's tests, which no decision sees.
@@ -72,8 +81,10 @@ pub(crate) enum FileKind {
 }
 
 impl FileKind {
-    /// Tells by the path below the layer's folder.
-    pub(crate) fn of(path: &str) -> Self {
+    /// Tells by the path of a [`Source`].
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        let (_, path) = split_bundle(path);
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let aside = |part: &str| part.starts_with('.') || part == "cases" || part == "schema";
         if folder.split('/').any(aside) || name.starts_with('.') {
@@ -96,7 +107,22 @@ impl FileKind {
     }
 
     /// Whether a decision can depend on it.
-    pub(crate) const fn counts(self) -> bool {
+    #[must_use]
+    pub const fn counts(self) -> bool {
         !matches!(self, Self::Ignored | Self::RegoTest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_bundle_is_no_folder() {
+        assert_eq!(split_bundle("central:/a/b.rego"), (Some("central"), "a/b.rego"));
+        assert_eq!(split_bundle("a/b:/c.rego"), (None, "a/b:/c.rego"));
+        assert_eq!(FileKind::of("central:/data.json"), FileKind::Data);
+        assert_eq!(FileKind::of("own:/enforcement.yaml"), FileKind::Enforcement);
+        assert_eq!(FileKind::of("central:/.manifest"), FileKind::Ignored);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crmgate_domain::{Document, Enforcement, Object};
 
 use crate::params::{self, ParamsFile};
-use crate::source::FileKind;
+use crate::source::{FileKind, split_bundle};
 use crate::{LoadError, Source};
 
 /// Names under `data` that belong to rules and parameters.
@@ -39,11 +39,14 @@ impl Files {
         let mut schemas = BTreeMap::new();
         let mut params = Vec::new();
         for source in sources {
-            let file = format!("{prefix}{}", source.path);
-            let folder = source
-                .path
-                .rsplit_once('/')
-                .map_or("", |(folder, _)| folder);
+            let (bundle, below) = split_bundle(&source.path);
+            // A bundle's name alone says where it is: no two have the same.
+            let file = match bundle {
+                Some(_) => source.path.clone(),
+                None => format!("{prefix}{}", source.path),
+            };
+            let folder = below.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let beside = source.path.rsplit_once('/').map_or("", |(beside, _)| beside);
             match FileKind::of(&source.path) {
                 FileKind::Rego => files.rego.push(Source {
                     path: file,
@@ -55,21 +58,29 @@ impl Files {
                     }
                 }
                 FileKind::Params if folder.is_empty() && !prefix.is_empty() => {
-                    files.settings = object(&file, &source.text, faults);
+                    if let Some(object) = object(&file, &source.text, faults) {
+                        let settings = files.settings.get_or_insert_with(Object::new);
+                        add(settings, &object, &file, "params", faults);
+                    }
                 }
                 FileKind::Params => {
                     if let Some(object) = object(&file, &source.text, faults) {
-                        params.push((file, folder.to_owned(), object));
+                        params.push((file, beside.to_owned(), object));
                     }
                 }
                 FileKind::ParamsSchema => {
                     if let Some(object) = object(&file, &source.text, faults) {
-                        schemas.insert(folder.to_owned(), Document::Object(object));
+                        schemas.insert(beside.to_owned(), Document::Object(object));
                     }
                 }
                 FileKind::Enforcement if prefix.is_empty() => faults.push(unknown(&file)),
                 FileKind::Enforcement => {
-                    files.enforcement = enforcement(&file, &source.text, faults);
+                    for (package, set) in enforcement(&file, &source.text, faults) {
+                        if files.enforcement.insert(package.clone(), set).is_some() {
+                            let message = format!("`{package}` is set in another file, too");
+                            faults.push(LoadError::file("enforcement", &file, message));
+                        }
+                    }
                 }
                 FileKind::Unknown => faults.push(unknown(&file)),
                 FileKind::RegoTest | FileKind::Ignored => {}
