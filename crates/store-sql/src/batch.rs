@@ -24,6 +24,7 @@ pub(crate) async fn carry_out(mut writer: Writer, mut commands: Vec<Command>) ->
     };
     if !is_constraint(&error) || !roll_back(&mut writer).await {
         tracing::error!(%error, writes = commands.len(), "a transaction failed");
+        writer.meters.failed();
         for command in commands {
             refuse(command, unavailable(&error));
         }

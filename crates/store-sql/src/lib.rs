@@ -12,6 +12,7 @@ mod decisions;
 mod error;
 mod holds;
 mod lock;
+mod meters;
 mod misc;
 mod open;
 mod outcomes;

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::batch;
 use crate::decisions::DecisionRow;
 use crate::error::unavailable;
+use crate::meters::Meters;
 use crate::outcomes::OutcomeRow;
 
 /// How many writes may wait; more wait for a place.
@@ -59,18 +60,23 @@ pub(crate) struct Writer {
     pub(crate) last_decision: i64,
     /// Sets of packages whose number is known.
     pub(crate) sets: batch::PackageSets,
+    pub(crate) meters: Meters,
 }
 
 /// The queue's near end.
 #[derive(Clone)]
 pub(crate) struct Queue {
     to: mpsc::Sender<Command>,
+    meters: Meters,
 }
 
 impl Queue {
     pub(crate) async fn send(&self, command: Command) -> Result<(), StoreError> {
-        let sent = self.to.send(command).await;
-        sent.map_err(|_| stopped())
+        let place = self.to.reserve().await.map_err(|_| stopped())?;
+        // Before it is sent: whoever takes it counts it away.
+        self.meters.queued();
+        place.send(command);
+        Ok(())
     }
 
     /// Sends a write and waits for its answer.
@@ -92,19 +98,27 @@ fn stopped() -> StoreError {
 /// in its queue.
 pub(crate) fn start(options: Arc<SqliteConnectOptions>) -> (Queue, JoinHandle<()>) {
     let (to, from) = mpsc::channel(MOST_WAITING);
-    let task = tokio::spawn(run(options, from));
-    (Queue { to }, task)
+    let meters = Meters::new();
+    let task = tokio::spawn(run(options, from, meters.clone()));
+    (Queue { to, meters }, task)
 }
 
-async fn run(options: Arc<SqliteConnectOptions>, mut from: mpsc::Receiver<Command>) {
+async fn run(
+    options: Arc<SqliteConnectOptions>,
+    mut from: mpsc::Receiver<Command>,
+    meters: Meters,
+) {
     let mut writer: Option<Writer> = None;
     let mut commands = Vec::with_capacity(MOST_TOGETHER);
     while gather(&mut from, &mut commands).await {
+        meters.taken(commands.len());
         if commands.iter().any(|c| matches!(c, Command::Close)) {
             from.close();
             commands.retain(|c| !matches!(c, Command::Close));
         }
-        writer = work(writer, &options, std::mem::take(&mut commands)).await;
+        let started = Instant::now();
+        writer = work(writer, &options, std::mem::take(&mut commands), &meters).await;
+        meters.flushed(started.elapsed());
     }
     if let Some(writer) = writer
         && let Err(error) = writer.connection.close().await
@@ -117,18 +131,20 @@ async fn work(
     writer: Option<Writer>,
     options: &SqliteConnectOptions,
     commands: Vec<Command>,
+    meters: &Meters,
 ) -> Option<Writer> {
     if commands.is_empty() {
         return writer;
     }
     let ready = match writer {
         Some(ready) => Ok(ready),
-        None => connect(options).await,
+        None => connect(options, meters).await,
     };
     match ready {
         Ok(ready) => batch::carry_out(ready, commands).await,
         Err(error) => {
             tracing::error!(%error, "the database cannot be opened");
+            meters.failed();
             for command in commands {
                 batch::refuse(command, unavailable(&error));
             }
@@ -153,7 +169,7 @@ async fn gather(from: &mut mpsc::Receiver<Command>, commands: &mut Vec<Command>)
     true
 }
 
-async fn connect(options: &SqliteConnectOptions) -> Result<Writer, sqlx::Error> {
+async fn connect(options: &SqliteConnectOptions, meters: &Meters) -> Result<Writer, sqlx::Error> {
     let mut connection = options.connect().await?;
     let last: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM decisions")
         .fetch_one(&mut connection)
@@ -162,5 +178,6 @@ async fn connect(options: &SqliteConnectOptions) -> Result<Writer, sqlx::Error> 
         connection,
         last_decision: last.unwrap_or(0),
         sets: batch::PackageSets::default(),
+        meters: meters.clone(),
     })
 }
