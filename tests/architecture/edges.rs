@@ -22,9 +22,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // 1
     ("crmgate-policy", &["crmgate-domain"]),
     ("crmgate-store", &["crmgate-domain"]),
-    ("crmgate-outbound", &[]),
+    ("crmgate-outbound", &["crmgate-telemetry"]),
     ("crmgate-bundle", &["crmgate-domain", "crmgate-policy"]),
-    ("crmgate-listen", &[]),
+    ("crmgate-listen", &["crmgate-telemetry"]),
     (
         "crmgate-connector",
         &["crmgate-domain", "crmgate-store", "crmgate-outbound"],

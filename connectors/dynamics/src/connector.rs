@@ -91,7 +91,7 @@ impl ConnectorKind for DynamicsKind {
                 http: http.clone(),
                 ambient: Arc::clone(&ambient),
             };
-            Session::new(Arc::new(source), Arc::clone(&ambient))
+            Session::new(Arc::new(source), Arc::clone(&ambient)).counted(&name)
         });
         let upstream = Arc::new(Upstream {
             url: settings.url,

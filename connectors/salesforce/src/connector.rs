@@ -56,7 +56,7 @@ impl SalesforceConnector {
             let mut endpoint = settings.login.clone();
             endpoint.set_path("/services/oauth2/token");
             let source = FlowSignIn::new(flow, http.clone(), endpoint, Arc::clone(&ambient));
-            Session::new(Arc::new(source), Arc::clone(&ambient))
+            Session::new(Arc::new(source), Arc::clone(&ambient)).counted(&name)
         });
         let upstream = Arc::new(Upstream {
             http,

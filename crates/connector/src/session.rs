@@ -14,8 +14,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crmgate_domain::{Ambient, Timestamp};
+use crmgate_domain::{Ambient, ConnectionName, Timestamp};
 use jiff::SignedDuration;
+use metrics::{Counter, Unit, counter, describe_counter};
 use secrecy::SecretString;
 
 use crate::{Failure, SecretError};
@@ -117,6 +118,10 @@ pub struct Session {
     /// Holds the last failure; locked while a refresh is under way.
     refresh: tokio::sync::Mutex<Option<SignInError>>,
     refreshes: AtomicU64,
+    /// Calls repeated under a new token, and sign-ins, by how they ended.
+    repeats: Counter,
+    signed_in: Counter,
+    not_signed_in: Counter,
 }
 
 impl Session {
@@ -129,7 +134,31 @@ impl Session {
             held: RwLock::new(None),
             refresh: tokio::sync::Mutex::new(None),
             refreshes: AtomicU64::new(0),
+            repeats: Counter::noop(),
+            signed_in: Counter::noop(),
+            not_signed_in: Counter::noop(),
         }
+    }
+
+    /// Counts under the connection's name.
+    #[must_use]
+    pub fn counted(mut self, connection: &ConnectionName) -> Self {
+        describe_counter!(
+            "crmgate_upstream_retries_total",
+            Unit::Count,
+            "Calls sent once more under a new token, because the CRM no longer took the old one."
+        );
+        describe_counter!(
+            "crmgate_sign_ins_total",
+            Unit::Count,
+            "Sign-ins with the connection's own credential, by how they ended."
+        );
+        let name = connection.as_str();
+        self.repeats = counter!("crmgate_upstream_retries_total", "upstream" => name.to_owned());
+        let signed = |result| counter!("crmgate_sign_ins_total", "upstream" => name.to_owned(), "result" => result);
+        self.signed_in = signed("ok");
+        self.not_signed_in = signed("failed");
+        self
     }
 
     /// The token to use now.
@@ -156,10 +185,12 @@ impl Session {
         self.refreshes.fetch_add(1, Ordering::AcqRel);
         match result {
             Ok(token) => {
+                self.signed_in.increment(1);
                 *last_failure = None;
                 Ok(self.keep(token))
             }
             Err(error) => {
+                self.not_signed_in.increment(1);
                 *last_failure = Some(error.clone());
                 Err(error)
             }
@@ -191,6 +222,7 @@ impl Session {
             Attempt::Accepted(answer) => Ok(answer),
             Attempt::Expired(_) => {
                 self.forget(&token);
+                self.repeats.increment(1);
                 match act(self.token().await?).await? {
                     Attempt::Accepted(answer) | Attempt::Expired(answer) => Ok(answer),
                 }

@@ -26,12 +26,14 @@ use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt as _};
 
 use crate::Settings;
+use crate::meters::{self, Meters};
 use crate::peer::{self, Origin};
 use crate::stall::Stall;
 
 /// What all connections of a listener share.
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
+    pub(crate) meters: Meters,
     pub(crate) tls: Option<TlsAcceptor>,
     /// No new requests: end what is under way and close.
     pub(crate) closing: CancellationToken,
@@ -63,10 +65,12 @@ where
         done = handshake => match done {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
+                shared.meters.no_handshake(meters::FAILED);
                 tracing::debug!(%from, %error, "a TLS handshake failed");
                 return;
             }
             Err(_) => {
+                shared.meters.no_handshake(meters::TIMED_OUT);
                 tracing::debug!(%from, "a TLS handshake took too long");
                 return;
             }
@@ -94,6 +98,7 @@ where
             let under_way = UnderWay::new(&shared, &activity);
             let answer =
                 prepare(request, from, &shared).map(|request| service.clone().oneshot(request));
+            let shared = Arc::clone(&shared);
             async move {
                 let response = match answer {
                     Ok(answer) => match answer.await {
@@ -102,6 +107,7 @@ where
                     },
                     Err(response) => response,
                 };
+                shared.meters.answered(response.status());
                 Ok::<_, Infallible>(response.map(|body| Watched {
                     body,
                     _under_way: under_way,

@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod forwarded;
 mod listener;
+mod meters;
 mod peer;
 mod settings;
 mod stall;

@@ -21,6 +21,7 @@ use tower::Service;
 
 use crate::certificates::Resolver;
 use crate::connection::{self, Shared};
+use crate::meters::Meters;
 use crate::{BindError, CertificateError, Certificates, Settings};
 
 /// A bound listener that does not serve yet.
@@ -101,6 +102,7 @@ impl Listener {
         let grace = self.settings.shutdown_grace;
         let slots = Arc::new(Semaphore::new(self.settings.max_connections));
         let shared = Arc::new(Shared {
+            meters: Meters::new(&self.settings.name),
             settings: self.settings,
             tls,
             closing: CancellationToken::new(),
@@ -114,10 +116,11 @@ impl Listener {
                     return;
                 };
                 let (stream, from) = accept(&self.socket).await;
+                let open = shared.meters.accepted();
                 let served = connection::serve(stream, from, service.clone(), Arc::clone(&shared));
                 tasks.spawn(async move {
                     served.await;
-                    drop(slot);
+                    drop((slot, open));
                 });
             }
         };

@@ -11,6 +11,8 @@ use secrecy::SecretString;
 /// A listener's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// What it is called in metrics.
+    pub name: String,
     /// Where to listen; port 0 takes a free one.
     pub addr: SocketAddr,
     /// The certificates, or none for plain HTTP. The first serves clients that name no host, or
@@ -88,6 +90,7 @@ impl Settings {
     #[must_use]
     pub const fn plain(addr: SocketAddr) -> Self {
         Self {
+            name: String::new(),
             addr,
             certificates: Vec::new(),
             max_connections: 10_000,

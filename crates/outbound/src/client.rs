@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::error::causes;
+use crate::meters::Meters;
 use crate::{Body, BuildError, ExecuteError, SendError, Settings, read_to_end, tls};
 
 /// The one HTTP client. A clone shares settings and connections.
@@ -24,6 +25,7 @@ pub struct Client {
 #[derive(Debug)]
 struct Shared {
     settings: Settings,
+    meters: Option<Meters>,
     library: ArcSwap<reqwest::Client>,
 }
 
@@ -49,7 +51,11 @@ impl Client {
     pub fn new(settings: Settings) -> Result<Self, BuildError> {
         settings.check()?;
         let library = ArcSwap::from_pointee(library(&settings)?);
-        let shared = Arc::new(Shared { settings, library });
+        let shared = Arc::new(Shared {
+            meters: Meters::new(&settings.name),
+            settings,
+            library,
+        });
         Ok(Self { shared })
     }
 
@@ -105,6 +111,10 @@ impl Client {
             }),
         };
         let took = started.elapsed();
+        if let Some(meters) = &self.shared.meters {
+            let status = result.as_ref().map(|response| response.status().as_u16());
+            meters.ended(status, took);
+        }
         match result {
             Ok(response) => {
                 let response = Response::<reqwest::Body>::from(response);

@@ -17,6 +17,7 @@
 mod body;
 mod client;
 mod error;
+mod meters;
 mod settings;
 mod tls;
 

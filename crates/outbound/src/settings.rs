@@ -13,6 +13,8 @@ use crate::BuildError;
 /// How to reach the outside.
 #[derive(Clone)]
 pub struct Settings {
+    /// What the far side is called in metrics; empty: it is not counted.
+    pub name: String,
     /// The proxy for everything that leaves: `http://`, `https://` or `socks5://`, a user name and
     /// password in it where the proxy wants them. The environment's proxy variables have no say.
     pub proxy: Option<Url>,
@@ -46,6 +48,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            name: String::new(),
             proxy: None,
             no_proxy: String::new(),
             extra_ca_files: Vec::new(),

@@ -5,6 +5,7 @@
 
 mod capped;
 mod each;
+pub mod status;
 pub mod trace;
 
 pub use capped::{Capped, OTHER};

@@ -61,7 +61,11 @@ fn build_one(
         faults.add(&setting("system"), problem);
         return None;
     };
-    let client = Client::new(connection.upstream.0.clone())
+    let upstream = crmgate_outbound::Settings {
+        name: name.to_string(),
+        ..connection.upstream.0.clone()
+    };
+    let client = Client::new(upstream)
         .map_err(|error| faults.add(&setting("upstream"), error.to_string()))
         .ok()?;
     let secrets = |key: &str, reference: &str| {

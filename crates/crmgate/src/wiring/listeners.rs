@@ -48,6 +48,7 @@ async fn bind(
             key: files.key.clone(),
         });
     let settings = Settings {
+        name: name.to_owned(),
         certificates: certificates.collect(),
         max_connections: limits.connections,
         header_read_timeout: limits.idle_timeout,
