@@ -29,6 +29,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "crmgate-connector",
         &["crmgate-domain", "crmgate-store", "crmgate-outbound"],
     ),
+    (
+        "crmgate-decision-log",
+        &["crmgate-domain", "crmgate-store", "crmgate-outbound"],
+    ),
     // 2
     ("crmgate-store-sql", &["crmgate-domain", "crmgate-store"]),
     (
@@ -58,6 +62,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crmgate-store",
             "crmgate-connector",
             "crmgate-telemetry",
+            "crmgate-decision-log",
         ],
     ),
     // 3
@@ -81,6 +86,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crmgate-enforce",
             "crmgate-app",
             "crmgate-listen",
+            "crmgate-telemetry",
         ],
     ),
     (

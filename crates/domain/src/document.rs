@@ -166,6 +166,15 @@ impl Object {
             .map(|(_, value)| value)
     }
 
+    /// The last member of that name, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Document> {
+        self.members
+            .iter_mut()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    }
+
     /// Replaces the member's value in its place, or adds the member at the end.
     pub fn set(&mut self, name: &str, value: Document) {
         match self.members.iter_mut().rev().find(|(key, _)| key == name) {

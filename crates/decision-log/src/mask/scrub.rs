@@ -1,0 +1,208 @@
+//! Finds hidden values again where somebody quotes them.
+
+use std::borrow::Cow;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use crmgate_domain::{Document, Object};
+
+use super::REDACTED;
+
+/// Shorter values say nothing, and would be found everywhere.
+const SHORTEST: usize = 3;
+/// Shorter values are only found as words of their own.
+const SHORTEST_INSIDE: usize = 6;
+/// More values than that are not looked for one by one.
+const MOST: usize = 2_000;
+/// The shortest part of a hidden text that is told apart from an ordinary word.
+const SHORTEST_PART: usize = 4;
+
+/// The values that must not be quoted.
+#[derive(Debug, Default)]
+pub struct Scrubber {
+    found: Option<AhoCorasick>,
+    /// Whether each of them counts as a word of its own only.
+    words: Vec<bool>,
+    /// All of them, in lower case: parts of a long text are quoted, too.
+    lower: Vec<String>,
+}
+
+impl Scrubber {
+    /// Looks for these values, and for every text and number inside them.
+    ///
+    /// # Errors
+    /// When they are too many or too long to look for.
+    pub fn new<'a>(values: impl IntoIterator<Item = &'a Document>) -> Result<Self, String> {
+        let mut patterns: Vec<(String, bool)> = Vec::new();
+        for value in values {
+            collect(value, &mut patterns);
+        }
+        patterns.sort();
+        patterns.dedup_by(|one, other| one.0 == other.0);
+        if patterns.is_empty() {
+            return Ok(Self::default());
+        }
+        if patterns.len() > MOST {
+            return Err(format!("more than {MOST} values would have to be hidden"));
+        }
+        let found = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::LeftmostLongest)
+            .kind(Some(aho_corasick::AhoCorasickKind::NoncontiguousNFA))
+            .build(patterns.iter().map(|(text, _)| text))
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            found: Some(found),
+            words: patterns.iter().map(|(_, word)| *word).collect(),
+            lower: patterns
+                .iter()
+                .map(|(text, _)| text.to_lowercase())
+                .collect(),
+        })
+    }
+
+    /// Whether there is nothing to look for.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.found.is_none()
+    }
+
+    /// The text without the values.
+    #[must_use]
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Some(found) = &self.found else {
+            return Cow::Borrowed(text);
+        };
+        let mut out = String::new();
+        let mut copied = 0;
+        for hit in found.find_iter(text) {
+            let word = self.words.get(hit.pattern().as_usize()).copied();
+            if word.unwrap_or_default() && !stands_alone(text, hit.start(), hit.end()) {
+                continue;
+            }
+            out.push_str(text.get(copied..hit.start()).unwrap_or_default());
+            out.push_str(REDACTED);
+            copied = hit.end();
+        }
+        if copied == 0 {
+            return Cow::Borrowed(text);
+        }
+        out.push_str(text.get(copied..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+
+    /// The text without the values and without parts of them that look like an address or a
+    /// number: a rule that finds a card number in a description quotes the number alone.
+    #[must_use]
+    pub fn message(&self, text: &str) -> String {
+        let text = self.text(text);
+        if self.is_empty() {
+            return text.into_owned();
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text.as_ref();
+        while !rest.is_empty() {
+            let end = rest.find(separates).unwrap_or(rest.len());
+            let (part, behind) = rest.split_at(end);
+            if self.quotes(part) {
+                out.push_str(REDACTED);
+            } else {
+                out.push_str(part);
+            }
+            let mut chars = behind.chars();
+            out.extend(chars.next());
+            rest = chars.as_str();
+        }
+        out
+    }
+
+    fn quotes(&self, part: &str) -> bool {
+        let telling = part.contains('@') || part.bytes().any(|b| b.is_ascii_digit());
+        let bare = part.trim_matches(|c: char| !c.is_alphanumeric());
+        if !telling || bare.chars().count() < SHORTEST_PART {
+            return false;
+        }
+        let bare = bare.to_lowercase();
+        self.lower.iter().any(|value| value.contains(&bare))
+    }
+
+    /// The texts and numbers of a document without the values.
+    pub fn document(&self, document: &mut Document) {
+        if self.is_empty() {
+            return;
+        }
+        match document {
+            Document::String(text) => {
+                if let Cow::Owned(scrubbed) = self.text(text) {
+                    *text = scrubbed;
+                }
+            }
+            Document::Number(number) => {
+                let text = number.as_str();
+                if let Cow::Owned(_) = self.text(text) {
+                    *document = REDACTED.into();
+                }
+            }
+            Document::Array(items) => items.iter_mut().for_each(|item| self.document(item)),
+            Document::Object(object) => self.object(object),
+            Document::Null | Document::Bool(_) => {}
+        }
+    }
+
+    /// The members of an object without the values; a name that quotes one, too.
+    pub fn object(&self, object: &mut Object) {
+        if self.is_empty() {
+            return;
+        }
+        let members = std::mem::take(object).into_iter();
+        *object = members
+            .map(|(name, mut value)| {
+                self.document(&mut value);
+                (self.text(&name).into_owned(), value)
+            })
+            .collect();
+    }
+}
+
+fn separates(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            '"' | '\'' | '`' | '(' | ')' | ',' | ';' | '<' | '>' | '='
+        )
+}
+
+fn stands_alone(text: &str, start: usize, end: usize) -> bool {
+    let before = text.get(..start).and_then(|text| text.chars().next_back());
+    let after = text.get(end..).and_then(|text| text.chars().next());
+    ![before, after]
+        .into_iter()
+        .flatten()
+        .any(char::is_alphanumeric)
+}
+
+fn collect(value: &Document, patterns: &mut Vec<(String, bool)>) {
+    match value {
+        Document::Null | Document::Bool(_) => {}
+        Document::String(text) => {
+            let text = text.trim();
+            let length = text.chars().count();
+            if length >= SHORTEST {
+                let word = length < SHORTEST_INSIDE;
+                patterns.push((text.to_owned(), word));
+                // The matcher folds ASCII only.
+                if !text.is_ascii() {
+                    patterns.push((text.to_lowercase(), word));
+                    patterns.push((text.to_uppercase(), word));
+                }
+            }
+        }
+        Document::Number(number) => {
+            let text = number.as_str();
+            if text.len() >= SHORTEST {
+                patterns.push((text.to_owned(), true));
+            }
+        }
+        Document::Array(items) => items.iter().for_each(|item| collect(item, patterns)),
+        Document::Object(object) => object.iter().for_each(|(_, item)| collect(item, patterns)),
+    }
+}
