@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Connection, ConnectionParts, Connections, Decisions, Health, Holds, Identities, Policies,
-    Sightings, Tokens,
+    Sightings, Tokens, meters,
 };
 
 /// How often unfinished writes are looked up.
@@ -58,6 +58,7 @@ impl App {
             policies,
             connections,
         } = parts;
+        meters::describe();
         let policies = Arc::new(policies);
         let sightings = Arc::new(Sightings::new(Arc::clone(&store), Arc::clone(&ambient)));
         let tokens = Arc::new(Tokens::new(Arc::clone(&store), Arc::clone(&ambient)));
@@ -150,6 +151,12 @@ impl App {
         &self.health
     }
 
+    /// A name that nothing else has.
+    #[must_use]
+    pub fn fresh_id(&self) -> String {
+        hex::encode(self.ambient.random())
+    }
+
     pub(crate) fn ambient(&self) -> &dyn Ambient {
         self.ambient.as_ref()
     }
@@ -172,6 +179,7 @@ impl App {
         let flushing = async {
             loop {
                 flush.tick().await;
+                self.measure_holds().await;
                 if let Err(error) = self.sightings.flush().await {
                     tracing::warn!(%error, "what was seen could not be written down");
                 }

@@ -8,7 +8,7 @@ use crmgate_domain::{Ambient, ConnectionName, Mode, Timestamp};
 use crmgate_store::Store;
 use serde::Serialize;
 
-use crate::{Connection, Connections, Policies};
+use crate::{Connection, Connections, Policies, meters};
 
 /// How long a CRM may take to say who we are.
 const PROBE_WITHIN: Duration = Duration::from_secs(10);
@@ -88,6 +88,7 @@ impl Health {
     /// Looks at everything now; of the CRMs, the last probe.
     pub async fn ready(&self) -> Readiness {
         let mut checks = vec![self.stored().await, self.governed()];
+        checks.extend(self.layers());
         checks.extend(self.connections.iter().filter_map(|c| self.reached(c)));
         let observing = self
             .connections
@@ -119,8 +120,7 @@ impl Health {
             Err(_) => Some(format!("no answer within {PROBE_WITHIN:?}")),
         };
         let name = connection.name();
-        let up = if problem.is_some() { 0.0 } else { 1.0 };
-        metrics::gauge!("crmgate_crm_reachable", "connection" => name.to_string()).set(up);
+        meters::reachable(name, problem.is_none());
         let probed = Probed {
             at: self.ambient.now(),
             problem,
@@ -141,7 +141,7 @@ impl Health {
 
     fn governed(&self) -> Check {
         let status = self.policies.status();
-        let problem = status.degraded.then(|| {
+        let problem = status.broken_since.is_some().then(|| {
             let faults = status.faults.len();
             format!(
                 "the newest policies are broken ({faults} faults, first: {}); revision {} is in force",
@@ -150,6 +150,26 @@ impl Health {
             )
         });
         Check::new("policies", State::Degraded, problem)
+    }
+
+    /// Connections whose own policies are broken.
+    fn layers(&self) -> Vec<Check> {
+        let broken = self.policies.status().connections.into_iter();
+        let told = broken.map(|layer| {
+            let faults = layer.faults.len();
+            let instead = if layer.shut {
+                "nothing is judged for it"
+            } else {
+                "its last good ones are in force"
+            };
+            let problem = format!(
+                "its own policies are broken ({faults} faults, first: {}); {instead}",
+                layer.faults.first().map_or("", String::as_str),
+            );
+            let name = format!("policies of {}", layer.connection);
+            Check::new(&name, State::Degraded, Some(problem))
+        });
+        told.collect()
     }
 
     fn reached(&self, connection: &Connection) -> Option<Check> {

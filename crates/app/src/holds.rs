@@ -1,9 +1,10 @@
 //! Held operations, to be looked at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crmgate_domain::{Ambient, HoldId};
-use crmgate_store::{Hold, HoldFilter, HoldStatus, Page, Store};
+use crmgate_domain::{Ambient, ConnectionName, HoldId};
+use crmgate_store::{Hold, HoldFilter, HoldStatus, Page, Store, StoreError};
 
 use crate::decisions::check_limit;
 use crate::{Action, AppError, Principal};
@@ -32,6 +33,11 @@ impl Holds {
             },
             ..hold
         }
+    }
+
+    /// How many wait for people now, by connection.
+    pub(crate) async fn waiting(&self) -> Result<BTreeMap<ConnectionName, u64>, StoreError> {
+        self.store.holds_waiting(self.ambient.now()).await
     }
 
     /// Holds, newest first, of the connections the caller may see; a mere client sees its own

@@ -12,6 +12,7 @@ pub mod error;
 pub mod health;
 pub mod holds;
 pub mod identify;
+mod meters;
 pub mod pass;
 pub mod policies;
 pub mod report;
@@ -29,7 +30,9 @@ pub use error::AppError;
 pub use health::{Check, Health, Readiness, State};
 pub use holds::Holds;
 pub use identify::{Identities, IdentityCache, IdentitySettings};
-pub use policies::{Policies, PolicyChecker, PolicyParts, PolicySource, PolicyStatus, Reloaded};
+pub use policies::{
+    BrokenLayer, Policies, PolicyChecker, PolicyParts, PolicySource, PolicyStatus, Reloaded,
+};
 pub use report::{Obstacle, Report, ReportRow};
 pub use sightings::Sightings;
 pub use tokens::{CreatedToken, TokenRequest, Tokens};

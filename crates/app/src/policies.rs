@@ -1,15 +1,16 @@
 //! The policies in force: loaded, reloaded, remembered.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crmgate_domain::{Ambient, RevisionId, Timestamp};
+use crmgate_domain::{Ambient, ConnectionName, RevisionId, Timestamp};
 use crmgate_policy::{Active, LoadError, LoadErrors, PolicySet, Sources};
 use crmgate_store::{Store, StoredRevision};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use crate::{Action, AppError, Principal, sources};
+use crate::{Action, AppError, Principal, meters, sources};
 
 /// Where policies come from: a folder. Files are the binary's business.
 pub trait PolicySource: Send + Sync {
@@ -57,6 +58,22 @@ pub struct PolicyStatus {
     pub broken_since: Option<Timestamp>,
     /// What is wrong with them, one line each.
     pub faults: Vec<String>,
+    /// Connections whose own layer is broken, while what the others changed is in force.
+    pub connections: Vec<BrokenLayer>,
+}
+
+/// A connection whose newest layer is not in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrokenLayer {
+    /// The connection.
+    pub connection: ConnectionName,
+    /// Since when its layer is broken.
+    pub since: Timestamp,
+    /// Whether nothing is judged for it: its writes are in error, because it has no earlier layer
+    /// that could stand in. Else its last good one is in force.
+    pub shut: bool,
+    /// What is wrong with it, one line each.
+    pub faults: Vec<String>,
 }
 
 /// What a reload did.
@@ -72,8 +89,9 @@ pub struct Reloaded {
 pub struct Policies {
     parts: PolicyParts,
     active: Arc<Active>,
-    /// One reload at a time, so that the last one to read is the last one to publish.
-    reloading: Mutex<()>,
+    /// What is in force. One reload at a time, so that the last one to read is the last one to
+    /// publish.
+    accepted: Mutex<Sources>,
 }
 
 impl Policies {
@@ -85,26 +103,32 @@ impl Policies {
     /// to judge by, and the gate does not open.
     pub async fn start(parts: PolicyParts) -> Result<Self, AppError> {
         let now = parts.ambient.now();
-        let active = match load(&parts).await {
-            Ok((sources, set)) => {
-                accept(&parts, &sources, &set).await?;
-                Active::new(set, now)
+        let last = stored(&parts).await?;
+        let sources = last.as_ref().map(|(sources, _)| sources);
+        let (active, accepted) = match apart::load(&parts, sources).await {
+            Ok(loaded) => {
+                accept(&parts, &loaded.sources, &loaded.set).await?;
+                tell(&loaded.without, &loaded.set);
+                let active = Active::new(Arc::clone(&loaded.set), now);
+                active.publish_without(&loaded.set, loaded.without, now);
+                (active, loaded.sources)
             }
             Err(errors) => {
-                let set = last_good(&parts, &errors).await?;
+                let last = last.ok_or_else(|| AppError::Policies(errors.clone()))?;
+                let set = last_good(&parts, &last, &errors).await?;
                 tracing::error!(
                     revision = set.revision().short(),
                     "the policies are broken; the revision last in force is loaded instead:\n{errors}"
                 );
                 let active = Active::new(set, now);
                 active.note_broken(errors, now);
-                active
+                (active, last.0)
             }
         };
         Ok(Self {
             parts,
             active: Arc::new(active),
-            reloading: Mutex::new(()),
+            accepted: Mutex::new(accepted),
         })
     }
 
@@ -121,27 +145,34 @@ impl Policies {
     /// `Policies` with every fault; `Unavailable` when the new revision could not be stored, in
     /// which case it does not come into force either.
     pub async fn reload(&self) -> Result<Reloaded, AppError> {
-        let _alone = self.reloading.lock().await;
-        let (sources, set) = match load(&self.parts).await {
+        let mut accepted = self.accepted.lock().await;
+        let loaded = match apart::load(&self.parts, Some(&accepted)).await {
             Ok(loaded) => loaded,
             Err(errors) => {
                 tracing::error!("the changed policies are broken and not in force:\n{errors}");
-                metrics::counter!("crmgate_policy_reloads_total", "result" => "broken")
-                    .increment(1);
+                meters::reloaded("broken");
                 let now = self.parts.ambient.now();
                 self.active.note_broken(errors.clone(), now);
                 return Err(AppError::Policies(errors));
             }
         };
-        let revision = set.revision().clone();
+        let revision = loaded.set.revision().clone();
         let changed = self.active.status().revision != revision;
         if changed {
-            accept(&self.parts, &sources, &set).await?;
+            accept(&self.parts, &loaded.sources, &loaded.set).await?;
             tracing::info!(revision = revision.short(), "changed policies are in force");
         }
-        self.active.publish(&set, self.parts.ambient.now());
-        let result = if changed { "changed" } else { "same" };
-        metrics::counter!("crmgate_policy_reloads_total", "result" => result).increment(1);
+        tell(&loaded.without, &loaded.set);
+        let result = match (loaded.without.is_empty(), changed) {
+            (false, _) => "partly",
+            (true, true) => "changed",
+            (true, false) => "same",
+        };
+        let now = self.parts.ambient.now();
+        self.active
+            .publish_without(&loaded.set, loaded.without, now);
+        *accepted = loaded.sources;
+        meters::reloaded(result);
         Ok(Reloaded { revision, changed })
     }
 
@@ -159,14 +190,20 @@ impl Policies {
     pub fn status(&self) -> PolicyStatus {
         let status = self.active.status();
         let broken = status.broken.as_ref();
+        let lines = |errors: &LoadErrors| errors.all().iter().map(ToString::to_string).collect();
+        let connections = status.apart.iter().map(|(name, apart)| BrokenLayer {
+            connection: name.clone(),
+            since: apart.since,
+            shut: apart.shut,
+            faults: lines(&apart.errors),
+        });
         PolicyStatus {
             revision: status.revision,
             since: status.since,
-            degraded: broken.is_some(),
+            degraded: broken.is_some() || !status.apart.is_empty(),
             broken_since: broken.map(|(since, _)| *since),
-            faults: broken
-                .map(|(_, errors)| errors.all().iter().map(ToString::to_string).collect())
-                .unwrap_or_default(),
+            faults: broken.map_or_else(Vec::new, |(_, errors)| lines(errors)),
+            connections: connections.collect(),
         }
     }
 
@@ -180,13 +217,16 @@ impl Policies {
     }
 }
 
-/// Reads, tries and loads the sources. Reading and loading take the time they take, off the
-/// threads that answer requests.
-async fn load(parts: &PolicyParts) -> Result<(Sources, Arc<PolicySet>), LoadErrors> {
-    let source = Arc::clone(&parts.source);
-    let sources = aside(move || source.read()).await?;
-    let set = try_out(parts, sources.clone()).await?;
-    Ok((sources, set))
+/// Says aloud whose layer is not in force.
+fn tell(without: &BTreeMap<ConnectionName, LoadErrors>, set: &PolicySet) {
+    for (name, errors) in without {
+        let instead = if set.is_shut(name) {
+            "nothing is judged for it"
+        } else {
+            "its last good policies stay in force"
+        };
+        tracing::error!(connection = %name, "the connection's policies are broken; {instead}:\n{errors}");
+    }
 }
 
 async fn try_out(parts: &PolicyParts, sources: Sources) -> Result<Arc<PolicySet>, LoadErrors> {
@@ -224,18 +264,31 @@ async fn accept(parts: &PolicyParts, sources: &Sources, set: &PolicySet) -> Resu
     Ok(parts.store.accept_revision(revision).await?)
 }
 
-async fn last_good(parts: &PolicyParts, errors: &LoadErrors) -> Result<Arc<PolicySet>, AppError> {
+/// The sources that were in force last, with their revision.
+async fn stored(parts: &PolicyParts) -> Result<Option<(Sources, RevisionId)>, AppError> {
+    let Some(stored) = parts.store.latest_revision().await? else {
+        return Ok(None);
+    };
+    match sources::read(&stored.sources) {
+        Ok(sources) => Ok(Some((sources, stored.revision))),
+        Err(error) => {
+            tracing::error!(%error, "the stored policies cannot be read");
+            Ok(None)
+        }
+    }
+}
+
+async fn last_good(
+    parts: &PolicyParts,
+    (sources, revision): &(Sources, RevisionId),
+    errors: &LoadErrors,
+) -> Result<Arc<PolicySet>, AppError> {
     let broken = || AppError::Policies(errors.clone());
-    let stored = parts.store.latest_revision().await?.ok_or_else(broken)?;
-    let sources = sources::read(&stored.sources).map_err(|error| {
-        tracing::error!(%error, "the stored policies cannot be read");
-        broken()
-    })?;
-    let set = try_out(parts, sources).await.map_err(|error| {
+    let set = try_out(parts, sources.clone()).await.map_err(|error| {
         tracing::error!("the stored policies cannot be loaded by this version:\n{error}");
         broken()
     })?;
-    if *set.revision() == stored.revision {
+    if set.revision() == revision {
         Ok(set)
     } else {
         tracing::error!("the stored policies are not what their revision says");
@@ -243,5 +296,6 @@ async fn last_good(parts: &PolicyParts, errors: &LoadErrors) -> Result<Arc<Polic
     }
 }
 
+mod apart;
 #[cfg(test)]
 mod tests;

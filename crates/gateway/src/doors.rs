@@ -13,7 +13,7 @@ use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
-use crate::observe;
+use crate::observe::Meters;
 
 /// What stands behind a door: a connection, and whoever answers for it.
 pub trait Behind: Send + Sync {
@@ -22,6 +22,9 @@ pub trait Behind: Send + Sync {
 
     /// Whether verdicts are carried out.
     fn mode(&self) -> Mode;
+
+    /// A name for a request whose caller gave it none.
+    fn request_id(&self) -> String;
 
     /// When callers are told to come back, where nothing better is known.
     fn retry_after(&self) -> Duration;
@@ -53,6 +56,10 @@ impl Behind for Served {
         self.connection.mode()
     }
 
+    fn request_id(&self) -> String {
+        self.app.fresh_id()
+    }
+
     fn retry_after(&self) -> Duration {
         self.connection.gate().settings().retry_after
     }
@@ -80,6 +87,7 @@ pub struct Door {
     pub(crate) behind: Arc<dyn Behind>,
     pub(crate) public_url: Option<Url>,
     slots: Arc<Semaphore>,
+    pub(crate) meters: Arc<Meters>,
 }
 
 /// How many requests may be under way at one connection, where nothing else is said.
@@ -111,6 +119,7 @@ impl Door {
     #[must_use]
     pub fn to(behind: Arc<dyn Behind>) -> Self {
         Self {
+            meters: Arc::new(Meters::new(behind.name())),
             behind,
             public_url: None,
             slots: Arc::new(Semaphore::new(CONCURRENCY)),
@@ -128,8 +137,11 @@ impl Door {
 
     /// A place for one more request, if there is one.
     pub(crate) fn enter(&self) -> Option<Slot> {
-        let permit = Arc::clone(&self.slots).try_acquire_owned().ok()?;
-        let under_way = observe::under_way(self.behind.name());
+        let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() else {
+            self.meters.turned_away.increment(1);
+            return None;
+        };
+        let under_way = self.meters.under_way.clone();
         under_way.increment(1);
         Some(Slot {
             _permit: permit,

@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Request, Response, StatusCode};
+use tracing::Instrument as _;
 
 use crate::answer::{self, Told};
 use crate::body::Limits;
@@ -90,13 +91,28 @@ impl Gateway {
                 "the request does not say which host it is for",
             );
         };
-        let behind = &door.behind;
-        let class = behind.classify(&arrived.head);
+        let class = door.behind.classify(&arrived.head);
         let labels = Labels::of(&class);
+        let behind = &door.behind;
+        let fresh_id = || behind.request_id();
+        let span = observe::span(behind.name(), &labels, &arrived.head, fresh_id);
+        self.serve(door, (class, labels), arrived, started)
+            .instrument(span)
+            .await
+    }
+
+    async fn serve(
+        &self,
+        door: &Door,
+        (class, labels): (Class, Labels),
+        arrived: Arrived,
+        started: Instant,
+    ) -> Response<Body> {
+        let behind = &door.behind;
         let head = arrived.head.clone();
         let slot = door.enter();
         let answer = if slot.is_some() {
-            shared.guarded(door, class, &head, arrived).await
+            self.shared.guarded(door, class, &head, arrived).await
         } else {
             let busy = Shared::unable(door, "the gate is busy: try again");
             behind.refuse(&head, busy)
@@ -106,7 +122,8 @@ impl Gateway {
         let render = |refusal: &Refusal| behind.render(&head, refusal);
         let response = answer::send(answer.reply, told, &head.method, render, slot);
         let status = response.status();
-        observe::answered(behind.name(), labels, status, effect, started.elapsed());
+        door.meters
+            .answered(&labels, status, effect, started.elapsed());
         response
     }
 }

@@ -1,14 +1,29 @@
-//! What the gateway tells about itself: numbers and log lines. Labels are bounded: connections and
-//! route ids come from configuration and tables, never from a request.
+//! What the gateway tells about itself: numbers, log lines, and the span of every request.
+//! INVARIANT: connections and route ids come from configuration and tables, never from a request;
+//! of a request's own words only its id and its trace's id are told, and neither is a label.
 
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
-use crmgate_connector::Class;
+use crmgate_connector::{Class, RequestHead};
 use crmgate_domain::{ConnectionName, Effect};
+use crmgate_telemetry::trace::{self, Caller};
+use crmgate_telemetry::{Each, SPANS, status};
 use http::StatusCode;
 use metrics::{
-    Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
 };
+use tracing::Span;
+use tracing::field::Empty;
+
+/// The words for [`Class`].
+const CLASSES: [&str; 5] = ["open", "sign_in", "read", "write", "unknown"];
+/// The header by which callers name their requests.
+const REQUEST_ID: &str = "x-request-id";
+/// The longest name of a request.
+const LONGEST_ID: usize = 64;
 
 /// Class and route of a request, as labels.
 #[derive(Debug, Clone)]
@@ -33,63 +48,40 @@ impl Labels {
     }
 }
 
-/// Names what is counted.
+/// Names what is counted, and begins at nothing.
 pub(crate) fn describe() {
     describe_counter!(
         "crmgate_gateway_requests_total",
-        "requests by connection, class, route, status and effect"
+        Unit::Count,
+        "Requests of the CRM's clients, by class, route, status and effect."
     );
     describe_histogram!(
         "crmgate_gateway_seconds",
-        metrics::Unit::Seconds,
-        "time from a request's head to its answer's head"
+        Unit::Seconds,
+        "Time from a request's head to its answer's head."
     );
     describe_gauge!(
         "crmgate_gateway_under_way",
-        "requests that have no whole answer yet"
+        Unit::Count,
+        "Requests that have no whole answer yet."
+    );
+    describe_counter!(
+        "crmgate_gateway_turned_away_total",
+        Unit::Count,
+        "Requests told to come back because too many were under way."
     );
     describe_counter!(
         "crmgate_gateway_panics_total",
-        "requests that ended in a fault of this program"
+        Unit::Count,
+        "Requests that ended in a fault of this program."
     );
     describe_counter!(
         "crmgate_gateway_wrong_host_total",
-        "requests for a host that no connection has"
+        Unit::Count,
+        "Requests for a host that no connection has."
     );
-}
-
-/// Counts one answered request.
-pub(crate) fn answered(
-    connection: &ConnectionName,
-    labels: Labels,
-    status: StatusCode,
-    effect: Option<Effect>,
-    took: Duration,
-) {
-    let effect = effect.map_or("none", Effect::as_str);
-    histogram!(
-        "crmgate_gateway_seconds",
-        "connection" => connection.to_string(), "class" => labels.class
-    )
-    .record(took.as_secs_f64());
-    tracing::debug!(
-        %connection,
-        class = labels.class,
-        route = labels.route,
-        status = status.as_u16(),
-        effect,
-        ?took,
-        "answered"
-    );
-    counter!(
-        "crmgate_gateway_requests_total",
-        "connection" => connection.to_string(),
-        "class" => labels.class,
-        "route" => labels.route,
-        "status" => status.as_str().to_owned(),
-        "effect" => effect
-    )
-    .increment(1);
+    counter!("crmgate_gateway_panics_total").absolute(0);
+    counter!("crmgate_gateway_wrong_host_total").absolute(0);
 }
 
 pub(crate) fn panicked() {
@@ -100,7 +92,122 @@ pub(crate) fn wrong_host() {
     counter!("crmgate_gateway_wrong_host_total").increment(1);
 }
 
-/// How many requests are under way at a connection.
-pub(crate) fn under_way(connection: &ConnectionName) -> Gauge {
-    gauge!("crmgate_gateway_under_way", "connection" => connection.to_string())
+/// What tells one counter of requests from another, beside the route.
+type Kind = (&'static str, &'static str, &'static str);
+
+/// The numbers of one connection.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    connection: String,
+    seconds: Each<&'static str, Histogram>,
+    pub(crate) under_way: Gauge,
+    pub(crate) turned_away: Counter,
+    /// By class, status and effect; then by route, of which the tables of routes bound the number.
+    requests: RwLock<HashMap<Kind, HashMap<String, Counter>>>,
+}
+
+impl Meters {
+    pub(crate) fn new(connection: &ConnectionName) -> Self {
+        let name = connection.to_string();
+        Self {
+            seconds: Each::of(
+                &CLASSES,
+                |class| histogram!("crmgate_gateway_seconds", "connection" => name.clone(), "class" => class),
+            ),
+            under_way: gauge!("crmgate_gateway_under_way", "connection" => name.clone()),
+            turned_away: counter!("crmgate_gateway_turned_away_total", "connection" => name.clone()),
+            requests: RwLock::default(),
+            connection: name,
+        }
+    }
+
+    fn count(&self, kind: Kind, route: &str) {
+        {
+            let known = self.requests.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(counter) = known.get(&kind).and_then(|routes| routes.get(route)) {
+                return counter.increment(1);
+            }
+        }
+        let (class, status, effect) = kind;
+        let counter = counter!(
+            "crmgate_gateway_requests_total",
+            "connection" => self.connection.clone(), "class" => class,
+            "route" => route.to_owned(), "status" => status, "effect" => effect
+        );
+        counter.increment(1);
+        let mut known = self
+            .requests
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        known
+            .entry(kind)
+            .or_default()
+            .insert(route.to_owned(), counter);
+    }
+
+    /// Counts one answered request, and tells its span.
+    pub(crate) fn answered(
+        &self,
+        labels: &Labels,
+        status: StatusCode,
+        effect: Option<Effect>,
+        took: Duration,
+    ) {
+        let effect = effect.map_or("none", Effect::as_str);
+        if let Some(seconds) = self.seconds.get(labels.class) {
+            seconds.record(took);
+        }
+        let kind = (labels.class, status::word(status.as_u16()), effect);
+        self.count(kind, &labels.route);
+        let span = Span::current();
+        if trace::is_exported() {
+            span.record("http.response.status_code", status.as_u16());
+            if status.is_server_error() {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        tracing::debug!(status = status.as_u16(), effect, ?took, "answered");
+    }
+}
+
+/// The span of a request: everything that is logged below it says which request it was.
+pub(crate) fn span(
+    connection: &ConnectionName,
+    labels: &Labels,
+    head: &RequestHead,
+    fresh_id: impl FnOnce() -> String,
+) -> Span {
+    let span = tracing::info_span!(
+        target: SPANS,
+        "request",
+        %connection,
+        class = labels.class,
+        route = labels.route,
+        request_id = Empty,
+        trace_id = Empty,
+        otel.kind = Empty,
+        otel.status_code = Empty,
+        http.request.method = Empty,
+        http.response.status_code = Empty,
+    );
+    if span.is_disabled() {
+        return span;
+    }
+    match named(head) {
+        Some(id) => span.record("request_id", id),
+        None => span.record("request_id", fresh_id()),
+    };
+    if trace::is_exported() {
+        span.record("otel.kind", "server");
+        span.record("http.request.method", head.method.as_str());
+    }
+    trace::carry_on(&span, Caller::of(&head.headers));
+    span
+}
+
+/// The name that a caller gave its request, where it is one.
+fn named(head: &RequestHead) -> Option<&str> {
+    let id = head.headers.get(REQUEST_ID)?.to_str().ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (!id.is_empty() && id.len() <= LONGEST_ID && id.chars().all(plain)).then_some(id)
 }

@@ -1,7 +1,9 @@
 //! Held operations.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use crmgate_domain::{HoldId, PayloadHash};
+use crmgate_domain::{ConnectionName, HoldId, PayloadHash, Timestamp};
 use crmgate_store::{DecisionRecord, Hold, HoldFilter, HoldLog, HoldStatus, Page, StoreError};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
@@ -169,6 +171,25 @@ impl HoldLog for SqliteStore {
             .await
             .map_err(|error| unavailable(&error))?;
         row.as_ref().map(stored).transpose()
+    }
+
+    async fn holds_waiting(
+        &self,
+        now: Timestamp,
+    ) -> Result<BTreeMap<ConnectionName, u64>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT connection, count(*) FROM holds \
+             WHERE status = 'waiting' AND expires_at > ? GROUP BY connection",
+        )
+        .bind(nanoseconds(now))
+        .fetch_all(self.reader())
+        .await
+        .map_err(|error| unavailable(&error))?;
+        let counted = rows.iter().filter_map(|row| {
+            let name = row.get::<&str, _>(0).parse().ok()?;
+            Some((name, row.get::<i64, _>(1).unsigned_abs()))
+        });
+        Ok(counted.collect())
     }
 
     async fn holds(

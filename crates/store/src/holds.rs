@@ -1,5 +1,7 @@
 //! Held operations.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use crmgate_domain::{
     ApprovalRequest, ConnectionName, DecisionId, Document, HoldId, Operation, PayloadHash,
@@ -79,6 +81,15 @@ pub trait HoldLog {
     /// # Errors
     /// When the store cannot be read.
     async fn held(&self, id: HoldId) -> Result<Option<Hold>, StoreError>;
+
+    /// How many holds wait for people, by connection; those past their end do not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn holds_waiting(
+        &self,
+        now: Timestamp,
+    ) -> Result<BTreeMap<ConnectionName, u64>, StoreError>;
 
     /// Holds, newest first.
     ///

@@ -279,6 +279,19 @@ impl HoldLog for MemoryStore {
         Ok(self.open()?.holds.iter().find(|h| h.id == id).cloned())
     }
 
+    async fn holds_waiting(
+        &self,
+        now: Timestamp,
+    ) -> Result<BTreeMap<ConnectionName, u64>, StoreError> {
+        let mut waiting = BTreeMap::new();
+        for hold in &self.open()?.holds {
+            if hold.status == HoldStatus::Waiting && hold.expires_at > now {
+                *waiting.entry(hold.connection.clone()).or_default() += 1;
+            }
+        }
+        Ok(waiting)
+    }
+
     async fn holds(
         &self,
         filter: &HoldFilter,

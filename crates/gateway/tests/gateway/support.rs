@@ -109,6 +109,10 @@ impl Behind for Script {
         self.mode
     }
 
+    fn request_id(&self) -> String {
+        "r1".to_owned()
+    }
+
     fn retry_after(&self) -> Duration {
         Duration::from_secs(7)
     }

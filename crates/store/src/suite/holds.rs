@@ -54,6 +54,14 @@ pub(super) async fn equal_requests_share_a_hold(store: &impl Store) {
     );
     let ended = store.held(first.id).await.unwrap().unwrap();
     assert_eq!(ended.status, HoldStatus::Expired);
+    let waiting = store.holds_waiting(first.created_at).await.unwrap();
+    assert_eq!(waiting, [(name("a"), 3)].into());
+    let later = store.holds_waiting(first.expires_at).await.unwrap();
+    assert_eq!(
+        later,
+        [(name("a"), 1)].into(),
+        "what is past its end does not wait"
+    );
 
     let mine = HoldFilter {
         actor: Some("u1".to_owned()),

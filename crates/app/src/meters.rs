@@ -1,0 +1,116 @@
+//! What the application as a whole tells about itself.
+
+use crmgate_domain::{ConnectionName, Mode};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+use crate::App;
+
+/// What a reload can come to.
+const RELOADS: [&str; 3] = ["changed", "same", "broken"];
+
+/// Tells the recorder of metrics what each number is.
+pub(crate) fn describe() {
+    describe_gauge!(
+        "crmgate_crm_reachable",
+        Unit::Count,
+        "1 while the CRM tells us, with the connection's own credential, who we are."
+    );
+    describe_gauge!(
+        "crmgate_connection_observing",
+        Unit::Count,
+        "1 in observe mode: nothing is protected."
+    );
+    describe_gauge!(
+        "crmgate_connection_fail_open",
+        Unit::Count,
+        "1 where what cannot be judged passes."
+    );
+    describe_gauge!(
+        "crmgate_holds_waiting",
+        Unit::Count,
+        "Held operations that wait for people."
+    );
+    describe_gauge!(
+        "crmgate_policy_degraded",
+        Unit::Count,
+        "1 while the newest policies are broken and the last good revision is in force."
+    );
+    describe_gauge!(
+        "crmgate_policy_loaded_timestamp_seconds",
+        Unit::Seconds,
+        "When the policies in force came into force, in seconds since 1970."
+    );
+    describe_gauge!(
+        "crmgate_policy_packages",
+        Unit::Count,
+        "Packages of both layers that are loaded."
+    );
+    describe_counter!(
+        "crmgate_policy_reloads_total",
+        Unit::Count,
+        "Reloads of the policies, by what came of them."
+    );
+    for result in RELOADS {
+        counter!("crmgate_policy_reloads_total", "result" => result).absolute(0);
+    }
+}
+
+pub(crate) fn reloaded(result: &'static str) {
+    counter!("crmgate_policy_reloads_total", "result" => result).increment(1);
+}
+
+pub(crate) fn reachable(connection: &ConnectionName, reachable: bool) {
+    set("crmgate_crm_reachable", connection, reachable.into());
+}
+
+fn set(metric: &'static str, connection: &ConnectionName, value: f64) {
+    gauge!(metric, "connection" => connection.to_string()).set(value);
+}
+
+impl App {
+    /// Sets the numbers that are states and not events: call it before they are read.
+    pub fn measure(&self) {
+        let policies = self.policies().active();
+        let (status, set_in_force) = (policies.status(), policies.current());
+        for connection in self.connections().iter() {
+            let name = connection.name();
+            let own = |layer: Option<&ConnectionName>| layer.is_none_or(|of| of == name);
+            let packages = set_in_force.packages().filter(|(of, _)| own(*of)).count();
+            let packages = u32::try_from(packages).unwrap_or(u32::MAX);
+            let observes = connection.mode() == Mode::Observe;
+            let opens = connection.gate().settings().fail_open;
+            set(
+                "crmgate_connection_observing",
+                name,
+                f64::from(u8::from(observes)),
+            );
+            set(
+                "crmgate_connection_fail_open",
+                name,
+                f64::from(u8::from(opens)),
+            );
+            set("crmgate_policy_packages", name, packages.into());
+            set(
+                "crmgate_policy_degraded",
+                name,
+                f64::from(u8::from(status.broken.is_some())),
+            );
+            let since = status.since.as_duration().as_secs_f64();
+            set("crmgate_policy_loaded_timestamp_seconds", name, since);
+        }
+    }
+
+    /// Counts what waits in the store.
+    pub(crate) async fn measure_holds(&self) {
+        match self.holds().waiting().await {
+            Ok(waiting) => {
+                for connection in self.connections().iter() {
+                    let count = waiting.get(connection.name()).copied().unwrap_or(0);
+                    let count = u32::try_from(count).unwrap_or(u32::MAX);
+                    set("crmgate_holds_waiting", connection.name(), count.into());
+                }
+            }
+            Err(error) => tracing::warn!(%error, "held operations could not be counted"),
+        }
+    }
+}
