@@ -98,6 +98,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crmgate-app",
             "crmgate-enforce",
             "crmgate-listen",
+            "crmgate-telemetry",
         ],
     ),
 ];
