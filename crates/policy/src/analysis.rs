@@ -26,6 +26,8 @@ pub struct LayerFiles {
     pub rego: Vec<Source>,
     /// Everything under `data` that files hold.
     pub data: Object,
+    /// What a connection sets of the global layer's parameters.
+    pub settings: Object,
 }
 
 /// The files of every layer, the global one first. What can't be read is left out: loading tells.
@@ -42,6 +44,7 @@ pub fn layers(sources: &crate::Sources) -> Vec<LayerFiles> {
         LayerFiles {
             connection,
             data: files.data(&mut faults),
+            settings: files.settings.unwrap_or_default(),
             rego: files.rego,
         }
     };

@@ -76,7 +76,7 @@ const fn more_than(what: &'static str, most: usize) -> TooMuch {
 type Bounded = (&'static str, fn(&[Value]) -> Bound);
 
 /// Every function that is bounded.
-pub(crate) fn all() -> impl Iterator<Item = Bounded> {
+fn all() -> impl Iterator<Item = Bounded> {
     let numbers = numbers::BOUNDED.iter();
     numbers
         .chain(texts::BOUNDED)

@@ -13,9 +13,10 @@ use crmgate_domain::{
 use serde::Deserialize;
 
 use crate::coverage::{Coverage, Tap};
-use crate::{JudgeOptions, Judged, LoadError, PolicySet, Source, Sources, Ungoverned};
+use crate::{JudgeOptions, LoadError, PolicySet, Source, Sources, Ungoverned};
 
 mod compare;
+mod fault;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,9 @@ pub use compare::Difference;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
+    /// The line at which it begins, where it was read from a file.
+    #[serde(skip)]
+    pub line: Option<u32>,
     /// What it shows, in a line.
     pub name: String,
     /// What the operation does.
@@ -156,8 +160,12 @@ pub struct CaseReport {
     pub name: String,
     /// The kind of CRM it was run for.
     pub system: String,
+    /// The line of the case in its file.
+    pub line: Option<u32>,
     /// Where what came out differs from what must. Empty when the case passed.
     pub differences: Vec<Difference>,
+    /// What the packages said.
+    pub said: Vec<String>,
 }
 
 impl CaseReport {
@@ -175,6 +183,11 @@ impl fmt::Display for CaseReport {
         for difference in &self.differences {
             write!(f, "\n  {difference}")?;
         }
+        if !self.passed() {
+            for said in &self.said {
+                write!(f, "\n  said: {said}")?;
+            }
+        }
         Ok(())
     }
 }
@@ -184,66 +197,117 @@ impl fmt::Display for CaseReport {
 /// # Errors
 /// When it is not YAML, or a case has an unknown key, lacks one or has a value that can't be.
 pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, LoadError> {
-    yaml_serde::from_str(text).map_err(|error| {
-        let fault = LoadError::file("case", file, error.to_string())
-            .remedy("see `policies/README.md` for the keys of a case");
-        let small = |n: usize| u32::try_from(n).ok();
-        match error.location().and_then(|place| small(place.line())) {
-            Some(line) => fault.at(line, None),
-            None => fault,
+    let mut cases: Vec<Case> =
+        yaml_serde::from_str(text).map_err(|error| fault::of(file, &error))?;
+    let lines = fault::items(text);
+    // A list that is laid out in another way has no lines to tell.
+    if lines.len() == cases.len() {
+        for (case, line) in cases.iter_mut().zip(lines) {
+            case.line = Some(line);
         }
-    })
+    }
+    Ok(cases)
 }
 
 /// Runs a case for every system.
 #[must_use]
 pub fn run(set: &PolicySet, case: &Case, systems: &[System]) -> Vec<CaseReport> {
-    run_tapped(set, case, systems, None)
+    let prepared = Prepared::new(set, case);
+    let report = |system| prepared.report(system, None);
+    systems.iter().map(report).collect()
 }
 
 /// Runs cases for every system and tells which lines of the policies they reached.
 #[must_use]
 pub fn run_all(set: &PolicySet, cases: &[Case], systems: &[System]) -> (Vec<CaseReport>, Coverage) {
-    let tap = Tap::default();
-    let reports = cases
-        .iter()
-        .flat_map(|case| run_tapped(set, case, systems, Some(&tap)))
-        .collect();
+    let tap = Tap::covering();
+    let mut reports = Vec::new();
+    for case in cases {
+        let prepared = Prepared::new(set, case);
+        reports.extend(systems.iter().map(|it| prepared.report(it, Some(&tap))));
+    }
     (reports, tap.done())
 }
 
-fn run_tapped(
-    set: &PolicySet,
-    case: &Case,
-    systems: &[System],
-    tap: Option<&Tap>,
-) -> Vec<CaseReport> {
-    let own = (!case.params.is_empty()).then(|| set.with_params(&case.params));
-    let differences = |system: &System| match &own {
-        Some(Err(fault)) => vec![Difference::new("params", "usable", &fault.to_string())],
-        Some(Ok(own)) => compare::all(&case.expect, &judge(own, case, system, tap).judgement),
-        None => compare::all(&case.expect, &judge(set, case, system, tap).judgement),
-    };
-    let report = |system: &System| CaseReport {
-        name: case.name.clone(),
-        system: system.name.clone(),
-        differences: differences(system),
-    };
-    systems.iter().map(report).collect()
+/// A case with the policies it is judged by: those it sets parameters of are its own.
+pub struct Prepared<'a> {
+    case: &'a Case,
+    set: Own<'a>,
+    fault: Option<LoadError>,
 }
 
-fn judge(set: &PolicySet, case: &Case, system: &System, tap: Option<&Tap>) -> Judged {
-    let candidate: Arc<dyn Candidate> = Arc::new(PlainCandidate::new(views(case)));
-    let options = JudgeOptions {
-        ungoverned: match case.ungoverned {
-            Policy::Allow => Ungoverned::Allow,
-            Policy::Deny => Ungoverned::Deny,
-        },
-        // A slow machine must not fail a case.
-        time_limit: std::time::Duration::from_secs(10),
-        ..JudgeOptions::at(case.point)
-    };
-    set.judge_with(&operation(case, system), &candidate, &options, tap)
+impl<'a> Prepared<'a> {
+    /// Sets the case's parameters.
+    #[must_use]
+    pub fn new(set: &'a PolicySet, case: &'a Case) -> Self {
+        let own = (!case.params.is_empty()).then(|| set.with_params(&case.params));
+        let (set, fault) = match own {
+            None => (Own::Shared(set), None),
+            Some(Ok(own)) => (Own::Own(Box::new(own)), None),
+            Some(Err(fault)) => (Own::Shared(set), Some(fault)),
+        };
+        Self { case, set, fault }
+    }
+
+    /// The policies, with the case's parameters.
+    ///
+    /// # Errors
+    /// When they can't be used with them.
+    pub fn set(&self) -> Result<&PolicySet, &LoadError> {
+        match (&self.fault, &self.set) {
+            (Some(fault), _) => Err(fault),
+            (None, Own::Shared(set)) => Ok(set),
+            (None, Own::Own(set)) => Ok(set),
+        }
+    }
+
+    /// Judges the case for one kind of CRM and compares.
+    #[must_use]
+    pub fn report(&self, system: &System, tap: Option<&Tap>) -> CaseReport {
+        let (differences, said) = match self.set() {
+            Err(fault) => {
+                let difference = Difference::new("params", "usable", &fault.to_string());
+                (vec![difference], Vec::new())
+            }
+            Ok(set) => {
+                let (operation, candidate, options) = self.case.ask(system);
+                let judged = set.judge_with(&operation, &candidate, &options, tap);
+                let judgement = &judged.judgement;
+                let differences = compare::all(&self.case.expect, judgement);
+                (differences, compare::said(judgement))
+            }
+        };
+        CaseReport {
+            name: self.case.name.clone(),
+            system: system.name.clone(),
+            line: self.case.line,
+            differences,
+            said,
+        }
+    }
+}
+
+enum Own<'a> {
+    Shared(&'a PolicySet),
+    Own(Box<PolicySet>),
+}
+
+impl Case {
+    /// What is judged for one kind of CRM.
+    #[must_use]
+    pub fn ask(&self, system: &System) -> (Operation, Arc<dyn Candidate>, JudgeOptions) {
+        let candidate: Arc<dyn Candidate> = Arc::new(PlainCandidate::new(views(self)));
+        let options = JudgeOptions {
+            ungoverned: match self.ungoverned {
+                Policy::Allow => Ungoverned::Allow,
+                Policy::Deny => Ungoverned::Deny,
+            },
+            // A slow machine must not fail a case.
+            time_limit: std::time::Duration::from_secs(10),
+            ..JudgeOptions::at(self.point)
+        };
+        (operation(self, system), candidate, options)
+    }
 }
 
 /// The whole policy input of a case on one kind of CRM, as

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use regorus::Engine;
+use crmgate_domain::Layer;
+use regorus::{Engine, Value};
+
+use crate::syntax::{self, Module};
+use crate::{Source, precheck};
 
 /// Lines reached and not reached, by file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +47,37 @@ impl Coverage {
             .collect()
     }
 
+    /// The files, with the lines that were reached and those that were not.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &BTreeSet<u32>, BTreeSet<u32>)> {
+        self.lines.iter().map(|(file, (reached, missed))| {
+            let missed = missed.difference(reached).copied().collect();
+            (file.as_str(), reached, missed)
+        })
+    }
+
+    /// Adds policies of which nothing was reached: no judgement came near them.
+    pub fn complete(&mut self, sources: &[Source]) {
+        for source in sources {
+            if self.lines.contains_key(&source.path) || precheck::check(source).is_err() {
+                continue;
+            }
+            let Ok(module) = Module::parse(source) else {
+                continue;
+            };
+            let mut lines = BTreeSet::new();
+            for rule in &module.rules {
+                syntax::every_expr(&rule.node, &mut |expr| _ = lines.insert(expr.span().line));
+            }
+            let nothing = BTreeSet::new();
+            self.lines.insert(source.path.clone(), (nothing, lines));
+        }
+    }
+
+    /// Leaves out files.
+    pub fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.lines.retain(|file, _| keep(file));
+    }
+
     /// Adds what others reached.
     pub fn merge(&mut self, other: &Self) {
         for (file, (reached, missed)) in &other.lines {
@@ -53,18 +88,52 @@ impl Coverage {
     }
 }
 
-/// Collects coverage while it is given to judgements.
+/// Watches judgements: which lines they reach, and what every evaluation was given and said.
 #[derive(Debug, Default)]
-pub(crate) struct Tap(Mutex<Coverage>);
+pub struct Tap {
+    covers: bool,
+    coverage: Mutex<Coverage>,
+    prints: Mutex<Vec<String>>,
+    heard: Option<Mutex<Vec<Heard>>>,
+}
+
+/// One evaluation of a package.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    pub(crate) layer: Layer,
+    pub(crate) package: String,
+    pub(crate) input: Value,
+    pub(crate) prints: Vec<String>,
+}
 
 impl Tap {
-    /// Has an engine count.
-    pub(crate) fn watch(engine: &mut Engine) {
-        engine.set_enable_coverage(true);
+    /// One that finds out which lines are reached.
+    #[must_use]
+    pub fn covering() -> Self {
+        Self {
+            covers: true,
+            ..Self::default()
+        }
     }
 
-    /// Takes what an engine counted.
+    /// One that remembers every evaluation.
+    pub(crate) fn hearing() -> Self {
+        Self {
+            heard: Some(Mutex::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Has an engine count.
+    pub(crate) fn watch(&self, engine: &mut Engine) {
+        engine.set_enable_coverage(self.covers);
+    }
+
+    /// Takes what an engine counted and printed.
     pub(crate) fn take(&self, engine: &mut Engine) {
+        if let (Ok(told), Ok(mut prints)) = (engine.take_prints(), self.prints.lock()) {
+            *prints = told;
+        }
         let Ok(report) = engine.get_coverage_report() else {
             return;
         };
@@ -76,13 +145,33 @@ impl Tap {
             }
         }
         engine.clear_coverage_data();
-        if let Ok(mut all) = self.0.lock() {
+        if let Ok(mut all) = self.coverage.lock() {
             all.merge(&seen);
         }
     }
 
-    /// What was collected.
-    pub(crate) fn done(self) -> Coverage {
-        self.0.into_inner().unwrap_or_default()
+    /// Remembers an evaluation, after `take`.
+    pub(crate) fn hear(&self, layer: Layer, package: &str, input: &Value) {
+        if let Some(Ok(mut heard)) = self.heard.as_ref().map(Mutex::lock) {
+            let prints = self.prints.lock();
+            heard.push(Heard {
+                layer,
+                package: package.to_owned(),
+                input: input.clone(),
+                prints: prints.map_or_else(|_| Vec::new(), |mut it| std::mem::take(&mut *it)),
+            });
+        }
+    }
+
+    /// Which lines were reached.
+    #[must_use]
+    pub fn done(self) -> Coverage {
+        self.coverage.into_inner().unwrap_or_default()
+    }
+
+    /// Every evaluation, in order.
+    pub(crate) fn heard(self) -> Vec<Heard> {
+        let heard = self.heard.map(Mutex::into_inner);
+        heard.and_then(Result::ok).unwrap_or_default()
     }
 }

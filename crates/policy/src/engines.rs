@@ -19,7 +19,7 @@ use crate::looks::Table;
 use crate::message::{self, Told};
 use crate::package::{ENTRY_FILE, Package};
 use crate::rules::Reserved;
-use crate::{LoadError, Source, clock, value};
+use crate::{LoadError, Source, bounds, clock, value};
 
 /// A time-out is looked for every so many steps of the engine.
 const CHECK_EVERY: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
@@ -162,22 +162,19 @@ impl Ready {
         tap: Option<&Tap>,
     ) -> Result<Value, Told> {
         let mut engine = self.take();
-        if tap.is_some() {
-            Tap::watch(&mut engine);
+        if let Some(tap) = tap {
+            tap.watch(&mut engine);
         }
         engine.set_input(input);
-        engine.set_execution_timer_config(ExecutionTimerConfig {
-            limit: time,
-            check_interval: CHECK_EVERY,
-        });
-        let evaluated = engine.eval_rule(self.entry.clone());
+        limit(&mut engine, time);
+        let evaluated = guarded(|| engine.eval_rule(self.entry.clone()));
         match tap {
             Some(tap) => tap.take(&mut engine),
             // Where something went wrong, who knows what stayed behind.
             None if evaluated.is_ok() => self.give_back(engine),
             None => {}
         }
-        evaluated.map_err(|error| Told::read(&error))
+        evaluated
     }
 
     /// The values of rules for an input, one after the other in an engine of their own.
@@ -187,15 +184,23 @@ impl Ready {
         time: Duration,
         paths: &[String],
     ) -> Result<Vec<Value>, Told> {
-        let mut engine = self.fresh.clone();
-        engine.set_input(input.clone());
-        engine.set_execution_timer_config(ExecutionTimerConfig {
-            limit: time,
-            check_interval: CHECK_EVERY,
-        });
+        let mut engine = self.engine(input.clone(), time);
         let value = |path: &String| engine.eval_rule(path.clone());
         let values: Result<Vec<Value>, _> = paths.iter().map(value).collect();
         values.map_err(|error| Told::read(&error))
+    }
+
+    /// An engine of its own with an input, for questions beside the package's rules.
+    pub(crate) fn engine(&self, input: Value, time: Duration) -> Engine {
+        let mut engine = self.fresh.clone();
+        engine.set_input(input);
+        limit(&mut engine, time);
+        engine
+    }
+
+    /// The path of the package's rule.
+    pub(crate) fn path(&self) -> &str {
+        &self.entry
     }
 
     fn take(&self) -> Engine {
@@ -210,6 +215,30 @@ impl Ready {
             *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine);
         }
     }
+}
+
+/// Evaluates; a panic of the engine's own is one more error.
+fn guarded<E: std::fmt::Display>(
+    evaluate: impl FnOnce() -> Result<Value, E>,
+) -> Result<Value, Told> {
+    // What the panic leaves half done is in the engine, which nobody uses again.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(evaluate)) {
+        Ok(evaluated) => evaluated.map_err(|error| Told::read(&error)),
+        Err(_) => Err(Told {
+            file: None,
+            place: None,
+            message: "the engine broke off".into(),
+        }),
+    }
+}
+
+/// Ends what takes longer.
+pub(crate) fn limit(engine: &mut Engine, time: Duration) {
+    bounds::begin();
+    engine.set_execution_timer_config(ExecutionTimerConfig {
+        limit: time,
+        check_interval: CHECK_EVERY,
+    });
 }
 
 /// An engine with a package's files and no data.
@@ -229,6 +258,7 @@ pub(crate) fn engine_of(
     // Otherwise `print` writes to standard error.
     engine.set_gather_prints(true);
     clock::install(&mut engine).map_err(|error| message::prepare("clock", &error))?;
+    bounds::install(&mut engine).map_err(|error| message::prepare("functions", &error))?;
     for file in uses.iter().filter_map(|index| files.get(*index)) {
         engine
             .add_policy(file.path.clone(), file.text.clone())

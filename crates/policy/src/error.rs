@@ -1,6 +1,9 @@
 //! Why sources are not a policy set.
 
+use std::collections::BTreeMap;
 use std::fmt;
+
+use crmgate_domain::ConnectionName;
 
 /// One fault in one place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +20,8 @@ pub struct LoadError {
     pub message: String,
     /// How to mend it.
     pub remedy: Option<String>,
+    /// The connection in whose layer it is; `None` in the global one.
+    pub connection: Option<ConnectionName>,
 }
 
 impl LoadError {
@@ -30,6 +35,7 @@ impl LoadError {
             code,
             message: message.into(),
             remedy: None,
+            connection: None,
         }
     }
 
@@ -38,6 +44,13 @@ impl LoadError {
     pub const fn at(mut self, line: u32, column: Option<u32>) -> Self {
         self.line = Some(line);
         self.column = column;
+        self
+    }
+
+    /// The same fault, in a connection's layer.
+    #[must_use]
+    pub fn of(mut self, connection: &ConnectionName) -> Self {
+        self.connection = Some(connection.clone());
         self
     }
 
@@ -84,6 +97,25 @@ impl LoadErrors {
     #[must_use]
     pub fn all(&self) -> &[LoadError] {
         &self.0
+    }
+
+    /// The faults of each connection's layer, and those of the global one or of nothing that can
+    /// be told.
+    #[must_use]
+    pub fn by_connection(&self) -> (BTreeMap<ConnectionName, Self>, Option<Self>) {
+        let mut of: BTreeMap<ConnectionName, Self> = BTreeMap::new();
+        let mut rest = Vec::new();
+        for fault in &self.0 {
+            match &fault.connection {
+                Some(name) => of
+                    .entry(name.clone())
+                    .or_insert_with(|| Self(Vec::new()))
+                    .0
+                    .push(fault.clone()),
+                None => rest.push(fault.clone()),
+            }
+        }
+        (of, Self::new(rest))
     }
 
     fn joined(&self) -> String {

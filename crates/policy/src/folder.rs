@@ -22,12 +22,31 @@ const MAX_FILES: usize = 20_000;
 ///
 /// # Errors
 /// When the folder or a file can't be read, a file is too large or not UTF-8, or a folder below
-/// `connections` is not named like a connection.
+/// `connections` is not named like a connection. What is wrong with a connection's layer is told
+/// in its sources.
 pub fn read_folder(root: &Path) -> Result<Sources, LoadErrors> {
+    read_kinds(root, FileKind::counts)
+}
+
+/// Reads every file of Rego tests below `root`.
+///
+/// # Errors
+/// As for [`read_folder`].
+pub fn read_tests(root: &Path) -> Result<Sources, LoadErrors> {
+    read_kinds(root, |kind| kind == FileKind::RegoTest)
+}
+
+fn read_kinds(root: &Path, wanted: impl Fn(FileKind) -> bool) -> Result<Sources, LoadErrors> {
     let mut found = Vec::new();
     let mut faults = Vec::new();
     walk(root, String::new(), &mut found, &mut faults);
     let mut sources = Sources::default();
+    for fault in std::mem::take(&mut faults) {
+        match split(&fault.file) {
+            Ok((Some(name), _)) => of(&mut sources, &name, fault),
+            _ => faults.push(fault),
+        }
+    }
     for (path, file) in found {
         let (connection, below) = match split(&path) {
             Ok(split) => split,
@@ -36,13 +55,17 @@ pub fn read_folder(root: &Path) -> Result<Sources, LoadErrors> {
                 continue;
             }
         };
-        if !FileKind::of(&below).counts() {
+        if !wanted(FileKind::of(&below)) {
             continue;
         }
         let text = match read(&file) {
             Ok(text) => text,
             Err(error) => {
-                faults.push(LoadError::file("unreadable", &path, error.to_string()));
+                let fault = LoadError::file("unreadable", &path, error.to_string());
+                match &connection {
+                    Some(name) => of(&mut sources, name, fault),
+                    None => faults.push(fault),
+                }
                 continue;
             }
         };
@@ -61,6 +84,12 @@ pub fn read_folder(root: &Path) -> Result<Sources, LoadErrors> {
         None => Ok(sources),
         Some(errors) => Err(errors),
     }
+}
+
+/// What cannot be read of a connection's layer is that connection's affair.
+fn of(sources: &mut Sources, name: &ConnectionName, fault: LoadError) {
+    let connection = sources.connections.entry(name.clone()).or_default();
+    connection.faults.push(fault.of(name));
 }
 
 /// The connection whose layer a path belongs to, and the path below that layer.
@@ -187,6 +216,20 @@ mod tests {
         assert_eq!(paths, ["sales/discounts.rego"]);
         let own = &sources.connections[&"acme-sf".parse().unwrap()];
         assert_eq!(own.files[0].path, "own/x.rego");
+    }
+
+    #[test]
+    fn what_cannot_be_read_of_a_connection_is_its_own_affair() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "a/x.rego", b"package a");
+        write(dir.path(), "connections/acme-sf/b/x.rego", b"package \xff");
+        let sources = read_folder(dir.path()).unwrap();
+        assert_eq!(sources.global.len(), 1);
+        let (name, own) = sources.connections.first_key_value().unwrap();
+        assert_eq!(own.faults[0].connection.as_ref(), Some(name));
+        assert_eq!(own.faults[0].file, "connections/acme-sf/b/x.rego");
+        let errors = crate::PolicySet::load(&sources).unwrap_err();
+        assert!(errors.to_string().contains("is not UTF-8"), "{errors}");
     }
 
     #[test]

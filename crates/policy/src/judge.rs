@@ -91,6 +91,15 @@ pub(crate) fn judge(
     }
 }
 
+/// The judgement where a connection's own policies are broken.
+pub(crate) fn shut(candidate: &Arc<dyn Candidate>, revision: &RevisionId) -> Judged {
+    Judged {
+        judgement: combine::shut(revision),
+        candidate: Arc::clone(candidate),
+        took: Vec::new(),
+    }
+}
+
 impl Case<'_> {
     fn judge(
         &self,

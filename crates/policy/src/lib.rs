@@ -9,6 +9,7 @@
 
 pub mod active;
 pub mod analysis;
+mod bounds;
 mod budget;
 pub mod cases;
 mod check;
@@ -16,6 +17,7 @@ mod clock;
 pub mod coverage;
 mod engines;
 pub mod error;
+pub mod explain;
 pub mod folder;
 pub mod govern;
 mod input;
@@ -40,10 +42,11 @@ mod syntax;
 mod system_log;
 #[cfg(test)]
 mod testing;
+pub mod trial;
 mod value;
 mod yaml;
 
-pub use active::{Active, Status};
+pub use active::{Active, Apart, Status};
 pub use coverage::Coverage;
 pub use error::{LoadError, LoadErrors};
 pub use folder::read_folder;

@@ -26,6 +26,8 @@ pub(crate) struct Tenant {
     pub(crate) enforcement: BTreeMap<String, Enforcement>,
     /// The connection's own layer.
     pub(crate) own: Option<LayerSet>,
+    /// Whether nothing can be judged for it.
+    pub(crate) shut: bool,
 }
 
 /// A checked set.
@@ -63,16 +65,21 @@ pub(crate) fn all(sources: &Sources, threads: usize) -> Result<Loaded, LoadError
     let Some(checked) = checked else {
         // Without the global layer the others can't be checked against it, only read.
         for (name, connection) in &sources.connections {
+            let before = faults.len();
+            faults.extend(connection.faults.iter().cloned());
             let prefix = prefix(name);
             let files = Files::sort(&connection.files, &prefix, &mut faults);
             packages::parse(&files.rego, &mut faults);
+            attribute(&mut faults, before, name);
         }
         return Err(broken(faults));
     };
     let mut tenants = BTreeMap::new();
     let mut owned = Vec::new();
     for (name, connection) in &sources.connections {
+        let before = faults.len();
         let tenant = tenant(name, connection, &checked, &files.params, &mut faults);
+        attribute(&mut faults, before, name);
         owned.push((name.clone(), tenant));
     }
     let data = checked.data.clone();
@@ -87,7 +94,7 @@ pub(crate) fn all(sources: &Sources, threads: usize) -> Result<Loaded, LoadError
         match draft.and_then(|draft| {
             draft
                 .finish(&global)
-                .map_err(|fault| faults.push(fault))
+                .map_err(|fault| faults.push(fault.of(&name)))
                 .ok()
         }) {
             Some(tenant) => _ = tenants.insert(name, tenant),
@@ -101,6 +108,13 @@ pub(crate) fn all(sources: &Sources, threads: usize) -> Result<Loaded, LoadError
             data,
             tenants,
         }),
+    }
+}
+
+/// Says whose the faults from there on are.
+fn attribute(faults: &mut [LoadError], from: usize, name: &ConnectionName) {
+    for fault in faults.iter_mut().skip(from) {
+        fault.connection = Some(name.clone());
     }
 }
 
@@ -201,6 +215,7 @@ struct Draft {
     data: Option<Object>,
     enforcement: BTreeMap<String, Enforcement>,
     own: Option<Checked>,
+    shut: bool,
 }
 
 impl Draft {
@@ -216,6 +231,7 @@ impl Draft {
             global: self.data.map(|data| global.with_data(&data)).transpose()?,
             enforcement: self.enforcement,
             own,
+            shut: self.shut,
         })
     }
 }
@@ -228,6 +244,7 @@ fn tenant(
     faults: &mut Vec<LoadError>,
 ) -> Option<Draft> {
     let before = faults.len();
+    faults.extend(connection.faults.iter().cloned());
     let mut files = Files::sort(&connection.files, &prefix(name), faults);
     let mut settings = files.settings.take().unwrap_or_default();
     params::merge_plain(&mut settings, &connection.params);
@@ -251,6 +268,7 @@ fn tenant(
         data,
         enforcement,
         own,
+        shut: connection.shut,
     })
 }
 

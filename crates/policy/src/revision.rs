@@ -14,6 +14,9 @@ pub(crate) fn of(sources: &Sources) -> RevisionId {
         files(&mut hash, name.as_str(), &connection.files);
         let params = Document::Object(sorted(&connection.params)).to_json();
         part(&mut hash, params.as_bytes());
+        if connection.shut {
+            part(&mut hash, b"shut");
+        }
         for (package, enforcement) in &connection.enforcement {
             part(&mut hash, package.as_bytes());
             part(&mut hash, format!("{enforcement:?}").as_bytes());

@@ -34,7 +34,7 @@ pub(crate) enum Shape {
 
 impl Reserved {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub const ALL: [Self; 9] = [
         Self::Deny,
         Self::RequireApproval,
         Self::Warn,

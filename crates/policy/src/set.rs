@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crmgate_domain::{Candidate, ConnectionName, Document, Object, Operation, RevisionId};
+use crmgate_domain::{
+    Candidate, ConnectionName, Document, Enforcement, Layer, Object, Operation, RevisionId,
+};
 
 use crate::coverage::Tap;
 use crate::judge::{self, Layers};
@@ -75,6 +77,20 @@ impl PolicySet {
         }
     }
 
+    /// The layers that may govern a connection's operations, the global one first, with how the
+    /// connection sets their packages.
+    pub(crate) fn layers_of(
+        &self,
+        connection: &ConnectionName,
+    ) -> Vec<(Layer, &LayerSet, &BTreeMap<String, Enforcement>)> {
+        let layers = self.layers(connection);
+        let own = layers
+            .own
+            .map(|own| (Layer::Connection, own, &self.nothing.enforcement));
+        let global = (Layer::Global, layers.global, layers.enforcement);
+        std::iter::once(global).chain(own).collect()
+    }
+
     pub(crate) const fn global_data(&self) -> &Object {
         &self.loaded.data
     }
@@ -89,6 +105,14 @@ impl PolicySet {
         let global = tenant.and_then(|tenant| tenant.global.as_ref());
         own.into_iter()
             .chain([global.unwrap_or(&self.loaded.global)])
+    }
+
+    /// Whether nothing can be judged for a connection: its own layer is broken, and no earlier one
+    /// can stand in for it.
+    #[must_use]
+    pub fn is_shut(&self, connection: &ConnectionName) -> bool {
+        let tenant = self.loaded.tenants.get(connection);
+        tenant.is_some_and(|tenant| tenant.shut)
     }
 
     /// The packages that govern the target, and what they read.
@@ -130,6 +154,9 @@ impl PolicySet {
         options: &JudgeOptions,
         tap: Option<&Tap>,
     ) -> Judged {
+        if self.is_shut(&operation.connection.name) {
+            return judge::shut(candidate, &self.revision);
+        }
         let layers = self.layers(&operation.connection.name);
         judge::judge(&layers, operation, candidate, options, tap)
     }

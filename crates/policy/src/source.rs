@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crmgate_domain::{ConnectionName, Enforcement, Object};
 
+use crate::LoadError;
+
 /// One file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -34,6 +36,22 @@ pub struct ConnectionSources {
     pub params: Object,
     /// Global packages that count less or more here. A `final` package can't be set at all.
     pub enforcement: BTreeMap<String, Enforcement>,
+    /// What is wrong with it before it is loaded: files that could not be read.
+    pub faults: Vec<LoadError>,
+    /// Whether nothing of it can be used: everything that the connection asks is in error, until
+    /// it is mended.
+    pub shut: bool,
+}
+
+impl ConnectionSources {
+    /// A layer that lets nothing be judged.
+    #[must_use]
+    pub fn shut() -> Self {
+        Self {
+            shut: true,
+            ..Self::default()
+        }
+    }
 }
 
 impl Sources {
@@ -119,7 +137,10 @@ mod tests {
 
     #[test]
     fn the_name_of_a_bundle_is_no_folder() {
-        assert_eq!(split_bundle("central:/a/b.rego"), (Some("central"), "a/b.rego"));
+        assert_eq!(
+            split_bundle("central:/a/b.rego"),
+            (Some("central"), "a/b.rego")
+        );
         assert_eq!(split_bundle("a/b:/c.rego"), (None, "a/b:/c.rego"));
         assert_eq!(FileKind::of("central:/data.json"), FileKind::Data);
         assert_eq!(FileKind::of("own:/enforcement.yaml"), FileKind::Enforcement);

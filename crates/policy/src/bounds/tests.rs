@@ -11,7 +11,10 @@ fn evaluate(expression: &str, x: &Value, bounded: bool) -> Result<Value, String>
         begin();
     }
     engine
-        .add_policy("p.rego".into(), format!("package p\n\nanswer := {expression}\n"))
+        .add_policy(
+            "p.rego".into(),
+            format!("package p\n\nanswer := {expression}\n"),
+        )
         .unwrap_or_else(|error| panic!("{expression}: {error}"));
     engine.set_input(crate::value::object([(Value::from("x"), x.clone())]));
     engine

@@ -41,10 +41,7 @@ impl fmt::Display for Difference {
 
 /// Every difference.
 pub(super) fn all(expect: &Expect, found: &Judgement) -> Vec<Difference> {
-    let mut sheet = Sheet {
-        told: told(found),
-        all: Vec::new(),
-    };
+    let mut sheet = Sheet::default();
     let effects = (expect.effect.as_str(), found.effect.as_str());
     sheet.check("effect", effects.0 == effects.1, effects.0, effects.1);
     let codes = found.reasons.iter().map(|reason| reason.code.clone());
@@ -64,17 +61,15 @@ pub(super) fn all(expect: &Expect, found: &Judgement) -> Vec<Difference> {
     sheet.all
 }
 
+#[derive(Default)]
 struct Sheet {
-    /// What was said, behind every difference.
-    told: String,
     all: Vec<Difference>,
 }
 
 impl Sheet {
     fn check(&mut self, what: &'static str, same: bool, expected: &str, found: &str) {
         if !same {
-            let found = format!("{found}{}", self.told);
-            self.all.push(Difference::new(what, expected, &found));
+            self.all.push(Difference::new(what, expected, found));
         }
     }
 
@@ -147,22 +142,17 @@ impl Sheet {
 }
 
 /// What was said, so that a difference explains itself.
-fn told(found: &Judgement) -> String {
-    let mut told: Vec<String> = Vec::new();
-    for reason in &found.reasons {
-        told.push(format!(
-            "{} {}: {}",
-            reason.package, reason.code, reason.message
-        ));
-    }
-    for error in &found.errors {
-        told.push(format!("{} error: {}", error.package, error.message));
-    }
-    if told.is_empty() {
-        String::new()
-    } else {
-        format!(" [{}]", told.join("; "))
-    }
+pub(super) fn said(found: &Judgement) -> Vec<String> {
+    let reasons = found.reasons.iter();
+    let reasons = reasons.map(|it| format!("{} {}: {}", it.package, it.code, it.message));
+    let approvals = found.approvals.iter();
+    let approvals = approvals.map(|it| format!("{} {}: {}", it.package, it.code, it.reason));
+    let warnings = found.warnings.iter();
+    let warnings = warnings.map(|it| format!("{} warns {}: {}", it.package, it.code, it.message));
+    let errors = found.errors.iter();
+    let errors = errors.map(|it| format!("{} error: {}", it.package, it.message));
+    let engine = (reasons.chain(approvals)).chain(warnings.chain(errors));
+    engine.collect()
 }
 
 fn values(values: &BTreeMap<String, Document>) -> String {

@@ -138,3 +138,34 @@ fn a_pack_is_judged_without_other_packs() {
     let paths: Vec<&str> = alone.global.iter().map(|it| it.path.as_str()).collect();
     assert_eq!(paths, ["two/b.rego", "lib/text.rego", "places/data.yaml"]);
 }
+
+#[test]
+fn a_misspelled_key_is_told_with_the_one_that_was_meant() {
+    for (text, meant) in [
+        (
+            "- name: x\n  operation: create\n  objct: contact\n",
+            "did you mean `object`?",
+        ),
+        ("- name: x\n  operation: craete\n", "did you mean `create`?"),
+        (
+            "- name: x\n  operation: create\n  object: contact\n  expect: {effect: allow, code: [a]}\n",
+            "did you mean `codes`?",
+        ),
+        ("- name: x\n  zzz: 1\n", "see `policies/README.md`"),
+    ] {
+        let fault = parse("a.yaml", text).unwrap_err();
+        assert!(fault.to_string().contains(meant), "{fault}");
+        assert!(fault.line.is_some(), "{fault}");
+    }
+}
+
+#[test]
+fn cases_know_their_lines() {
+    let text = "# first\n\n- name: a\n  operation: create\n  object: contact\n  record:\n    notes: |\n      - name: not a case\n  expect: {effect: allow}\n\n- operation: create\n  name: b\n  object: contact\n  expect: {effect: allow}\n";
+    let lines: Vec<Option<u32>> = parse("a.yaml", text)
+        .unwrap()
+        .iter()
+        .map(|it| it.line)
+        .collect();
+    assert_eq!(lines, [Some(3), Some(11)]);
+}

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crmgate_domain::{
-    ApprovalRequest, Effect, Enforcement, EvaluationError, FieldRef, Judgement, Layer, Operation,
-    PackageVerdict, Patch, PatchOp, Point, Reason, Redaction, RevisionId, Warning,
+    ApprovalRequest, Effect, Enforcement, ErrorClass, EvaluationError, FieldRef, Judgement, Layer,
+    Operation, PackageVerdict, Patch, PatchOp, Point, Reason, Redaction, RevisionId, Warning,
 };
 
 use super::Case;
@@ -82,6 +82,20 @@ pub(super) fn unreadable(error: &OutOfRange, revision: &RevisionId) -> Judgement
     judgement
         .reasons
         .push(refusal("number_out_of_range", error.to_string()));
+    judgement
+}
+
+/// The judgement where nothing can be judged.
+pub(super) fn shut(revision: &RevisionId) -> Judgement {
+    let mut judgement = empty(revision);
+    judgement.effect = Effect::Error;
+    judgement.errors.push(EvaluationError {
+        package: super::ENGINE.to_owned(),
+        class: ErrorClass::Policy,
+        message: "the connection's own policies are broken, and there are no earlier ones: \
+                  nothing is judged until they are mended"
+            .to_owned(),
+    });
     judgement
 }
 

@@ -103,7 +103,11 @@ impl Case<'_> {
         let Some((left, ready)) = self.budget.left().zip(round.engines.ready(index)) else {
             return Said::error(self.spent(package));
         };
-        match (ready.evaluate(input.clone(), left, self.tap), ready.only) {
+        let evaluated = ready.evaluate(input.clone(), left, self.tap);
+        if let Some(tap) = self.tap {
+            tap.hear(round.layer, &package.name, input);
+        }
+        match (evaluated, ready.only) {
             (Ok(value), Some(only)) => Said::of_one(package, only, value),
             (Ok(value @ Value::Object(_)), None) => Said::read(package, &value),
             (Ok(other), None) => Said::error(EvaluationError {

@@ -20,7 +20,7 @@ pub(crate) struct Files {
     pub(crate) rego: Vec<Source>,
     pub(super) params: Vec<ParamsFile>,
     /// A connection's settings of global parameters.
-    pub(super) settings: Option<Object>,
+    pub(crate) settings: Option<Object>,
     /// A connection's settings of how global packages count.
     pub(super) enforcement: BTreeMap<String, Enforcement>,
     /// Data by the folder it is in.
@@ -46,7 +46,10 @@ impl Files {
                 None => format!("{prefix}{}", source.path),
             };
             let folder = below.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let beside = source.path.rsplit_once('/').map_or("", |(beside, _)| beside);
+            let beside = source
+                .path
+                .rsplit_once('/')
+                .map_or("", |(beside, _)| beside);
             match FileKind::of(&source.path) {
                 FileKind::Rego => files.rego.push(Source {
                     path: file,
