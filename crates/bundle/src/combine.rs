@@ -18,26 +18,23 @@ pub struct Placed<'a> {
 
 /// Adds bundles to what a folder holds. Every file of a bundle is named `bundle:/path`.
 ///
+/// Bundles of one layer, and files of the folder, that claim the same place are faults: of the
+/// connection, in whose layer they are, or of everything in the global one.
+///
 /// # Errors
-/// Every pair of bundles of one layer, and every file of the folder, that claim the same place.
+/// Every such fault of the global layer.
 pub fn combine(mut folder: Sources, bundles: &[Placed<'_>]) -> Result<Sources, LoadErrors> {
     let mut faults = Vec::new();
     for (index, one) in bundles.iter().enumerate() {
-        for other in bundles.iter().take(index) {
-            if one.connection == other.connection {
-                faults.extend(between(one, other));
+        let found = clashes(&folder, one, bundles.get(..index).unwrap_or_default());
+        match one.connection {
+            None => faults.extend(found),
+            Some(name) => {
+                let found = found.into_iter().map(|fault| fault.of(name));
+                let own = folder.connections.entry(name.clone()).or_default();
+                own.faults.extend(found);
             }
         }
-        let files = match one.connection {
-            None => Some(&folder.global),
-            Some(name) => folder.connections.get(name).map(|own| &own.files),
-        };
-        faults.extend(
-            files
-                .into_iter()
-                .flatten()
-                .filter_map(|file| beside(one, file)),
-        );
     }
     if let Some(errors) = LoadErrors::new(faults) {
         return Err(errors);
@@ -53,6 +50,25 @@ pub fn combine(mut folder: Sources, bundles: &[Placed<'_>]) -> Result<Sources, L
         }));
     }
     Ok(folder)
+}
+
+fn clashes(folder: &Sources, one: &Placed<'_>, others: &[Placed<'_>]) -> Vec<LoadError> {
+    let files = match one.connection {
+        None => Some(&folder.global),
+        Some(name) => folder.connections.get(name).map(|own| &own.files),
+    };
+    let same_layer = others
+        .iter()
+        .filter(|other| other.connection == one.connection);
+    same_layer
+        .filter_map(|other| between(one, other))
+        .chain(
+            files
+                .into_iter()
+                .flatten()
+                .filter_map(|file| beside(one, file)),
+        )
+        .collect()
 }
 
 const NARROW: &str = "give each bundle `roots` of its own in its manifest";
