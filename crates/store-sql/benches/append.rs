@@ -49,9 +49,10 @@ async fn writes(
 fn append(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let store = runtime.block_on(SqliteStore::open(dir.path(), &Settings::default()));
-    let store = Arc::new(store.unwrap());
     let ambient = Arc::new(Ticking::default());
+    let shared = Arc::clone(&ambient) as _;
+    let store = runtime.block_on(SqliteStore::open(dir.path(), &Settings::default(), shared));
+    let store = Arc::new(store.unwrap());
     let mut group = criterion.benchmark_group("append");
     group
         .sample_size(10)

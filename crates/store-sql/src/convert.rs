@@ -7,15 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::corrupt;
 
-/// Nanoseconds since 1970. The type reaches from 1677 to 2262; what is beyond is its end.
-pub(crate) fn nanoseconds(at: Timestamp) -> i64 {
-    let beyond = if at.as_nanosecond() < 0 {
-        i64::MIN
-    } else {
-        i64::MAX
-    };
-    i64::try_from(at.as_nanosecond()).unwrap_or(beyond)
-}
+pub(crate) use crmgate_store::chain::nanoseconds;
 
 pub(crate) fn timestamp(nanoseconds: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_nanosecond(i128::from(nanoseconds)).map_err(|error| corrupt("a time", error))

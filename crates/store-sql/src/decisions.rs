@@ -1,68 +1,47 @@
 //! The record of decisions.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
-
 use async_trait::async_trait;
-use crmgate_domain::{
-    ConnectionName, Decision, DecisionId, HoldId, Judgement, Mode, Operation, OperationId,
-    PayloadHash, Timestamp,
-};
+use crmgate_domain::{Ambient, ConnectionName, DecisionId};
+use crmgate_store::chain::Draft;
 use crmgate_store::{
-    Basis, DecisionFilter, DecisionLog, DecisionRecord, Outcome, Page, ReadBack, StoreError,
-    StoredDecision,
+    DecisionFilter, DecisionLog, DecisionRecord, Digest, EntryKind, Page, PayloadState,
+    SealedPayload, StoreError, StoredDecision, envelope,
 };
-use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, QueryBuilder, Row as _, Sqlite};
+use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use crate::convert::{below, cursor, nanoseconds, read, write};
 use crate::error::unavailable;
+use crate::ledger::chained;
 use crate::open::SqliteStore;
 use crate::writer::{Command, Writer};
 
 /// The kind of this listing's cursors.
 const CURSOR: char = 'd';
-/// Most rows of one `INSERT`.
-const MOST_ROWS: usize = 32;
-
-/// What a row holds beside its columns: the record without its read-back, which must not outlive
-/// the outcome.
-#[derive(Serialize, Deserialize)]
-struct Body<'a> {
-    operation: Option<std::borrow::Cow<'a, Operation>>,
-    connection: ConnectionName,
-    id: DecisionId,
-    operation_id: OperationId,
-    at: Timestamp,
-    mode: Mode,
-    judgement: std::borrow::Cow<'a, Judgement>,
-    input_hash: Option<PayloadHash>,
-    payload_hash: Option<PayloadHash>,
-    basis: Option<Basis>,
-    changed: Vec<String>,
-    hold: Option<HoldId>,
-    opaque: Option<String>,
-    round: u32,
-}
+/// A decision with its payload, its newest outcome and its read-back.
+const SELECT: &str = "SELECT l.seq, l.chain, l.link, l.hash, l.envelope, p.body, o.envelope, \
+     r.body, l.seq <= (SELECT payloads FROM pruned) \
+     FROM decisions d JOIN ledger l ON l.seq = d.seq LEFT JOIN payloads p ON p.seq = d.seq \
+     LEFT JOIN ledger o ON o.seq = d.outcome_seq LEFT JOIN read_backs r ON r.seq = d.seq ";
 
 /// A decision, ready to be inserted.
 pub(crate) struct DecisionRow {
-    id: [u8; 16],
-    at: i64,
-    connection: String,
-    object: Option<String>,
-    record_id: Option<String>,
-    actor: Option<String>,
-    effect: &'static str,
-    packages: String,
-    reasons: Vec<String>,
-    body: String,
-    read_back: Option<(String, String)>,
+    pub(crate) draft: Draft,
+    pub(crate) id: [u8; 16],
+    pub(crate) at: i64,
+    pub(crate) connection: String,
+    pub(crate) object: Option<String>,
+    pub(crate) record_id: Option<String>,
+    pub(crate) actor: Option<String>,
+    pub(crate) effect: &'static str,
+    pub(crate) mode: &'static str,
+    pub(crate) packages: String,
+    pub(crate) reasons: Vec<String>,
+    pub(crate) read_back: Option<(Vec<u8>, String)>,
 }
 
 impl DecisionRow {
-    pub(crate) fn new(record: &DecisionRecord) -> Result<Self, StoreError> {
+    pub(crate) fn new(record: &DecisionRecord, ambient: &dyn Ambient) -> Result<Self, StoreError> {
         let judgement = &record.decision.judgement;
         let mut packages: Vec<&str> = judgement
             .packages
@@ -75,11 +54,12 @@ impl DecisionRow {
         reasons.sort_unstable();
         reasons.dedup();
         let read_back = record.read_back.as_ref().map(|read_back| {
-            let key = read_back.join_key.to_hex();
+            let key = read_back.join_key.bytes().to_vec();
             write("a read-back", read_back).map(|body| (key, body))
         });
         let operation = record.operation.as_ref();
         Ok(Self {
+            draft: draft(record, ambient)?,
             id: *record.decision.id.uuid().as_bytes(),
             at: nanoseconds(record.decision.at),
             connection: record.connection.to_string(),
@@ -87,159 +67,27 @@ impl DecisionRow {
             record_id: operation.and_then(|op| op.record_id.clone()),
             actor: operation.map(|op| op.actor.id.clone()),
             effect: judgement.effect.as_str(),
+            mode: record.decision.mode.as_str(),
             packages: write("packages", &packages)?,
             reasons,
             read_back: read_back.transpose()?,
-            body: write("a decision", &Body::of(record))?,
         })
     }
 }
 
-impl<'a> Body<'a> {
-    fn of(record: &'a DecisionRecord) -> Self {
-        use std::borrow::Cow;
-        Self {
-            operation: record.operation.as_ref().map(Cow::Borrowed),
-            connection: record.connection.clone(),
-            id: record.decision.id,
-            operation_id: record.decision.operation,
-            at: record.decision.at,
-            mode: record.decision.mode,
-            judgement: Cow::Borrowed(&record.decision.judgement),
-            input_hash: record.input_hash,
-            payload_hash: record.payload_hash,
-            basis: record.basis,
-            changed: record.changed.clone(),
-            hold: record.hold,
-            opaque: record.opaque.clone(),
-            round: record.round,
-        }
-    }
-
-    fn into_record(self, read_back: Option<ReadBack>) -> DecisionRecord {
-        DecisionRecord {
-            operation: self.operation.map(std::borrow::Cow::into_owned),
-            connection: self.connection,
-            decision: Decision {
-                id: self.id,
-                operation: self.operation_id,
-                at: self.at,
-                mode: self.mode,
-                judgement: self.judgement.into_owned(),
-            },
-            input_hash: self.input_hash,
-            payload_hash: self.payload_hash,
-            basis: self.basis,
-            changed: self.changed,
-            hold: self.hold,
-            opaque: self.opaque,
-            read_back,
-            round: self.round,
-            payload: crmgate_store::Payload::default(),
-            trace: None,
-            metrics: std::collections::BTreeMap::new(),
-        }
-    }
+fn draft(record: &DecisionRecord, ambient: &dyn Ambient) -> Result<Draft, StoreError> {
+    let (envelope, body) = envelope::split(record)?;
+    let mut key = Digest::default();
+    let (head, tail) = key.0.split_at_mut(16);
+    head.copy_from_slice(&ambient.random());
+    tail.copy_from_slice(&ambient.random());
+    let payload = SealedPayload { key, body };
+    let at = record.decision.at;
+    Ok(Draft::new(EntryKind::Decision, at, envelope, Some(payload)))
 }
 
-/// `INSERT` statements for 1, 2, 4, … rows: few texts, so that each stays prepared.
-struct Insert(Vec<Arc<str>>);
-
-impl Insert {
-    fn new(head: &str, columns: usize) -> Self {
-        let row = format!("({})", vec!["?"; columns].join(","));
-        let sizes = std::iter::successors(Some(1), |size| Some(size * 2));
-        let texts = sizes
-            .take_while(|size| *size <= MOST_ROWS)
-            .map(|size| format!("{head} VALUES {}", vec![row.as_str(); size].join(",")).into());
-        Self(texts.collect())
-    }
-
-    /// The largest statement for at most that many rows, and its rows.
-    fn fitting(&self, rows: usize) -> Option<(usize, Arc<str>)> {
-        let power = usize::try_from(rows.checked_ilog2()?).ok()?;
-        let power = power.min(self.0.len().saturating_sub(1));
-        Some((1 << power, Arc::clone(self.0.get(power)?)))
-    }
-}
-
-static DECISIONS: LazyLock<Insert> = LazyLock::new(|| {
-    let head = "INSERT INTO decisions (seq, id, at, connection, object, record_id, actor, effect, \
-                package_set, body)";
-    Insert::new(head, 10)
-});
-static READ_BACKS: LazyLock<Insert> = LazyLock::new(|| {
-    let head = "INSERT INTO read_backs (decision, at, connection, join_key, body)";
-    Insert::new(head, 5)
-});
-
-/// Inserts decisions; numbers go up by one from the writer's last.
-pub(crate) async fn insert(writer: &mut Writer, rows: &[&DecisionRow]) -> Result<(), sqlx::Error> {
-    let mut numbered = Vec::with_capacity(rows.len());
-    for row in rows {
-        writer.last_decision += 1;
-        numbered.push((
-            writer.last_decision,
-            package_set(writer, &row.packages).await?,
-            *row,
-        ));
-    }
-    let mut left = numbered.as_slice();
-    while let Some((size, sql)) = DECISIONS.fitting(left.len()) {
-        let (now, later) = left.split_at(size);
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (seq, set, row) in now {
-            query = query
-                .bind(*seq)
-                .bind(row.id.as_slice())
-                .bind(row.at)
-                .bind(row.connection.as_str())
-                .bind(row.object.as_deref())
-                .bind(row.record_id.as_deref())
-                .bind(row.actor.as_deref())
-                .bind(row.effect)
-                .bind(*set)
-                .bind(row.body.as_str());
-        }
-        query.execute(&mut writer.connection).await?;
-        left = later;
-    }
-    for (seq, _, row) in &numbered {
-        for code in &row.reasons {
-            sqlx::query("INSERT INTO decision_reasons (code, decision) VALUES (?, ?)")
-                .bind(code)
-                .bind(*seq)
-                .execute(&mut writer.connection)
-                .await?;
-        }
-    }
-    insert_read_backs(writer, rows).await
-}
-
-async fn insert_read_backs(writer: &mut Writer, rows: &[&DecisionRow]) -> Result<(), sqlx::Error> {
-    let found: Vec<_> = rows
-        .iter()
-        .filter_map(|row| Some((row, row.read_back.as_ref()?)))
-        .collect();
-    let mut left = found.as_slice();
-    while let Some((size, sql)) = READ_BACKS.fitting(left.len()) {
-        let (now, later) = left.split_at(size);
-        let mut query = sqlx::query(AssertSqlSafe(sql));
-        for (row, (key, body)) in now {
-            query = query
-                .bind(row.id.as_slice())
-                .bind(row.at)
-                .bind(row.connection.as_str())
-                .bind(key.as_str())
-                .bind(body.as_str());
-        }
-        query.execute(&mut writer.connection).await?;
-        left = later;
-    }
-    Ok(())
-}
-
-async fn package_set(writer: &mut Writer, names: &str) -> Result<i64, sqlx::Error> {
+/// The number of a set of packages, inside a transaction.
+pub(crate) async fn package_set(writer: &mut Writer, names: &str) -> Result<i64, sqlx::Error> {
     if let Some(known) = writer.sets.get(names) {
         return Ok(*known);
     }
@@ -275,22 +123,20 @@ async fn new_package_set(writer: &mut Writer, names: &str) -> Result<i64, sqlx::
 #[async_trait]
 impl DecisionLog for SqliteStore {
     async fn append_decision(&self, record: DecisionRecord) -> Result<u64, StoreError> {
-        let row = Box::new(DecisionRow::new(&record)?);
+        let row = Box::new(DecisionRow::new(&record, self.ambient())?);
         self.queue()
             .ask(|reply| Command::Decision(row, reply))
             .await
     }
 
     async fn decision(&self, id: DecisionId) -> Result<Option<StoredDecision>, StoreError> {
-        let row = sqlx::query("SELECT seq, id, body FROM decisions WHERE id = ?")
-            .bind(id.uuid().as_bytes().as_slice())
-            .fetch_optional(self.reader())
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let Some(row) = row else {
-            return Ok(None);
-        };
-        Ok(self.complete(&[row]).await?.pop())
+        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+        query
+            .push("WHERE d.id = ")
+            .push_bind(id.uuid().as_bytes().to_vec());
+        let row = query.build().fetch_optional(self.reader()).await;
+        let row = row.map_err(|error| unavailable(&error))?;
+        row.as_ref().map(stored).transpose()
     }
 
     async fn decisions(
@@ -300,63 +146,111 @@ impl DecisionLog for SqliteStore {
         limit: usize,
     ) -> Result<Page<StoredDecision>, StoreError> {
         let mut query = select(filter, below(CURSOR, from)?, limit);
-        let mut rows = query
-            .build()
-            .fetch_all(self.reader())
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let rows = query.build().fetch_all(self.reader()).await;
+        let mut rows = rows.map_err(|error| unavailable(&error))?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more).map(|row| row.get::<i64, _>(0));
         Ok(Page {
-            items: self.complete(&rows).await?,
+            items: rows.iter().map(stored).collect::<Result<_, _>>()?,
             next: last.map(|seq| cursor(CURSOR, seq)),
         })
     }
 }
 
+fn stored(row: &SqliteRow) -> Result<StoredDecision, StoreError> {
+    let outcome: Option<&str> = row.get(6);
+    let read_back: Option<&str> = row.get(7);
+    let record = record(row.get(4), row.get(5), row.get(8))?;
+    Ok(StoredDecision {
+        sequence: row.get::<i64, _>(0).unsigned_abs(),
+        record: DecisionRecord {
+            read_back: read_back
+                .map(|text| read("a read-back", text))
+                .transpose()?,
+            ..record
+        },
+        outcome: outcome.map(|text| read("an outcome", text)).transpose()?,
+        chained: Some(chained(row)?),
+    })
+}
+
+/// A decision without its read-back.
+pub(crate) fn record(
+    envelope: &str,
+    payload: Option<&str>,
+    pruned: bool,
+) -> Result<DecisionRecord, StoreError> {
+    let gone = if pruned {
+        PayloadState::Expired
+    } else {
+        PayloadState::Erased
+    };
+    envelope::join(envelope, payload, gone)
+}
+
 fn select(filter: &DecisionFilter, below: i64, limit: usize) -> QueryBuilder<Sqlite> {
-    let mut query = QueryBuilder::new("SELECT seq, id, body FROM decisions WHERE seq < ");
-    query.push_bind(below);
-    let connection = filter.connection.as_ref().map(ToString::to_string);
-    let effect = filter.effect.map(|effect| effect.as_str().to_owned());
+    let mut query = QueryBuilder::new(SELECT);
+    query.push("WHERE d.seq < ").push_bind(below);
+    narrow(&mut query, filter);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    query.push(" ORDER BY d.seq DESC LIMIT ").push_bind(limit);
+    query
+}
+
+fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &DecisionFilter) {
+    let word = |word: &str| Some(word.to_owned());
     for (column, value) in [
-        (" AND connection = ", connection),
-        (" AND object = ", filter.object.clone()),
-        (" AND record_id = ", filter.record_id.clone()),
-        (" AND actor = ", filter.actor.clone()),
-        (" AND effect = ", effect),
+        (
+            " AND d.connection = ",
+            filter.connection.as_ref().map(ToString::to_string),
+        ),
+        (" AND d.object = ", filter.object.clone()),
+        (" AND d.record_id = ", filter.record_id.clone()),
+        (" AND d.actor = ", filter.actor.clone()),
+        (
+            " AND d.effect = ",
+            filter.effect.and_then(|effect| word(effect.as_str())),
+        ),
+        (
+            " AND d.mode = ",
+            filter.mode.and_then(|mode| word(mode.as_str())),
+        ),
+        (
+            " AND d.outcome = ",
+            filter.outcome.and_then(|kind| word(kind.as_str())),
+        ),
     ] {
         if let Some(value) = value {
             query.push(column).push_bind(value);
         }
     }
-    if let Some(package) = &filter.package {
-        query
-            .push(
-                " AND package_set IN (SELECT package_set FROM package_set_members WHERE package = ",
-            )
-            .push_bind(package.clone())
-            .push(")");
+    for (head, value) in [
+        (
+            " AND d.package_set IN (SELECT package_set FROM package_set_members WHERE package = ",
+            &filter.package,
+        ),
+        (
+            " AND d.seq IN (SELECT decision FROM decision_reasons WHERE code = ",
+            &filter.reason,
+        ),
+    ] {
+        if let Some(value) = value {
+            query.push(head).push_bind(value.clone()).push(")");
+        }
     }
-    if let Some(code) = &filter.reason {
-        query
-            .push(" AND seq IN (SELECT decision FROM decision_reasons WHERE code = ")
-            .push_bind(code.clone())
-            .push(")");
-    }
-    if let Some(since) = filter.since {
-        query.push(" AND at >= ").push_bind(nanoseconds(since));
-    }
-    if let Some(until) = filter.until {
-        query.push(" AND at < ").push_bind(nanoseconds(until));
+    for (head, bound) in [
+        (" AND d.at >= ", filter.since.map(nanoseconds)),
+        (" AND d.at < ", filter.until.map(nanoseconds)),
+        (" AND d.seq > ", filter.after.map(u64::cast_signed)),
+    ] {
+        if let Some(bound) = bound {
+            query.push(head).push_bind(bound);
+        }
     }
     if let Some(names) = &filter.visible {
-        in_list(&mut query, " AND connection IN (", names);
+        in_list(query, " AND d.connection IN (", names);
     }
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    query.push(" ORDER BY seq DESC LIMIT ").push_bind(limit);
-    query
 }
 
 /// An `IN` list of names; an empty one matches nothing.
@@ -371,57 +265,4 @@ pub(crate) fn in_list(
         list.push_bind(name.to_string());
     }
     query.push(")");
-}
-
-impl SqliteStore {
-    /// Puts outcomes and read-backs beside the decisions of some rows.
-    async fn complete(&self, rows: &[SqliteRow]) -> Result<Vec<StoredDecision>, StoreError> {
-        let mut outcomes: HashMap<Vec<u8>, Outcome> = HashMap::new();
-        for (id, body) in self
-            .beside("SELECT decision, body FROM outcomes", rows)
-            .await?
-        {
-            outcomes.insert(id, read("an outcome", &body)?);
-        }
-        let mut read_backs: HashMap<Vec<u8>, ReadBack> = HashMap::new();
-        for (id, body) in self
-            .beside("SELECT decision, body FROM read_backs", rows)
-            .await?
-        {
-            read_backs.insert(id, read("a read-back", &body)?);
-        }
-        rows.iter()
-            .map(|row| {
-                let id: Vec<u8> = row.get(1);
-                let body: Body<'_> = read("a decision", row.get(2))?;
-                Ok(StoredDecision {
-                    sequence: row.get::<i64, _>(0).unsigned_abs(),
-                    record: body.into_record(read_backs.remove(&id)),
-                    outcome: outcomes.remove(&id),
-                    chained: None,
-                })
-            })
-            .collect()
-    }
-
-    /// Rows of another table for the decisions of some rows, oldest first.
-    async fn beside(
-        &self,
-        head: &'static str,
-        rows: &[SqliteRow],
-    ) -> Result<Vec<(Vec<u8>, String)>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(head);
-        query.push(" WHERE decision IN (");
-        let mut list = query.separated(",");
-        for row in rows {
-            list.push_bind(row.get::<Vec<u8>, _>(1));
-        }
-        query.push(")");
-        if head.ends_with("outcomes") {
-            query.push(" ORDER BY seq");
-        }
-        let found = query.build().fetch_all(self.reader()).await;
-        let found = found.map_err(|error| unavailable(&error))?;
-        Ok(found.iter().map(|row| (row.get(0), row.get(1))).collect())
-    }
 }

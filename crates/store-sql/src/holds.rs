@@ -1,16 +1,18 @@
 //! Held operations.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use crmgate_domain::{ConnectionName, HoldId, PayloadHash, Timestamp};
+use crmgate_domain::{Ambient, ConnectionName, HoldId, PayloadHash, Timestamp};
 use crmgate_store::{DecisionRecord, Hold, HoldFilter, HoldLog, HoldStatus, Page, StoreError};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 use tokio::sync::oneshot;
 
+use crate::batch;
 use crate::convert::{below, cursor, nanoseconds, read, write};
-use crate::decisions::{self, DecisionRow, in_list};
+use crate::decisions::{DecisionRow, in_list};
 use crate::error::unavailable;
 use crate::open::SqliteStore;
 use crate::writer::{Command, Reply, Step, Writer};
@@ -23,6 +25,7 @@ const COLUMNS: &str = "SELECT seq, status, requests, body FROM holds";
 struct Take {
     hold: Hold,
     request: String,
+    ambient: Arc<dyn Ambient>,
     record: Option<DecisionRecord>,
     in_force: Option<Result<Hold, StoreError>>,
     reply: Reply<Hold>,
@@ -67,8 +70,8 @@ impl Step for Take {
                 hold: Some(hold.id),
                 ..record
             };
-            match DecisionRow::new(&record) {
-                Ok(row) => decisions::insert(writer, &[&row]).await?,
+            match DecisionRow::new(&record, self.ambient.as_ref()) {
+                Ok(row) => batch::append(writer, &row).await?,
                 Err(error) => {
                     self.in_force = Some(Err(error));
                     return Ok(());
@@ -117,12 +120,14 @@ impl Take {
             Err(error) => return Ok(Err(error)),
         };
         sqlx::query(
-            "INSERT INTO holds (id, connection, actor, request, status, expires_at, requests, body) \
-             VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?)",
+            "INSERT INTO holds (id, connection, actor, record_id, decision, request, status, \
+             expires_at, requests, body) VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)",
         )
         .bind(self.hold.id.uuid().as_bytes().as_slice())
         .bind(self.hold.connection.as_str())
         .bind(self.hold.operation.actor.id.as_str())
+        .bind(self.hold.operation.record_id.as_deref())
+        .bind(self.hold.decision.uuid().as_bytes().as_slice())
         .bind(self.request.as_str())
         .bind(nanoseconds(self.hold.expires_at))
         .bind(i64::try_from(self.hold.requests).unwrap_or(i64::MAX))
@@ -137,11 +142,12 @@ impl SqliteStore {
     async fn take(&self, hold: Hold, record: Option<DecisionRecord>) -> Result<Hold, StoreError> {
         if let Some(record) = &record {
             // What cannot be written must not leave a hold behind.
-            DecisionRow::new(record)?;
+            DecisionRow::new(record, self.ambient())?;
         }
         let (reply, answer) = oneshot::channel();
         let step = Take {
             request: request(&hold),
+            ambient: self.shared_ambient(),
             hold,
             record,
             in_force: None,

@@ -9,13 +9,18 @@
 mod batch;
 mod convert;
 mod decisions;
+mod erase;
 mod error;
+mod feed;
 mod holds;
+mod insert;
+mod ledger;
 mod lock;
 mod meters;
 mod misc;
 mod open;
 mod outcomes;
+mod prune;
 mod tokens;
 mod writer;
 

@@ -1,12 +1,16 @@
 //! Connections' memory, policy revisions, the pulse.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use crmgate_domain::{ConnectionName, RevisionId, Timestamp};
+use crmgate_store::chain::Draft;
 use crmgate_store::{
-    ConnectionLog, ModeChange, Pulse, RevisionLog, Sighting, SightingKey, StoreError,
+    ConnectionLog, EntryKind, ModeChange, Pulse, RevisionLog, Sighting, SightingKey, StoreError,
     StoredRevision,
 };
 use futures::future::BoxFuture;
+use serde_json::json;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use tokio::sync::oneshot;
@@ -115,9 +119,9 @@ impl ConnectionLog for SqliteStore {
         seen: Vec<Sighting>,
     ) -> Result<(), StoreError> {
         let name = connection.to_string();
-        let seen = std::sync::Arc::new(seen);
+        let seen = Arc::new(seen);
         statement(self, move |writer| {
-            let (name, seen) = (name.clone(), std::sync::Arc::clone(&seen));
+            let (name, seen) = (name.clone(), Arc::clone(&seen));
             Box::pin(async move { add_sightings(writer, &name, &seen).await })
         })
         .await
@@ -148,11 +152,22 @@ impl ConnectionLog for SqliteStore {
     ) -> Result<(), StoreError> {
         let name = connection.to_string();
         let body = write("a mode", &change)?;
+        let note = json!({"connection": name, "mode": change.mode, "by": change.by});
+        let draft = Arc::new(Draft::new(
+            EntryKind::Mode,
+            change.at,
+            note.to_string(),
+            None,
+        ));
         statement(self, move |writer| {
             let query = sqlx::query("INSERT INTO modes (connection, body) VALUES (?, ?)")
                 .bind(name.clone())
                 .bind(body.clone());
-            Box::pin(async move { query.execute(&mut writer.connection).await.map(|_| ()) })
+            let draft = Arc::clone(&draft);
+            Box::pin(async move {
+                query.execute(&mut writer.connection).await?;
+                writer.append(&draft).await.map(|_| ())
+            })
         })
         .await
     }
@@ -179,7 +194,10 @@ fn revision(row: &SqliteRow) -> Result<StoredRevision, StoreError> {
 impl RevisionLog for SqliteStore {
     async fn accept_revision(&self, revision: StoredRevision) -> Result<(), StoreError> {
         let at = nanoseconds(revision.at);
+        let note = json!({"revision": revision.revision}).to_string();
+        let draft = Arc::new(Draft::new(EntryKind::Revision, revision.at, note, None));
         statement(self, move |writer| {
+            let draft = Arc::clone(&draft);
             // The number says which came into force last, whatever the clocks did.
             let query = sqlx::query(
                 "INSERT INTO revisions (seq, revision, at, sources) \
@@ -189,7 +207,10 @@ impl RevisionLog for SqliteStore {
             .bind(revision.revision.to_string())
             .bind(at)
             .bind(revision.sources.clone());
-            Box::pin(async move { query.execute(&mut writer.connection).await.map(|_| ()) })
+            Box::pin(async move {
+                query.execute(&mut writer.connection).await?;
+                writer.append(&draft).await.map(|_| ())
+            })
         })
         .await
     }

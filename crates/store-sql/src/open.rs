@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crmgate_domain::Ambient;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -13,12 +14,13 @@ use tokio::task::JoinHandle;
 
 use crate::OpenError;
 use crate::lock::DirLock;
-use crate::writer::{self, Command, Queue};
+use crate::meters::Meters;
+use crate::writer::{self, Command, Opening, Queue};
 
 /// How many reads go on at once.
 const READERS: u32 = 4;
 /// Statements that stay prepared per connection.
-const PREPARED: usize = 64;
+const PREPARED: usize = 192;
 
 /// How the store behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,8 @@ impl Default for Settings {
 pub struct SqliteStore {
     queue: Queue,
     reader: SqlitePool,
+    options: SqliteConnectOptions,
+    ambient: Arc<dyn Ambient>,
     task: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<DirLock>>,
 }
@@ -52,7 +56,11 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When another process has it, or it cannot be used.
-    pub async fn open(dir: &Path, settings: &Settings) -> Result<Self, OpenError> {
+    pub async fn open(
+        dir: &Path,
+        settings: &Settings,
+        ambient: Arc<dyn Ambient>,
+    ) -> Result<Self, OpenError> {
         let unusable = |problem: String| OpenError::Unusable {
             dir: dir.display().to_string(),
             problem,
@@ -76,10 +84,16 @@ impl SqliteStore {
             .min_connections(0)
             .acquire_timeout(settings.busy_timeout)
             .connect_lazy_with(options.clone().read_only(true));
-        let (queue, task) = writer::start(Arc::new(options));
+        let (queue, task) = writer::start(Opening {
+            options: options.clone(),
+            ambient: Arc::clone(&ambient),
+            meters: Meters::new(),
+        });
         Ok(Self {
             queue,
             reader,
+            options,
+            ambient,
             task: Mutex::new(Some(task)),
             lock: Mutex::new(Some(lock)),
         })
@@ -114,6 +128,24 @@ impl SqliteStore {
         &self.queue
     }
 
+    /// Brings all that was committed into the database file and empties the log beside it: what
+    /// was erased is then in neither. Readers and writers that are in the way are waited for.
+    pub(crate) async fn empty_log(&self) -> Result<(), sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut connection)
+            .await?;
+        connection.close().await
+    }
+
+    pub(crate) fn shared_ambient(&self) -> Arc<dyn Ambient> {
+        Arc::clone(&self.ambient)
+    }
+
+    pub(crate) fn ambient(&self) -> &dyn Ambient {
+        self.ambient.as_ref()
+    }
+
     pub(crate) const fn reader(&self) -> &SqlitePool {
         &self.reader
     }
@@ -127,6 +159,8 @@ fn options(file: &Path, settings: &Settings) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(settings.busy_timeout)
+        // What is erased is overwritten, not only forgotten.
+        .pragma("secure_delete", "ON")
         .statement_cache_capacity(PREPARED)
         .disable_statement_logging();
     match settings.max_pages {

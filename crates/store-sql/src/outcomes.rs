@@ -2,38 +2,42 @@
 
 use async_trait::async_trait;
 use crmgate_domain::{ConnectionName, PayloadHash, Timestamp};
-use crmgate_store::{AttemptLog, Outcome, StoreError, Unfinished};
-use sqlx::Row as _;
+use crmgate_store::chain::Draft;
+use crmgate_store::{AttemptLog, EntryKind, Outcome, StoreError, Unfinished};
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
 
 use crate::convert::{nanoseconds, read, timestamp, write};
 use crate::error::{corrupt, unavailable};
 use crate::open::SqliteStore;
-use crate::writer::{Command, Writer};
+use crate::writer::Command;
 
 /// An outcome, ready to be inserted.
 pub(crate) struct OutcomeRow {
-    decision: [u8; 16],
-    ends: bool,
-    body: String,
+    pub(crate) draft: Draft,
+    pub(crate) decision: [u8; 16],
+    pub(crate) kind: &'static str,
+    /// The written record, where it is known.
+    pub(crate) record_id: Option<String>,
+    pub(crate) ends: bool,
 }
 
-pub(crate) async fn insert(writer: &mut Writer, rows: &[&OutcomeRow]) -> Result<(), sqlx::Error> {
-    for row in rows {
-        sqlx::query("INSERT INTO outcomes (decision, body) VALUES (?, ?)")
-            .bind(row.decision.as_slice())
-            .bind(row.body.as_str())
-            .execute(&mut writer.connection)
-            .await?;
-        if row.ends {
-            sqlx::query("DELETE FROM read_backs WHERE decision = ?")
-                .bind(row.decision.as_slice())
-                .execute(&mut writer.connection)
-                .await?;
-        }
+impl OutcomeRow {
+    pub(crate) fn new(outcome: &Outcome) -> Result<Self, StoreError> {
+        let body = write("an outcome", outcome)?;
+        Ok(Self {
+            draft: Draft::new(EntryKind::Outcome, outcome.at, body, None),
+            decision: *outcome.decision.uuid().as_bytes(),
+            kind: outcome.kind.as_str(),
+            record_id: outcome.record_id.clone(),
+            ends: outcome.kind.is_final(),
+        })
     }
-    Ok(())
 }
+
+/// An open write with the id of its decision.
+const SELECT: &str = "SELECT d.id, r.at, r.connection, r.body \
+                      FROM read_backs r JOIN decisions d ON d.seq = r.seq ";
 
 fn unfinished(row: &SqliteRow) -> Result<Unfinished, StoreError> {
     let id: Vec<u8> = row.get(0);
@@ -53,11 +57,7 @@ fn unfinished(row: &SqliteRow) -> Result<Unfinished, StoreError> {
 #[async_trait]
 impl AttemptLog for SqliteStore {
     async fn append_outcome(&self, outcome: Outcome) -> Result<(), StoreError> {
-        let row = OutcomeRow {
-            decision: *outcome.decision.uuid().as_bytes(),
-            ends: outcome.kind.is_final(),
-            body: write("an outcome", &outcome)?,
-        };
+        let row = Box::new(OutcomeRow::new(&outcome)?);
         self.queue().ask(|reply| Command::Outcome(row, reply)).await
     }
 
@@ -66,14 +66,12 @@ impl AttemptLog for SqliteStore {
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<Unfinished>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT decision, at, connection, body FROM read_backs WHERE at < ? ORDER BY at LIMIT ?",
-        )
-        .bind(nanoseconds(before))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.reader())
-        .await
-        .map_err(|error| unavailable(&error))?;
+        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+        query.push("WHERE r.at < ").push_bind(nanoseconds(before));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        query.push(" ORDER BY r.seq LIMIT ").push_bind(limit);
+        let rows = query.build().fetch_all(self.reader()).await;
+        let rows = rows.map_err(|error| unavailable(&error))?;
         rows.iter().map(unfinished).collect()
     }
 
@@ -83,16 +81,17 @@ impl AttemptLog for SqliteStore {
         join_key: PayloadHash,
         since: Timestamp,
     ) -> Result<Option<Unfinished>, StoreError> {
-        let row = sqlx::query(
-            "SELECT decision, at, connection, body FROM read_backs \
-             WHERE join_key = ? AND at >= ? AND connection = ? ORDER BY at DESC LIMIT 1",
-        )
-        .bind(join_key.to_hex())
-        .bind(nanoseconds(since))
-        .bind(connection.as_str())
-        .fetch_optional(self.reader())
-        .await
-        .map_err(|error| unavailable(&error))?;
+        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+        query
+            .push("WHERE r.join_key = ")
+            .push_bind(join_key.bytes().to_vec())
+            .push(" AND r.at >= ")
+            .push_bind(nanoseconds(since))
+            .push(" AND r.connection = ")
+            .push_bind(connection.to_string())
+            .push(" ORDER BY r.at DESC LIMIT 1");
+        let row = query.build().fetch_optional(self.reader()).await;
+        let row = row.map_err(|error| unavailable(&error))?;
         row.as_ref().map(unfinished).transpose()
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crmgate_store::StoreError;
+use crmgate_domain::{Ambient, ChainId};
+use crmgate_store::chain::{Chain, Draft, Start};
+use crmgate_store::{ChainRef, EntryKind, StoreError};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +16,8 @@ use tokio::time::Instant;
 use crate::batch;
 use crate::decisions::DecisionRow;
 use crate::error::unavailable;
+use crate::insert::{Texts, entry};
+use crate::ledger;
 use crate::meters::Meters;
 use crate::outcomes::OutcomeRow;
 
@@ -41,7 +45,7 @@ pub(crate) trait Step: Send {
 /// One write.
 pub(crate) enum Command {
     Decision(Box<DecisionRow>, Reply<u64>),
-    Outcome(OutcomeRow, Reply<()>),
+    Outcome(Box<OutcomeRow>, Reply<()>),
     Other(Box<dyn Step>),
     /// Do what is in the queue, then end.
     Close,
@@ -56,11 +60,36 @@ impl Command {
 /// What the writing task owns.
 pub(crate) struct Writer {
     pub(crate) connection: SqliteConnection,
-    /// The number of the last decision.
-    pub(crate) last_decision: i64,
+    /// The position of the last entry.
+    pub(crate) last: i64,
+    /// The chain that this process writes.
+    pub(crate) chain: Chain,
+    /// The statements that append.
+    pub(crate) texts: Texts,
     /// Sets of packages whose number is known.
     pub(crate) sets: batch::PackageSets,
     pub(crate) meters: Meters,
+}
+
+impl Writer {
+    /// The next entry's place. It counts once the transaction is committed.
+    pub(crate) fn next(&mut self, draft: &Draft) -> (i64, ChainRef) {
+        self.last += 1;
+        let place = self.chain.append(self.last.unsigned_abs(), draft);
+        (self.last, place)
+    }
+
+    /// Appends an entry without a payload, inside a step's transaction.
+    pub(crate) async fn append(&mut self, draft: &Draft) -> Result<i64, sqlx::Error> {
+        let (seq, place) = self.next(draft);
+        let query = sqlx::query(
+            "INSERT INTO ledger (seq, chain, link, kind, at, envelope, commitment, hash) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        );
+        let query = entry(query, seq, place, draft);
+        query.execute(&mut self.connection).await?;
+        Ok(seq)
+    }
 }
 
 /// The queue's near end.
@@ -94,31 +123,36 @@ fn stopped() -> StoreError {
     StoreError::Unavailable("the store was closed".to_owned())
 }
 
+/// What it takes to open the database for writing.
+pub(crate) struct Opening {
+    pub(crate) options: SqliteConnectOptions,
+    pub(crate) ambient: Arc<dyn Ambient>,
+    pub(crate) meters: Meters,
+}
+
 /// Starts the task. It ends when it is told to or nobody can tell it any more, after it did what was
 /// in its queue.
-pub(crate) fn start(options: Arc<SqliteConnectOptions>) -> (Queue, JoinHandle<()>) {
+pub(crate) fn start(opening: Opening) -> (Queue, JoinHandle<()>) {
     let (to, from) = mpsc::channel(MOST_WAITING);
-    let meters = Meters::new();
-    let task = tokio::spawn(run(options, from, meters.clone()));
+    let meters = opening.meters.clone();
+    let task = tokio::spawn(run(opening, from));
     (Queue { to, meters }, task)
 }
 
-async fn run(
-    options: Arc<SqliteConnectOptions>,
-    mut from: mpsc::Receiver<Command>,
-    meters: Meters,
-) {
+async fn run(opening: Opening, mut from: mpsc::Receiver<Command>) {
     let mut writer: Option<Writer> = None;
+    let mut own = None;
     let mut commands = Vec::with_capacity(MOST_TOGETHER);
     while gather(&mut from, &mut commands).await {
-        meters.taken(commands.len());
+        opening.meters.taken(commands.len());
         if commands.iter().any(|c| matches!(c, Command::Close)) {
             from.close();
             commands.retain(|c| !matches!(c, Command::Close));
         }
         let started = Instant::now();
-        writer = work(writer, &options, std::mem::take(&mut commands), &meters).await;
-        meters.flushed(started.elapsed());
+        writer = work(writer, &opening, own, std::mem::take(&mut commands)).await;
+        opening.meters.flushed(started.elapsed());
+        own = writer.as_ref().map(|writer| writer.chain.id()).or(own);
     }
     if let Some(writer) = writer
         && let Err(error) = writer.connection.close().await
@@ -129,22 +163,22 @@ async fn run(
 
 async fn work(
     writer: Option<Writer>,
-    options: &SqliteConnectOptions,
+    opening: &Opening,
+    own: Option<ChainId>,
     commands: Vec<Command>,
-    meters: &Meters,
 ) -> Option<Writer> {
     if commands.is_empty() {
         return writer;
     }
     let ready = match writer {
         Some(ready) => Ok(ready),
-        None => connect(options, meters).await,
+        None => connect(opening, own).await,
     };
     match ready {
         Ok(ready) => batch::carry_out(ready, commands).await,
         Err(error) => {
             tracing::error!(%error, "the database cannot be opened");
-            meters.failed();
+            opening.meters.failed();
             for command in commands {
                 batch::refuse(command, unavailable(&error));
             }
@@ -169,15 +203,33 @@ async fn gather(from: &mut mpsc::Receiver<Command>, commands: &mut Vec<Command>)
     true
 }
 
-async fn connect(options: &SqliteConnectOptions, meters: &Meters) -> Result<Writer, sqlx::Error> {
-    let mut connection = options.connect().await?;
-    let last: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM decisions")
-        .fetch_one(&mut connection)
-        .await?;
-    Ok(Writer {
+/// Goes on with the chain of this process, or begins it.
+async fn connect(opening: &Opening, own: Option<ChainId>) -> Result<Writer, sqlx::Error> {
+    let mut connection = opening.options.connect().await?;
+    let last = ledger::last(&mut connection).await?;
+    let mut writer = Writer {
         connection,
-        last_decision: last.unwrap_or(0),
+        last: last.map_or(0, |head| head.position.cast_signed()),
+        chain: Chain::new(own.unwrap_or_else(|| ChainId::fresh(opening.ambient.as_ref()))),
+        texts: Texts::default(),
         sets: batch::PackageSets::default(),
-        meters: meters.clone(),
-    })
+        meters: opening.meters.clone(),
+    };
+    if let Some(head) = last.filter(|head| Some(head.chained.chain) == own) {
+        // What a failed transaction left behind is what is on disk now.
+        writer.chain = Chain::after(head.chained);
+        return Ok(writer);
+    }
+    let start = Start {
+        form: 1,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        predecessors: last.into_iter().collect(),
+    };
+    let envelope =
+        serde_json::to_string(&start).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let draft = Draft::new(EntryKind::Start, opening.ambient.now(), envelope, None);
+    batch::execute(&mut writer, "BEGIN IMMEDIATE").await?;
+    writer.append(&draft).await?;
+    batch::execute(&mut writer, "COMMIT").await?;
+    Ok(writer)
 }

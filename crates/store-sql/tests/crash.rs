@@ -29,17 +29,11 @@ fn child() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let store = SqliteStore::open(Path::new(&dir), &Settings::default()).await;
-        let store = Arc::new(store.unwrap());
         // Another start must not repeat the ids of the one before.
-        let ambient = Arc::new(Ticking::default());
-        let known = store
-            .decisions(&crmgate_store::DecisionFilter::default(), None, 1)
-            .await;
-        let known = known.unwrap().items.first().map_or(0, |last| last.sequence);
-        for _ in 0..known * 16 + 1_000 {
-            ambient.now();
-        }
+        let ambient = Arc::new(Ticking::after(u64::from(std::process::id()) << 32));
+        let shared = Arc::clone(&ambient) as _;
+        let store = SqliteStore::open(Path::new(&dir), &Settings::default(), shared).await;
+        let store = Arc::new(store.unwrap());
         let workers: Vec<_> = (0..16)
             .map(|_| tokio::spawn(write(Arc::clone(&store), Arc::clone(&ambient))))
             .collect();
@@ -111,7 +105,8 @@ async fn what_was_acknowledged_survives_a_kill() {
         ended.len()
     );
 
-    let store = SqliteStore::open(dir.path(), &Settings::default())
+    let ambient = Arc::new(Ticking::default());
+    let store = SqliteStore::open(dir.path(), &Settings::default(), ambient)
         .await
         .unwrap();
     for id in &decisions {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use crmgate_domain::{
-    ConnectionName, Decision, DecisionId, Effect, HoldId, Operation, PayloadHash, Timestamp,
+    ConnectionName, Decision, DecisionId, Effect, HoldId, Mode, Operation, PayloadHash, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Basis, ChainRef, Outcome, Payload, ReadBack, StoreError, TraceRef};
+use crate::{Basis, ChainRef, Outcome, OutcomeKind, Payload, ReadBack, StoreError, TraceRef};
 
 /// One decision as it is recorded: what was asked, what was decided and why. No record values but
 /// those that patches and reasons quote.
@@ -66,8 +66,13 @@ pub struct DecisionFilter {
     pub effect: Option<Effect>,
     pub package: Option<String>,
     pub reason: Option<String>,
+    pub mode: Option<Mode>,
+    /// The newest outcome's kind.
+    pub outcome: Option<OutcomeKind>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
+    /// Only those behind this place in the order of commits.
+    pub after: Option<u64>,
     /// Only these connections may be seen (the caller's scope); `None` is all.
     pub visible: Option<Vec<ConnectionName>>,
 }

@@ -5,8 +5,11 @@
 //! cannot record, which passes and counts it).
 
 pub mod attempt;
+pub mod chain;
+pub mod checkpoint;
 pub mod connections;
 pub mod decisions;
+pub mod envelope;
 pub mod error;
 pub mod feed;
 pub mod holds;
@@ -19,6 +22,7 @@ pub mod revisions;
 #[cfg(feature = "suite")]
 pub mod suite;
 pub mod tokens;
+pub mod verify;
 
 pub use attempt::{AttemptLog, Locate, Outcome, OutcomeKind, ReadBack, Unfinished};
 pub use connections::{ConnectionLog, ModeChange, Sighting, SightingKey};
@@ -46,6 +50,10 @@ pub trait Store:
     + ConnectionLog
     + RevisionLog
     + Pulse
+    + RecordFeed
+    + Ledger
+    + Erasing
+    + Retention
     + Send
     + Sync
     + 'static
@@ -60,6 +68,10 @@ impl<T> Store for T where
         + ConnectionLog
         + RevisionLog
         + Pulse
+        + RecordFeed
+        + Ledger
+        + Erasing
+        + Retention
         + Send
         + Sync
         + 'static

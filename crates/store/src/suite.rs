@@ -27,10 +27,19 @@ use self::samples::start;
 #[derive(Debug, Default)]
 pub struct Ticking(AtomicU64);
 
+impl Ticking {
+    /// One that has ticked so often: its random bytes are others.
+    #[must_use]
+    pub const fn after(ticks: u64) -> Self {
+        Self(AtomicU64::new(ticks))
+    }
+}
+
 impl Ambient for Ticking {
     fn now(&self) -> Timestamp {
-        let ticks = self.0.fetch_add(1, Ordering::SeqCst).cast_signed();
-        start() + ticks.milliseconds()
+        // A high count makes other bytes, not another century.
+        let ticks = self.0.fetch_add(1, Ordering::SeqCst) & 0xFFFF_FFFF;
+        start() + ticks.cast_signed().milliseconds()
     }
 
     fn random(&self) -> [u8; 16] {

@@ -7,11 +7,16 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use crmgate_domain::{ConnectionName, DecisionId, HoldId, PayloadHash, RevisionId, Timestamp};
 use crmgate_store::{
-    AttemptLog, ConnectionLog, DecisionFilter, DecisionLog, DecisionRecord, Hold, HoldFilter,
-    HoldLog, HoldStatus, ModeChange, NewToken, Outcome, Page, Pulse, ReadBack, RevisionLog,
-    Sighting, SightingKey, StoreError, StoredDecision, StoredRevision, TokenInfo, TokenLog,
-    Unfinished,
+    AttemptLog, ConnectionLog, DecisionFilter, DecisionLog, DecisionRecord, EntryKind, Hold,
+    HoldFilter, HoldLog, HoldStatus, ModeChange, NewToken, Outcome, Page, Pulse, ReadBack,
+    RevisionLog, Sighting, SightingKey, StoreError, StoredDecision, StoredRevision, TokenInfo,
+    TokenLog, Unfinished,
 };
+
+mod erase;
+mod record;
+
+use self::record::Record;
 
 /// Keeps everything in memory, and fails when told to.
 #[derive(Debug, Default)]
@@ -24,7 +29,9 @@ pub struct MemoryStore {
 
 #[derive(Debug, Default)]
 struct Inner {
-    decisions: Vec<DecisionRecord>,
+    record: Record,
+    /// With their positions.
+    decisions: Vec<(u64, DecisionRecord)>,
     outcomes: Vec<Outcome>,
     holds: Vec<Hold>,
     tokens: Vec<NewToken>,
@@ -53,7 +60,8 @@ impl MemoryStore {
     /// All decisions, oldest first.
     #[must_use]
     pub fn all_decisions(&self) -> Vec<DecisionRecord> {
-        self.inner.lock().unwrap().decisions.clone()
+        let inner = self.inner.lock().unwrap();
+        inner.decisions.iter().map(|(_, r)| r.clone()).collect()
     }
 
     /// All outcomes, oldest first.
@@ -71,19 +79,29 @@ impl MemoryStore {
 }
 
 impl Inner {
+    fn append(&mut self, record: DecisionRecord) -> Result<u64, StoreError> {
+        let id = record.decision.id;
+        if self.decisions.iter().any(|(_, r)| r.decision.id == id) {
+            return Err(StoreError::Exists("a row with this id".to_owned()));
+        }
+        let position = self.record.decision(&record)?;
+        self.decisions.push((position, record));
+        Ok(position)
+    }
+
     fn outcome(&self, id: DecisionId) -> Option<&Outcome> {
         self.outcomes.iter().rev().find(|o| o.decision == id)
     }
 
     fn stored(&self, index: usize) -> Option<StoredDecision> {
-        let record = self.decisions.get(index)?.clone();
+        let (sequence, record) = self.decisions.get(index)?.clone();
         let finished = self
             .outcome(record.decision.id)
             .is_some_and(|outcome| outcome.kind.is_final());
         Some(StoredDecision {
-            sequence: index as u64 + 1,
+            sequence,
             outcome: self.outcome(record.decision.id).cloned(),
-            chained: None,
+            chained: self.record.chained(sequence),
             record: DecisionRecord {
                 read_back: record.read_back.filter(|_| !finished),
                 ..record
@@ -92,7 +110,7 @@ impl Inner {
     }
 
     fn unfinished(&self) -> impl DoubleEndedIterator<Item = Unfinished> {
-        self.decisions.iter().filter_map(|record| {
+        self.decisions.iter().filter_map(|(_, record)| {
             let read_back: ReadBack = record.read_back.clone()?;
             let id = record.decision.id;
             let finished = self.outcome(id).is_some_and(|o| o.kind.is_final());
@@ -159,7 +177,9 @@ fn add(sum: &mut Sighting, more: &Sighting) {
     sum.last_at = sum.last_at.max(more.last_at);
 }
 
-fn matches(filter: &DecisionFilter, record: &DecisionRecord) -> bool {
+fn matches(filter: &DecisionFilter, stored: &StoredDecision) -> bool {
+    let record = &stored.record;
+    let outcome = stored.outcome.as_ref();
     fn is<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
         wanted.is_none_or(|wanted| found == Some(wanted))
     }
@@ -170,8 +190,13 @@ fn matches(filter: &DecisionFilter, record: &DecisionRecord) -> bool {
         && is(filter.object.as_ref(), operation.map(|op| &op.object))
         && is(
             filter.record_id.as_ref(),
-            operation.and_then(|op| op.record_id.as_ref()),
+            operation
+                .and_then(|op| op.record_id.as_ref())
+                .or(outcome.and_then(|outcome| outcome.record_id.as_ref())),
         )
+        && is(filter.mode.as_ref(), Some(&record.decision.mode))
+        && is(filter.outcome.as_ref(), outcome.map(|o| &o.kind))
+        && filter.after.is_none_or(|after| stored.sequence > after)
         && is(filter.actor.as_ref(), operation.map(|op| &op.actor.id))
         && is(filter.effect.as_ref(), Some(&judgement.effect))
         && filter
@@ -196,14 +221,15 @@ impl DecisionLog for MemoryStore {
         if self.hanging.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        let mut inner = self.open()?;
-        inner.decisions.push(record);
-        Ok(inner.decisions.len() as u64)
+        self.open()?.append(record)
     }
 
     async fn decision(&self, id: DecisionId) -> Result<Option<StoredDecision>, StoreError> {
         let inner = self.open()?;
-        let index = inner.decisions.iter().position(|r| r.decision.id == id);
+        let index = inner
+            .decisions
+            .iter()
+            .position(|(_, r)| r.decision.id == id);
         Ok(index.and_then(|index| inner.stored(index)))
     }
 
@@ -217,7 +243,7 @@ impl DecisionLog for MemoryStore {
         let found = (0..inner.decisions.len())
             .rev()
             .filter_map(|index| inner.stored(index))
-            .filter(|stored| matches(filter, &stored.record))
+            .filter(|stored| matches(filter, stored))
             .map(|stored| (stored.sequence, stored));
         page(found, cursor, limit)
     }
@@ -230,6 +256,10 @@ impl AttemptLog for MemoryStore {
         if self.outcomes_broken.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("told to fail".to_owned()));
         }
+        let body = record::text(&outcome)?;
+        inner
+            .record
+            .append(EntryKind::Outcome, outcome.at, body, None);
         inner.outcomes.push(outcome);
         Ok(())
     }
@@ -268,10 +298,10 @@ impl HoldLog for MemoryStore {
     async fn hold_decided(&self, hold: Hold, record: DecisionRecord) -> Result<Hold, StoreError> {
         let mut inner = self.open()?;
         let in_force = inner.join(hold);
-        inner.decisions.push(DecisionRecord {
+        inner.append(DecisionRecord {
             hold: Some(in_force.id),
             ..record
-        });
+        })?;
         Ok(in_force)
     }
 
@@ -399,7 +429,10 @@ impl ConnectionLog for MemoryStore {
         connection: &ConnectionName,
         change: ModeChange,
     ) -> Result<(), StoreError> {
-        self.open()?.modes.push((connection.clone(), change));
+        let mut inner = self.open()?;
+        let note = record::text(&(connection, &change))?;
+        inner.record.append(EntryKind::Mode, change.at, note, None);
+        inner.modes.push((connection.clone(), change));
         Ok(())
     }
 
@@ -418,6 +451,10 @@ impl RevisionLog for MemoryStore {
     async fn accept_revision(&self, revision: StoredRevision) -> Result<(), StoreError> {
         let mut inner = self.open()?;
         inner.revisions.retain(|r| r.revision != revision.revision);
+        let note = record::text(&revision.revision)?;
+        inner
+            .record
+            .append(EntryKind::Revision, revision.at, note, None);
         inner.revisions.push(revision);
         Ok(())
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::IntoResponse as _;
-use crmgate_domain::{ConnectionName, DecisionId, Effect, Timestamp};
-use crmgate_store::DecisionFilter;
+use crmgate_domain::{ConnectionName, DecisionId, Effect, Mode, Timestamp};
+use crmgate_store::{DecisionFilter, OutcomeKind};
 use crmgate_store::decisions::StoredDecision;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -42,6 +42,15 @@ pub(crate) struct Wanted {
     package: Option<String>,
     /// A reason's code.
     reason: Option<String>,
+    /// `enforce` or `observe`.
+    #[param(value_type = Option<String>)]
+    mode: Option<Mode>,
+    /// What came of the write: `succeeded`, `refused`, `not_written`, `version_mismatch`,
+    /// `unknown`, `uncertain`.
+    #[param(value_type = Option<String>)]
+    outcome: Option<OutcomeKind>,
+    /// Only those behind this place in the record, as `sequence` tells it.
+    after: Option<u64>,
     /// From this time on, RFC 3339.
     #[param(value_type = Option<String>)]
     since: Option<Timestamp>,
@@ -76,6 +85,9 @@ pub(crate) async fn list(
         since: wanted.since,
         until: wanted.until,
         visible: None,
+        mode: wanted.mode,
+        outcome: wanted.outcome,
+        after: wanted.after,
     };
     let limit = wanted.limit.unwrap_or(PAGE);
     let decisions = parts.app.decisions();
