@@ -89,6 +89,7 @@ impl Health {
     pub async fn ready(&self) -> Readiness {
         let mut checks = vec![self.stored().await, self.governed()];
         checks.extend(self.layers());
+        checks.extend(self.bundles());
         checks.extend(self.connections.iter().filter_map(|c| self.reached(c)));
         let observing = self
             .connections
@@ -168,6 +169,25 @@ impl Health {
             );
             let name = format!("policies of {}", layer.connection);
             Check::new(&name, State::Degraded, Some(problem))
+        });
+        told.collect()
+    }
+
+    /// Each bundle: one that is behind, or that nothing is known of, degrades.
+    fn bundles(&self) -> Vec<Check> {
+        let bundles = self.policies.status().bundles.into_iter();
+        let told = bundles.map(|bundle| {
+            let in_force = match (&bundle.since, bundle.revision.as_deref().unwrap_or_default()) {
+                (None, _) => "nothing of it is in force".to_owned(),
+                (Some(since), "") => format!("what is in force since {since} stays"),
+                (Some(since), revision) => {
+                    format!("revision `{revision}`, in force since {since}, stays")
+                }
+            };
+            let problem = bundle.trouble.map(|trouble| {
+                format!("{} (since {}); {in_force}", trouble.message, trouble.since)
+            });
+            Check::new(&format!("bundle {}", bundle.name), State::Degraded, problem)
         });
         told.collect()
     }

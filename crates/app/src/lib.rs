@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod app;
+pub mod bundles;
 pub mod connections;
 pub mod decide_write;
 pub mod decisions;
@@ -24,6 +25,7 @@ pub mod validate;
 
 pub use access::{Action, Principal};
 pub use app::{App, AppParts};
+pub use bundles::{BundleStatus, BundleTrouble};
 pub use connections::{Connection, ConnectionParts, ConnectionStatus, Connections, IdentityMode};
 pub use decisions::Decisions;
 pub use error::AppError;

@@ -10,15 +10,20 @@ use crmgate_store::{Store, StoredRevision};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use crate::{Action, AppError, Principal, meters, sources};
+use crate::{Action, AppError, BundleStatus, Principal, meters, sources};
 
-/// Where policies come from: a folder. Files are the binary's business.
+/// Where policies come from: a folder, bundles. Files are the binary's business.
 pub trait PolicySource: Send + Sync {
     /// Reads all sources.
     ///
     /// # Errors
     /// What cannot be read.
     fn read(&self) -> Result<Sources, LoadErrors>;
+
+    /// How the bundles among the sources stand.
+    fn bundles(&self) -> Vec<BundleStatus> {
+        Vec::new()
+    }
 }
 
 /// Tries sources where they can do no harm: loading can hang or abort a process, so the binary
@@ -60,6 +65,8 @@ pub struct PolicyStatus {
     pub faults: Vec<String>,
     /// Connections whose own layer is broken, while what the others changed is in force.
     pub connections: Vec<BrokenLayer>,
+    /// The bundles that policies come from.
+    pub bundles: Vec<BundleStatus>,
 }
 
 /// A connection whose newest layer is not in force.
@@ -83,6 +90,8 @@ pub struct Reloaded {
     pub revision: RevisionId,
     /// Whether it is another one than before.
     pub changed: bool,
+    /// Connections whose own layer is broken and did not come into force.
+    pub without: Vec<ConnectionName>,
 }
 
 /// Keeps the policies.
@@ -168,12 +177,17 @@ impl Policies {
             (true, true) => "changed",
             (true, false) => "same",
         };
+        let without = loaded.without.keys().cloned().collect();
         let now = self.parts.ambient.now();
         self.active
             .publish_without(&loaded.set, loaded.without, now);
         *accepted = loaded.sources;
         meters::reloaded(result);
-        Ok(Reloaded { revision, changed })
+        Ok(Reloaded {
+            revision,
+            changed,
+            without,
+        })
     }
 
     /// The same on behalf of a caller.
@@ -204,6 +218,7 @@ impl Policies {
             broken_since: broken.map(|(since, _)| *since),
             faults: broken.map_or_else(Vec::new, |(_, errors)| lines(errors)),
             connections: connections.collect(),
+            bundles: self.parts.source.bundles(),
         }
     }
 

@@ -20,6 +20,8 @@ struct Own {
     files: Vec<File>,
     params: Object,
     enforcement: BTreeMap<String, Enforcement>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    shut: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +60,7 @@ pub fn write(sources: &Sources) -> Result<String, NotSources> {
             files: own.files.iter().map(file).collect(),
             params: own.params.clone(),
             enforcement: own.enforcement.clone(),
+            shut: own.shut,
         };
         (name.clone(), own)
     });
@@ -79,6 +82,8 @@ pub fn read(text: &str) -> Result<Sources, NotSources> {
             files: own.files.into_iter().map(source).collect(),
             params: own.params,
             enforcement: own.enforcement,
+            shut: own.shut,
+            ..ConnectionSources::default()
         };
         (name, own)
     });
@@ -110,8 +115,11 @@ mod tests {
             }],
             params,
             enforcement: BTreeMap::from([("crm.sales.d".to_owned(), Enforcement::Dryrun)]),
+            ..ConnectionSources::default()
         };
         sources.connections.insert("acme-sf".parse().unwrap(), own);
+        let shut = ConnectionSources::shut();
+        sources.connections.insert("acme-dv".parse().unwrap(), shut);
         assert_eq!(read(&write(&sources).unwrap()).unwrap(), sources);
         assert!(read("{\"global\": 1}").is_err());
     }

@@ -35,8 +35,8 @@ fn main() -> ExitCode {
 }
 
 fn work() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(wiring::policies::CHILD_COMMAND) {
-        return wiring::policies::try_policies().into();
+    if std::env::args().nth(1).as_deref() == Some(wiring::child::CHILD_COMMAND) {
+        return wiring::child::try_policies(std::env::args().skip(2)).into();
     }
     match run(cli::Cli::parse().command) {
         Ok(exit) => exit.into(),

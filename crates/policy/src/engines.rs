@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crmgate_domain::Object;
+use crmgate_domain::{Object, Timestamp};
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
 
 use crate::coverage::Tap;
+use crate::load::progress;
 use crate::looks::Table;
 use crate::message::{self, Told};
 use crate::package::{ENTRY_FILE, Package};
@@ -23,6 +24,18 @@ use crate::{LoadError, Source, bounds, clock, value};
 
 /// A time-out is looked for every so many steps of the engine.
 const CHECK_EVERY: NonZeroU32 = NonZeroU32::MIN.saturating_add(63);
+
+/// How long a package may think about an empty record before its author is told.
+const TRY_FOR: Duration = Duration::from_millis(50);
+
+/// An input with nothing in it.
+const NOTHING: &str = r#"{
+    "operation": {"kind": "create", "point": "gateway", "id": "", "at": "1970-01-01T00:00:00Z"},
+    "connection": {"name": "", "system": ""}, "object": "", "native_object": "", "id": null,
+    "actor": {"id": "", "roles": [], "groups": [], "scopes": []}, "request": null,
+    "purpose": null, "record": {}, "native": {}, "before": null, "changes": {}, "related": {},
+    "approvals": [], "exceptions": []
+}"#;
 
 /// More threads than that share.
 const MOST_THREADS: usize = 8;
@@ -67,7 +80,10 @@ impl Engines {
     ) -> Result<Self, LoadError> {
         let one = || {
             let bare = packages.iter().zip(uses);
-            let bare = bare.map(|(package, uses)| bare_engine(package, uses, files));
+            let bare = bare.map(|(package, uses)| {
+                progress::at("preparing", package.first_file());
+                bare_engine(package, uses, files)
+            });
             ForThread::new(bare.collect::<Result<_, _>>()?, data, packages)
         };
         Ok(Self {
@@ -85,6 +101,22 @@ impl Engines {
             first: one(&self.first)?,
             others: self.others.iter().map(one).collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Evaluates every package over an empty record, telling which one it is at. What comes of it
+    /// does not matter, only that it comes to an end.
+    pub(crate) fn try_out(&self, packages: &[Package]) {
+        let _now = clock::Now::set(Timestamp::UNIX_EPOCH);
+        let Ok(input) = Value::from_json_str(NOTHING) else {
+            return;
+        };
+        for (ready, package) in self.first.ready.iter().zip(packages) {
+            progress::at("trying", package.first_file());
+            let said = ready.evaluate(input.clone(), TRY_FOR, None);
+            if said.is_err_and(|told| told.is_time_out()) {
+                progress::at("slow", package.first_file());
+            }
+        }
     }
 
     /// How many threads they are for.

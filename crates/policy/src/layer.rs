@@ -96,6 +96,11 @@ impl LayerSet {
         self.engines.threads()
     }
 
+    /// Evaluates every package over an empty record.
+    pub(crate) fn try_out(&self) {
+        self.engines.try_out(&self.packages);
+    }
+
     /// The engines of this thread.
     pub(crate) fn engines(&self) -> &ForThread {
         self.engines.mine()

@@ -51,6 +51,7 @@ pub use coverage::Coverage;
 pub use error::{LoadError, LoadErrors};
 pub use folder::read_folder;
 pub use govern::{Governing, Target};
+pub use load::progress::Step;
 pub use metadata::Metadata;
 pub use options::{JudgeOptions, Judged, Ungoverned};
 pub use package::Package;

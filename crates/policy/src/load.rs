@@ -14,6 +14,7 @@ use crate::{ConnectionSources, LoadError, LoadErrors, Source, Sources};
 
 mod files;
 mod packages;
+pub(crate) mod progress;
 
 pub(crate) use files::Files;
 
@@ -66,6 +67,7 @@ pub(crate) fn all(sources: &Sources, threads: usize) -> Result<Loaded, LoadError
         // Without the global layer the others can't be checked against it, only read.
         for (name, connection) in &sources.connections {
             let before = faults.len();
+            progress::layer(Some(name));
             faults.extend(connection.faults.iter().cloned());
             let prefix = prefix(name);
             let files = Files::sort(&connection.files, &prefix, &mut faults);
@@ -78,11 +80,13 @@ pub(crate) fn all(sources: &Sources, threads: usize) -> Result<Loaded, LoadError
     let mut owned = Vec::new();
     for (name, connection) in &sources.connections {
         let before = faults.len();
+        progress::layer(Some(name));
         let tenant = tenant(name, connection, &checked, &files.params, &mut faults);
         attribute(&mut faults, before, name);
         owned.push((name.clone(), tenant));
     }
     let data = checked.data.clone();
+    progress::layer(None);
     let global = match layer(checked, &data, threads) {
         Ok(global) => global,
         Err(fault) => {
@@ -91,6 +95,7 @@ pub(crate) fn all(sources: &Sources, threads: usize) -> Result<Loaded, LoadError
         }
     };
     for (name, draft) in owned {
+        progress::layer(Some(&name));
         match draft.and_then(|draft| {
             draft
                 .finish(&global)
@@ -163,6 +168,10 @@ fn check(
         return None;
     }
     let symbols = Symbols::new(&modules);
+    progress::at(
+        "checking",
+        modules.first().map_or("", |module| &module.file),
+    );
     crate::check::run(&symbols, faults);
     crate::check::data::check(&symbols, &data, faults);
     let recursive = faults

@@ -15,7 +15,15 @@ pub(crate) struct Told {
     pub(crate) message: String,
 }
 
+/// What a time-out inside a function is still told by.
+const TIME_OUT: &str = "execution exceeded time limit";
+
 impl Told {
+    /// Whether an evaluation took too long.
+    pub(crate) fn is_time_out(&self) -> bool {
+        self.message.contains(TIME_OUT)
+    }
+
     /// Reads `--> file:line:col`, the excerpt and `error: message`; anything else is a message.
     pub(crate) fn read(error: &dyn Display) -> Self {
         let text = error.to_string();

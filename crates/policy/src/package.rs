@@ -32,6 +32,11 @@ pub struct Package {
 }
 
 impl Package {
+    /// The file that messages about all of it name.
+    pub(crate) fn first_file(&self) -> &str {
+        self.files.first().map_or(&self.name, String::as_str)
+    }
+
     /// Whether it has that rule.
     #[must_use]
     pub fn has(&self, rule: Reserved) -> bool {

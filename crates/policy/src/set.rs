@@ -10,6 +10,7 @@ use crmgate_domain::{
 use crate::coverage::Tap;
 use crate::judge::{self, Layers};
 use crate::layer::LayerSet;
+use crate::load::progress::{self, Step, Telling};
 use crate::load::{self, Loaded, Tenant};
 use crate::package::Package;
 use crate::params;
@@ -43,6 +44,28 @@ impl PolicySet {
             loaded: load::all(sources, threads)?,
             nothing: Tenant::default(),
         })
+    }
+
+    /// Loads the sources where it does no harm, tells every step of it, and evaluates every
+    /// package once over an empty record: loading and judging may hang or end the process, and
+    /// the last step says by which file.
+    ///
+    /// # Errors
+    /// As for [`PolicySet::load`].
+    pub fn try_out(
+        sources: &Sources,
+        tell: impl Fn(&Step<'_>) + 'static,
+    ) -> Result<(), LoadErrors> {
+        let _telling = Telling::start(tell);
+        let set = Self::load(sources)?;
+        progress::layer(None);
+        set.loaded.global.try_out();
+        for (name, tenant) in &set.loaded.tenants {
+            progress::layer(Some(name));
+            let layers = tenant.global.iter().chain(&tenant.own);
+            layers.for_each(LayerSet::try_out);
+        }
+        Ok(())
     }
 
     /// Names the sources this set was made of.

@@ -418,6 +418,24 @@ bodies! {
         broken_since: Option<String>,
         /// What is wrong with them.
         faults: Vec<String>,
+        /// Connections whose own layer is broken, while what the others changed is in force.
+        connections: Vec<BrokenLayerBody>,
+        /// The bundles that policies come from: `name`, `connection`, `source`, `revision`,
+        /// `etag`, `signed_by`, `from_copy`, `last_success`, `since`, `trouble`, `warnings`.
+        bundles: Vec<Value>,
+    }
+
+    /// A connection whose newest layer is not in force.
+    BrokenLayerBody {
+        /// The connection.
+        connection: String,
+        /// Since when its layer is broken.
+        since: String,
+        /// Whether nothing is judged for it: its writes are in error, because it has no earlier
+        /// layer that could stand in. Else its last good one is in force.
+        shut: bool,
+        /// What is wrong with it, one line each.
+        faults: Vec<String>,
     }
 
     /// What a reload did.
@@ -426,6 +444,8 @@ bodies! {
         revision: String,
         /// Whether it is another one than before.
         changed: bool,
+        /// Connections whose own layer is broken and did not come into force.
+        without: Vec<String>,
     }
 
     /// A token that is asked for.

@@ -2,6 +2,8 @@ use std::sync::Mutex as Guarded;
 
 use crmgate_testkit::{MemoryStore, TestAmbient};
 
+use crmgate_policy::Source;
+
 use super::*;
 
 const GOOD: &str = "# METADATA
@@ -16,8 +18,8 @@ package crm.team.policy
 deny contains \"no\" if input.record.name == \"x\"
 ";
 
-/// Policies that a test writes.
-struct Desk(Guarded<String>);
+/// Policies that a test writes: the global one, and those of connections.
+struct Desk(Guarded<String>, Guarded<BTreeMap<&'static str, String>>);
 
 impl PolicySource for Desk {
     fn read(&self) -> Result<Sources, LoadErrors> {
@@ -25,7 +27,15 @@ impl PolicySource for Desk {
         if text == "unreadable" {
             return Err(LoadError::file("unreadable", "team/policy.rego", "no").into());
         }
-        Ok(Sources::global([("team/policy.rego".to_owned(), text)]))
+        let mut sources = Sources::global([("team/policy.rego".to_owned(), text)]);
+        for (name, text) in self.1.lock().unwrap().iter() {
+            let layer = sources.connections.entry(name.parse().unwrap()).or_default();
+            layer.files = vec![Source {
+                path: "own/policy.rego".to_owned(),
+                text: text.clone(),
+            }];
+        }
+        Ok(sources)
     }
 }
 
@@ -35,12 +45,15 @@ struct Child;
 #[async_trait]
 impl PolicyChecker for Child {
     async fn check(&self, sources: &Sources) -> Result<(), LoadErrors> {
-        match sources
-            .global
-            .iter()
-            .find(|file| file.text.contains("# hangs"))
-        {
-            Some(file) => Err(LoadError::file("hang", &file.path, "did not come back").into()),
+        let hangs = |file: &&Source| file.text.contains("# hangs");
+        for (name, layer) in &sources.connections {
+            if let Some(file) = layer.files.iter().find(hangs) {
+                let fault = LoadError::file("loader", &file.path, "did not come back");
+                return Err(fault.of(name).into());
+            }
+        }
+        match sources.global.iter().find(hangs) {
+            Some(file) => Err(LoadError::file("loader", &file.path, "did not come back").into()),
             None => Ok(()),
         }
     }
@@ -55,7 +68,7 @@ struct World {
 impl World {
     fn new(text: &str) -> Self {
         Self {
-            desk: Arc::new(Desk(Guarded::new(text.to_owned()))),
+            desk: Arc::new(Desk(Guarded::new(text.to_owned()), Guarded::default())),
             store: Arc::new(MemoryStore::default()),
             ambient: Arc::new(TestAmbient::default()),
         }
@@ -63,6 +76,12 @@ impl World {
 
     fn write(&self, text: &str) {
         text.clone_into(&mut self.desk.0.lock().unwrap());
+    }
+
+    /// Writes a connection's layer.
+    fn write_own(&self, connection: &'static str, text: &str) {
+        let mut all = self.desk.1.lock().unwrap();
+        all.insert(connection, text.to_owned());
     }
 
     async fn start(&self) -> Result<Policies, AppError> {
@@ -85,7 +104,8 @@ async fn a_change_comes_into_force_and_a_broken_one_does_not() {
         policies.reload().await.unwrap(),
         Reloaded {
             revision: first.clone(),
-            changed: false
+            changed: false,
+            without: Vec::new(),
         }
     );
 
@@ -151,4 +171,74 @@ async fn what_cannot_be_stored_does_not_come_into_force() {
     assert_eq!(policies.status().revision, first);
     world.store.set_broken(false);
     assert!(policies.reload().await.unwrap().changed);
+}
+
+fn own(name: &str) -> String {
+    GOOD.replace("crm.team.policy", &format!("crm.own.{name}"))
+}
+
+/// Whether the set in force has a connection's package.
+fn has(policies: &Policies, package: &str) -> bool {
+    let set = policies.active().current();
+    set.packages().any(|(_, found)| found.name == package)
+}
+
+#[tokio::test]
+async fn a_connections_mistake_is_its_own() {
+    let world = World::new(GOOD);
+    world.write_own("acme-sf", &own("first"));
+    world.write_own("acme-dv", &own("other"));
+    let policies = world.start().await.unwrap();
+    for broken in ["package crm.own.first\n\ndeny contains", "# hangs"] {
+        world.write_own("acme-sf", broken);
+        world.write_own("acme-dv", &own(&format!("changed{}", broken.len())));
+        let reloaded = policies.reload().await.unwrap();
+        assert!(reloaded.changed);
+        assert_eq!(reloaded.without, ["acme-sf".parse().unwrap()]);
+        let changed = format!("crm.own.changed{}", broken.len());
+        assert!(has(&policies, &changed), "what others changed is in force");
+        assert!(has(&policies, "crm.own.first"), "its last good layer stays");
+        let status = policies.status();
+        assert!(status.degraded && status.faults.is_empty());
+        let layer = &status.connections[0];
+        assert_eq!((layer.connection.as_str(), layer.shut), ("acme-sf", false));
+        assert!(layer.faults[0].contains("own/policy.rego"), "{layer:?}");
+    }
+    // The same after a restart.
+    drop(policies);
+    let policies = world.start().await.unwrap();
+    assert!(has(&policies, "crm.own.first") && policies.status().degraded);
+    world.write_own("acme-sf", &own("second"));
+    assert!(policies.reload().await.unwrap().without.is_empty());
+    assert!(has(&policies, "crm.own.second") && !policies.status().degraded);
+}
+
+#[tokio::test]
+async fn a_connection_that_never_had_a_sound_layer_is_shut_alone() {
+    let world = World::new(GOOD);
+    world.write_own("acme-sf", "# hangs");
+    let policies = world.start().await.unwrap();
+    let set = policies.active().current();
+    assert!(set.is_shut(&"acme-sf".parse().unwrap()));
+    assert!(!set.is_shut(&"acme-dv".parse().unwrap()));
+    assert!(policies.status().connections[0].shut);
+    world.write_own("acme-sf", &own("first"));
+    policies.reload().await.unwrap();
+    let set = policies.active().current();
+    assert!(!set.is_shut(&"acme-sf".parse().unwrap()));
+    assert!(policies.status().connections.is_empty());
+}
+
+#[tokio::test]
+async fn a_fault_in_the_global_layer_keeps_everything_as_it_was() {
+    let world = World::new(GOOD);
+    world.write_own("acme-sf", &own("first"));
+    let policies = world.start().await.unwrap();
+    let first = policies.status().revision;
+    world.write("package crm.team.policy\n\ndeny contains");
+    world.write_own("acme-sf", "package crm.own.first\n\ndeny contains");
+    policies.reload().await.unwrap_err();
+    let status = policies.status();
+    assert_eq!(status.revision, first);
+    assert_eq!(status.faults.len(), 2, "{status:?}");
 }

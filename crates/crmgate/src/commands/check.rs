@@ -15,7 +15,8 @@ use crate::config::{Config, ConfigError, Fault, Loaded, TlsFiles};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, patiently, say, say_json, table};
 use crate::wiring::connections;
-use crate::wiring::policies::{ChildChecker, FolderSource};
+use crate::wiring::child::ChildChecker;
+use crate::wiring::policies::FolderSource;
 
 /// How long before its end a certificate is worth a word.
 const SOON_DAYS: i64 = 21;

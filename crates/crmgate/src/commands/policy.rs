@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli::Policy;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, patiently, say, say_json};
-use crate::wiring::policies::ChildChecker;
+use crate::wiring::child::ChildChecker;
 
 mod check;
 mod test;

@@ -68,9 +68,6 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What a time-out inside a function is still told by.
-const TIME_OUT: &str = "execution exceeded time limit";
-
 impl Case<'_> {
     /// Has every governing package of a layer speak about the candidate.
     pub(super) fn speak<'a>(
@@ -118,7 +115,7 @@ impl Case<'_> {
                     value::type_name(&other)
                 ),
             }),
-            (Err(told), _) if told.message.contains(TIME_OUT) => Said::error(self.spent(package)),
+            (Err(told), _) if told.is_time_out() => Said::error(self.spent(package)),
             (Err(told), _) => Said::error(failure(package, round.set, &told)),
         }
     }

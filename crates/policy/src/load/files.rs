@@ -178,6 +178,7 @@ fn unknown(file: &str) -> LoadError {
 }
 
 fn object(file: &str, text: &str, faults: &mut Vec<LoadError>) -> Option<Object> {
+    super::progress::at("reading", file);
     match crate::yaml::parse(text) {
         Ok(Document::Object(object)) => Some(object),
         Ok(other) => {

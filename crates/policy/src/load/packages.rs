@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crmgate_domain::Layer;
 
+use super::progress;
 use crate::metadata::{self, Found, Metadata};
 use crate::package::Package;
 use crate::rules::Reserved;
@@ -22,9 +23,10 @@ pub(super) fn parse(files: &[Source], faults: &mut Vec<LoadError>) -> Vec<Module
         faults.push(LoadError::file("limit", &file.path, message));
         return Vec::new();
     }
-    let parsed = files
-        .iter()
-        .map(|file| precheck::check(file).and_then(|()| Module::parse(file)));
+    let parsed = files.iter().map(|file| {
+        progress::at("reading", &file.path);
+        precheck::check(file).and_then(|()| Module::parse(file))
+    });
     let mut modules = Vec::new();
     for module in parsed {
         match module {
