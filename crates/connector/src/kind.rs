@@ -48,6 +48,8 @@ pub struct Sample {
     pub record_id: &'static str,
     /// The canonical objects it has, each with its own name for it.
     pub objects: Vec<(String, String)>,
+    /// The connector's own mapping table.
+    pub table: Table,
 }
 
 impl Sample {
@@ -60,6 +62,7 @@ impl Sample {
         Self {
             record_id,
             objects: table.iter().filter_map(object).collect(),
+            table: table.clone(),
         }
     }
 }

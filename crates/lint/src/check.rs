@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crmgate_policy::analysis::{
-    Expr, ExprRef, GroupId, Rule, RuleHead, RuleNode, Span, Step, chain, head_ref,
+    Expr, ExprRef, GroupId, Rule, RuleHead, RuleNode, Step, chain, head_ref,
 };
 
-use crate::finding::{Finding, Level};
+use crate::finding::Finding;
 use crate::layer::{Governs, Layer};
 use crate::types::{Kinds, Shape, Ty};
 
@@ -26,6 +26,7 @@ mod query;
 mod reference;
 
 use env::Env;
+pub(crate) use fields::relation_fault;
 
 /// What functions are called with is learnt from their callers: one round for each call of a
 /// call. What is not known by then counts as unknown.
@@ -191,10 +192,6 @@ impl<'a> Checker<'_, 'a> {
                 None => Ty::any(),
             },
         }
-    }
-
-    fn tell(&mut self, level: Level, code: &'static str, span: &Span, message: String) {
-        self.push(|file| Finding::new(level, code, file, message).of(span));
     }
 
     fn push(&mut self, finding: impl FnOnce(&str) -> Finding) {

@@ -121,6 +121,26 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// The engine's own columns count a tab as four: makes characters of one.
+    pub(crate) fn in_characters(mut self, source: Option<&str>) -> Self {
+        let line = self.line.and_then(|line| usize::try_from(line).ok());
+        let text = line
+            .zip(source)
+            .and_then(|(line, source)| source.lines().nth(line.checked_sub(1)?));
+        if let (Some(text), Some(column)) = (text, self.column) {
+            let mut width = 1;
+            let before = text.chars().take_while(|char| {
+                let here = width < column;
+                width += if *char == '\t' { 4 } else { 1 };
+                here
+            });
+            self.column = u32::try_from(before.count() + 1).ok();
+        }
+        self
+    }
+}
+
 impl From<&LoadError> for Finding {
     fn from(fault: &LoadError) -> Self {
         Self {

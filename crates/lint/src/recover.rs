@@ -39,10 +39,10 @@ pub(crate) fn module(
     }
     if faults.is_empty() {
         // The pieces are sound: only together they are not.
-        found.push(told(first));
+        found.push(told(source, first));
         return None;
     }
-    found.extend(faults.iter().map(told));
+    found.extend(faults.iter().map(|fault| told(source, fault)));
     let rest = Source {
         path: source.path.clone(),
         text: whole.join("\n"),
@@ -50,8 +50,8 @@ pub(crate) fn module(
     analysis::parse(&rest).ok()
 }
 
-fn told(fault: &LoadError) -> Finding {
-    let finding = Finding::from(fault);
+fn told(source: &Source, fault: &LoadError) -> Finding {
+    let finding = Finding::from(fault).in_characters(Some(&source.text));
     match finding.remedy {
         Some(_) => finding,
         None => finding.remedy("see `policies/README.md` for the form of a rule"),

@@ -66,10 +66,27 @@ pub struct Place {
 }
 
 impl From<&Span> for Place {
+    /// Where a span begins, in characters. The engine's own columns count a tab as four, and of
+    /// an operation name its operator.
     fn from(span: &Span) -> Self {
-        Self {
+        let engines = Self {
             line: span.line,
             column: span.col,
+        };
+        let start = usize::try_from(span.start).ok();
+        let Some(before) = start.and_then(|start| span.source.contents().get(..start)) else {
+            return engines;
+        };
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before
+            .chars()
+            .rev()
+            .take_while(|char| *char != '\n')
+            .count()
+            + 1;
+        match (u32::try_from(line), u32::try_from(column)) {
+            (Ok(line), Ok(column)) => Self { line, column },
+            _ => engines,
         }
     }
 }

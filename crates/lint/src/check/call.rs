@@ -1,6 +1,6 @@
 //! Calls: of the author's functions and of the engine's.
 
-use crmgate_policy::analysis::{self, Expr, ExprRef, Span, literal_text, static_path};
+use crmgate_policy::analysis::{self, ExprRef, Span, literal_text, static_path};
 
 use super::compare::shown;
 use super::env::Env;
@@ -53,12 +53,14 @@ impl<'a> Checker<'_, 'a> {
                 self.form(&name, index, param, ty, env);
             }
         }
-        if name == "count" && args.first().is_some_and(|ty| ty.kinds.only(Kinds::STRING)) {
+        let text = args.first().is_some_and(|ty| ty.kinds.only(Kinds::STRING));
+        // What a pattern has matched has been looked at already.
+        if name == "count" && text && !params.first().is_some_and(|text| env.is_guarded(text)) {
             self.count_of_text(call.span());
         }
-        if params.len() > takes.len() {
-            // The last one takes the result.
-            return Ty::of(Kinds::BOOL);
+        if params.len() != takes.len() {
+            // The last one may take the result; other numbers do not load.
+            return Ty::any();
         }
         let personal = args.iter().find_map(|ty| ty.personal.clone());
         let quotes = gives.has(Kinds::STRING);
@@ -111,11 +113,10 @@ impl<'a> Checker<'_, 'a> {
         };
         let sure = literal_text(param).is_some()
             || !ty.kinds.has(Kinds::STRING)
-            || (ty.kinds.unknown() && !self.is_of_record(ty))
+            || !is_of_record(ty)
             || ty.is_field(FieldKind::Datetime)
             || ty.path.as_deref() == Some("input.operation.at")
-            || env.is_guarded(param)
-            || matches!(param.as_ref(), Expr::Call { .. });
+            || env.is_guarded(param);
         if sure {
             return;
         }
@@ -128,18 +129,6 @@ impl<'a> Checker<'_, 'a> {
                     "an error holds the write up: check the form first, by {check}"
                 ))
         });
-    }
-
-    fn is_of_record(&self, ty: &Ty) -> bool {
-        let path = ty.path.as_deref().unwrap_or_default();
-        [
-            "input.record.",
-            "input.native.",
-            "input.before.",
-            "input.changes.",
-        ]
-        .iter()
-        .any(|root| path.starts_with(root))
     }
 
     fn count_of_text(&mut self, span: &Span) {
@@ -187,6 +176,19 @@ impl<'a> Checker<'_, 'a> {
             });
         }
     }
+}
+
+/// Whether a value is what somebody wrote into a record, and not what a policy made of it.
+fn is_of_record(ty: &Ty) -> bool {
+    let path = ty.path.as_deref().unwrap_or_default();
+    [
+        "input.record.",
+        "input.native.",
+        "input.before.",
+        "input.changes.",
+    ]
+    .iter()
+    .any(|root| path.starts_with(root))
 }
 
 /// The personal field in one of the items of `sprintf`'s or `concat`'s list.
