@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crmgate_connector::assemble::native_names;
+use crmgate_connector::mapping::ObjectMap;
 use crmgate_connector::{Body, NativeChange, NativeResponse, Outgoing, Target};
 use crmgate_domain::{
     Candidate, Document, FieldRef, Kind, Object, Patch, PatchError, PayloadHash, Views,
@@ -224,6 +225,10 @@ impl NativeChange for DynamicsChange {
 
     fn patched_native(&self, patches: &[Patch]) -> Result<Arc<dyn NativeChange>, PatchError> {
         Ok(Arc::new(self.with_patches(patches)?))
+    }
+
+    fn object_map(&self) -> Option<&ObjectMap> {
+        self.frame.map()
     }
 
     fn native_fields(&self, field: &FieldRef) -> Vec<String> {

@@ -279,6 +279,10 @@ impl NativeChange for SalesforceChange {
         all.into_iter().collect()
     }
 
+    fn object_map(&self) -> Option<&ObjectMap> {
+        self.base.map()
+    }
+
     fn native_fields(&self, field: &FieldRef) -> Vec<String> {
         native_names(self.base.map(), field)
     }

@@ -10,6 +10,7 @@ use crmgate_domain::{
 use crmgate_store::ReadBack;
 use http::{HeaderMap, Method};
 
+use crate::mapping::ObjectMap;
 use crate::{NativeResponse, RequestHead};
 
 /// A parsed native write, not yet looked up.
@@ -91,6 +92,11 @@ pub trait NativeChange: Candidate {
     /// a mapping answer for canonical names, too.
     fn native_fields(&self, field: &FieldRef) -> Vec<String> {
         field.native().map(str::to_owned).into_iter().collect()
+    }
+
+    /// How the object's fields map, and who each is about; `None` where no mapping names it.
+    fn object_map(&self) -> Option<&ObjectMap> {
+        None
     }
 
     /// Turns the CRM's answer to what was *sent* into the answer to what was *asked* (an upsert

@@ -6,6 +6,8 @@ mod scrub;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crmgate_domain::{Document, RedactionMode};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -42,8 +44,8 @@ impl From<RedactionMode> for Treatment {
 }
 
 /// The key of hashes that stand for values. Without it, a hash of a birth date is a birth date.
-#[derive(Clone)]
-pub struct HashKey(Hmac<Sha256>);
+#[derive(Clone, PartialEq, Eq)]
+pub struct HashKey(Arc<[u8]>);
 
 impl std::fmt::Debug for HashKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,14 +57,16 @@ impl HashKey {
     /// A key of any length; 32 random bytes are best.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
-        // HMAC takes a key of any length, so the other arm is never taken.
-        Self(Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default())))
+        Self(key.into())
     }
 
     /// What stands for a value.
     #[must_use]
     pub fn of(&self, value: &Document) -> String {
-        let mut hmac = self.0.clone();
+        // HMAC takes keys of any length, so there is always a hash.
+        let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(&self.0) else {
+            return REDACTED.to_owned();
+        };
         match value {
             Document::String(text) => hmac.update(text.as_bytes()),
             other => hmac.update(other.to_json().as_bytes()),

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crmgate_connector::NativeChange;
-use crmgate_domain::{
-    Decision, DecisionId, Effect, Judgement, Mode, Operation, OperationId, PayloadHash,
-};
+use crmgate_domain::{Decision, DecisionId, Effect, Judgement, Mode, Operation, OperationId};
 use crmgate_store::{
     Basis, DecisionFilter, DecisionLog, DecisionRecord, Page, Recorded, Store, StoreError,
     StoredDecision, TraceRef,
@@ -16,6 +14,7 @@ use tracing::Instrument as _;
 
 use crate::judge::Unable;
 use crate::meters::Stage;
+use crate::remember::{Entry, Judged};
 use crate::times::Times;
 use crate::{Ask, Assessment, Gate, NotJudged};
 
@@ -44,7 +43,7 @@ pub enum NotDecided {
 pub(crate) struct Verdict {
     pub(crate) operation: Operation,
     pub(crate) judgement: Judgement,
-    pub(crate) input_hash: PayloadHash,
+    pub(crate) judged: Judged,
     pub(crate) mode: Mode,
     pub(crate) round: u32,
     pub(crate) times: Times,
@@ -55,7 +54,7 @@ impl Verdict {
         Self {
             operation: assessment.operation,
             judgement: assessment.judgement,
-            input_hash: assessment.input_hash,
+            judged: assessment.judged,
             mode,
             round,
             times: assessment.times,
@@ -66,7 +65,7 @@ impl Verdict {
         Self {
             operation: unable.operation,
             judgement: unable.judgement,
-            input_hash: unable.input_hash,
+            judged: unable.judged,
             mode,
             round,
             times: unable.times,
@@ -111,12 +110,12 @@ impl Gate {
     }
 
     /// A decision's row that lets nothing pass, to be completed.
-    pub(crate) fn entry(&self, verdict: Verdict) -> DecisionRecord {
-        DecisionRecord {
+    pub(crate) fn entry(&self, verdict: Verdict) -> Entry {
+        let record = DecisionRecord {
             connection: self.connection().clone(),
             decision: self.decision(verdict.operation.id, verdict.judgement, verdict.mode),
             operation: Some(verdict.operation),
-            input_hash: Some(verdict.input_hash),
+            input_hash: Some(verdict.judged.seen.hash),
             payload_hash: None,
             basis: None,
             changed: Vec::new(),
@@ -127,6 +126,10 @@ impl Gate {
             payload: crmgate_store::Payload::default(),
             trace: trace(),
             metrics: verdict.times.told(),
+        };
+        Entry {
+            record,
+            judged: Some(verdict.judged),
         }
     }
 
@@ -146,8 +149,9 @@ impl Gate {
         }
     }
 
-    /// Records; see [`InTime`] for how long it may take.
-    pub(crate) async fn record(&self, record: DecisionRecord) -> Result<Recorded, StoreError> {
+    /// Masks and records; see [`InTime`] for how long it may take.
+    pub(crate) async fn record(&self, entry: Entry) -> Result<Recorded, StoreError> {
+        let record = self.remember(entry);
         let connection = self.connection();
         let effect = record.decision.judgement.effect;
         let (mode, basis) = (record.decision.mode, record.basis);

@@ -16,6 +16,7 @@ use crate::decide::{InTime, tell};
 use crate::inflight::InFlight;
 use crate::meters::{Meters, Stage, Timer};
 use crate::outcome::Pending;
+use crate::remember::classes::Classes;
 use crate::{Answer, Ask, Settings};
 
 /// What a gate is built of.
@@ -42,6 +43,7 @@ pub struct Gate {
     in_flight: Arc<InFlight>,
     pending: Mutex<Vec<Pending>>,
     tasks: TaskTracker,
+    classes: Classes,
 }
 
 impl Gate {
@@ -61,6 +63,7 @@ impl Gate {
             in_flight: Arc::default(),
             pending: Mutex::default(),
             tasks: TaskTracker::new(),
+            classes: Classes::default(),
             parts,
             settings,
         }
@@ -205,6 +208,10 @@ impl Gate {
 
     pub(crate) fn pending(&self) -> MutexGuard<'_, Vec<Pending>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) const fn classes(&self) -> &Classes {
+        &self.classes
     }
 
     pub(crate) const fn tasks(&self) -> &TaskTracker {

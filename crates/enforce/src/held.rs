@@ -44,6 +44,7 @@ impl Gate {
             expires_at: decision.at + seconds.cast_signed().seconds(),
             requests: 1,
         };
+        let record = self.remember(record);
         let holding = self.store().hold_decided(hold, record);
         let timer = self.time(Stage::Record);
         let held = self.in_time(holding).await;

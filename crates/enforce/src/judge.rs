@@ -6,7 +6,6 @@ use std::time::Duration;
 use crmgate_connector::{
     Failure, Malformed, NativeChange, NativeResponse, Needs, ParseFailure, Resolved,
 };
-use crmgate_domain::PayloadHash;
 use crmgate_domain::{
     Candidate, ConnectionName, ConnectionRef, Effect, ErrorClass, Judgement, Kind, Operation,
     OperationId, Point, Reads, Views,
@@ -14,8 +13,9 @@ use crmgate_domain::{
 use crmgate_policy::{JudgeOptions, PolicySet, Target};
 
 use crate::meters::Stage;
+use crate::remember::Judged;
 use crate::times::Times;
-use crate::{Ask, Gate, hash, words};
+use crate::{Ask, Gate, words};
 
 /// A judged operation.
 #[derive(Clone)]
@@ -26,8 +26,7 @@ pub struct Assessment {
     pub judgement: Judgement,
     /// The change with the verdict's patches: what may be written.
     pub change: Arc<dyn NativeChange>,
-    /// SHA-256 over what was judged.
-    pub input_hash: PayloadHash,
+    pub(crate) judged: Judged,
     pub(crate) times: Times,
 }
 
@@ -60,8 +59,7 @@ pub struct Unable {
     pub retry_after: Option<Duration>,
     /// The judgement that says so.
     pub judgement: Judgement,
-    /// SHA-256 over what is known.
-    pub input_hash: PayloadHash,
+    pub(crate) judged: Judged,
     pub(crate) times: Times,
 }
 
@@ -150,7 +148,12 @@ impl Gate {
         let judged = set.judge(&operation, &candidate, &options);
         self.meters().judged(timer.span(), &judged);
         times.evaluate = timer.stop();
-        let input_hash = hash::input(&operation, resolved.change.views());
+        let seen = self.seen(
+            &operation,
+            resolved.change.views(),
+            Some(&resolved.change),
+            &judged.judgement.redactions,
+        );
         let change = match patched(resolved, &judged) {
             Ok(change) => change,
             Err(message) => {
@@ -167,7 +170,7 @@ impl Gate {
             operation,
             judgement: judged.judgement,
             change,
-            input_hash,
+            judged: seen,
             times,
         })
     }
@@ -182,7 +185,7 @@ impl Gate {
         let class = ErrorClass::Transient;
         Box::new(Unable {
             judgement: words::no_judgement(set.revision().clone(), class, message.clone()),
-            input_hash: hash::input(&operation, &Views::default()),
+            judged: self.seen(&operation, &Views::default(), None, &[]),
             operation,
             message,
             retry_after,

@@ -104,6 +104,11 @@ pub(crate) fn describe() {
         "Operations that passed in observe mode although their decision could not be recorded."
     );
     describe_counter!(
+        "crmgate_decision_log_mask_failed_total",
+        Unit::Count,
+        "Decisions of which only the envelope is kept because their masks failed."
+    );
+    describe_counter!(
         "crmgate_outcomes_total",
         Unit::Count,
         "What came of writes."
@@ -199,6 +204,7 @@ pub struct Meters {
     layers: Each<Layer, Histogram>,
     unasked: Each<Basis, Counter>,
     unrecorded: Counter,
+    mask_failed: Counter,
     outcomes: Each<OutcomeKind, Counter>,
     joined: Counter,
     judged_again: Counter,
@@ -255,6 +261,7 @@ impl Meters {
                 )
             }),
             unrecorded: counts("crmgate_unrecorded_total"),
+            mask_failed: counts("crmgate_decision_log_mask_failed_total"),
             outcomes: Each::of(&OUTCOMES, |kind| {
                 labelled("crmgate_outcomes_total", "outcome", kind.as_str())
             }),
@@ -333,6 +340,10 @@ impl Meters {
 
     pub(crate) fn unrecorded(&self) {
         self.unrecorded.increment(1);
+    }
+
+    pub(crate) fn mask_failed(&self) {
+        self.mask_failed.increment(1);
     }
 
     pub(crate) fn ended(&self, kind: OutcomeKind) {

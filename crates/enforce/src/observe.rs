@@ -11,9 +11,10 @@ use crate::decide::{Verdict, trace};
 use crate::judge::Unable;
 use crate::meters::Stage;
 use crate::outcome::Learned;
+use crate::remember::Entry;
 use crate::times::Times;
 use crate::write::told;
-use crate::{Answer, Ask, Caller, Gate, NotJudged, Reply, hash, words};
+use crate::{Answer, Ask, Caller, Gate, NotJudged, Reply, words};
 
 impl Gate {
     /// Judges for the record, and passes the request as it came.
@@ -51,7 +52,7 @@ impl Gate {
         let operation = self.operation(ask, id, None);
         let unable = Unable {
             message: String::new(),
-            input_hash: hash::input(&operation, &Views::default()),
+            judged: self.seen(&operation, &Views::default(), None, &[]),
             operation,
             retry_after: None,
             judgement,
@@ -64,7 +65,7 @@ impl Gate {
     pub(crate) async fn pass_as_came(
         self: &Arc<Self>,
         ask: &Ask,
-        mut record: DecisionRecord,
+        mut record: Entry,
         basis: Basis,
     ) -> Answer {
         let request = NativeRequest {
@@ -112,12 +113,16 @@ impl Gate {
             trace: trace(),
             metrics: std::collections::BTreeMap::new(),
         };
-        self.record_and_pass(record, request, &caller).await
+        let entry = Entry {
+            record,
+            judged: None,
+        };
+        self.record_and_pass(entry, request, &caller).await
     }
 
     async fn record_and_pass(
         self: &Arc<Self>,
-        record: DecisionRecord,
+        record: Entry,
         request: NativeRequest,
         caller: &Caller,
     ) -> Answer {

@@ -1,8 +1,11 @@
 //! What a connection's configuration says about judging.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crmgate_decision_log::event::Labels;
+use crmgate_decision_log::{HashKey, Treatment};
 use crmgate_domain::{Kind, Mode};
 use crmgate_policy::Ungoverned;
 
@@ -30,6 +33,53 @@ pub struct Settings {
     pub settle: Duration,
     /// When a caller is told to come back, where nothing better is known.
     pub retry_after: Duration,
+    /// What of a decision is remembered.
+    pub log: LogSettings,
+}
+
+/// What of a decision is remembered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogSettings {
+    /// How much of what was judged.
+    pub payload: PayloadKept,
+    /// How values about a person are kept.
+    pub personal: Treatment,
+    /// How values that could hurt a person are kept.
+    pub sensitive: Treatment,
+    /// How texts in fields are kept that no mapping knows.
+    pub unmapped: Treatment,
+    /// How long the rules of `system.log` may take.
+    pub mask_time: Duration,
+    /// The key of hashes that stand for values.
+    pub key: HashKey,
+    /// The labels that those rules see on an event.
+    pub labels: Arc<Labels>,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            payload: PayloadKept::Full,
+            personal: Treatment::Mask,
+            sensitive: Treatment::Mask,
+            unmapped: Treatment::Mask,
+            mask_time: Duration::from_millis(50),
+            key: HashKey::new(&[]),
+            labels: Arc::default(),
+        }
+    }
+}
+
+/// How much of what was judged is kept beside a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PayloadKept {
+    /// All of it.
+    #[default]
+    Full,
+    /// What changes, without the records around it.
+    Changes,
+    /// Nothing.
+    None,
 }
 
 impl Default for Settings {
@@ -44,6 +94,7 @@ impl Default for Settings {
             concurrency: 512,
             settle: Duration::from_secs(10),
             retry_after: Duration::from_secs(2),
+            log: LogSettings::default(),
         }
     }
 }

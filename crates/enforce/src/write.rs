@@ -78,7 +78,7 @@ impl Gate {
                     message: words::evaluation_failed(&assessment.judgement.errors),
                     operation: assessment.operation,
                     judgement: assessment.judgement,
-                    input_hash: assessment.input_hash,
+                    judged: assessment.judged,
                     times: assessment.times,
                     retry_after: None,
                 };

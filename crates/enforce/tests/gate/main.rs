@@ -12,4 +12,5 @@ mod observed;
 mod once;
 mod properties;
 mod recorded;
+mod remembered;
 mod world;

@@ -86,7 +86,6 @@ async fn a_permit_is_for_what_was_judged_and_for_nothing_else() {
     let ask = world.ask("POST", "/records/Contact", ADA).await;
     let judged = world.gate.judge(&ask).await.unwrap();
     let mut record = allowed(&world, &judged.change.outgoing()).await;
-    record.decision.id = crmgate_domain::DecisionId::fresh(world.ambient.as_ref());
     let log = Arc::<crmgate_testkit::MemoryStore>::clone(&world.store);
     let ambient = Arc::<crmgate_testkit::TestAmbient>::clone(&world.ambient);
     let recorder = Recorder::new(log, ambient);
@@ -96,6 +95,7 @@ async fn a_permit_is_for_what_was_judged_and_for_nothing_else() {
         (other.outgoing(), Duration::ZERO),
         (judged.change.outgoing(), late),
     ] {
+        record.decision.id = crmgate_domain::DecisionId::fresh(world.ambient.as_ref());
         let permit = recorder
             .record(record.clone())
             .await
@@ -118,6 +118,7 @@ async fn a_permit_is_for_what_was_judged_and_for_nothing_else() {
     let elsewhere = FakeConnector::new("other", Arc::clone(&world.crm), || {
         "2026-03-01T12:00:00Z".parse().unwrap()
     });
+    record.decision.id = crmgate_domain::DecisionId::fresh(world.ambient.as_ref());
     let permit = recorder.record(record).await.unwrap().permit.unwrap();
     let result = elsewhere
         .write(permit, judged.change.outgoing(), &Credential::Service)

@@ -83,11 +83,28 @@ impl World {
         settings: Settings,
         change: impl FnOnce(FakeConnector) -> FakeConnector,
     ) -> Self {
+        let files = [("sales/contacts.rego".to_owned(), POLICY.to_owned())];
+        Self::build(files, settings, change)
+    }
+
+    /// With other policies.
+    pub(crate) fn of(
+        files: impl IntoIterator<Item = (String, String)>,
+        settings: Settings,
+    ) -> Self {
+        Self::build(files, settings, |connector| connector)
+    }
+
+    fn build(
+        files: impl IntoIterator<Item = (String, String)>,
+        settings: Settings,
+        change: impl FnOnce(FakeConnector) -> FakeConnector,
+    ) -> Self {
         let ambient = Arc::new(TestAmbient::default());
         let crm = Arc::new(FakeCrm::default());
         let clock = Arc::clone(&ambient);
         let connector = FakeConnector::new("acme", Arc::clone(&crm), move || clock.now());
-        let sources = Sources::global([("sales/contacts.rego".to_owned(), POLICY.to_owned())]);
+        let sources = Sources::global(files);
         let set = PolicySet::load(&sources).unwrap_or_else(|errors| panic!("{errors}"));
         let policies = Arc::new(Active::new(Arc::new(set), ambient.now()));
         let store = Arc::new(MemoryStore::default());
