@@ -54,6 +54,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("crmgate-lint", &["crmgate-domain", "crmgate-policy"]),
+    ("crmgate-authoring", &["crmgate-domain", "crmgate-policy"]),
     (
         "crmgate-enforce",
         &[

@@ -21,6 +21,7 @@ mod fault;
 mod tests;
 
 pub use compare::Difference;
+pub use fault::nearest;
 
 /// One case.
 #[derive(Debug, Clone, Deserialize)]

@@ -27,7 +27,8 @@ fn meant(message: &str) -> Option<&str> {
 }
 
 /// The word that is most like another, if one is like it at all.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known
         .into_iter()
         .map(|it| (strsim::jaro_winkler(word, it), it));
