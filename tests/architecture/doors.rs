@@ -24,6 +24,11 @@ const DOORS: &[(&str, &[&str])] = &[
     ("config", &["crmgate"]),
     ("clap", &["crmgate"]),
     ("metrics-exporter-prometheus", &["crmgate"]),
+    ("metrics-process", &["crmgate"]),
+    ("opentelemetry", &["crmgate", "crmgate-telemetry"]),
+    ("opentelemetry_sdk", &["crmgate"]),
+    ("opentelemetry-otlp", &["crmgate"]),
+    ("tracing-opentelemetry", &["crmgate", "crmgate-telemetry"]),
     ("tracing-subscriber", &["crmgate"]),
     ("anyhow", &["crmgate", "crmgate-policy"]),
 ];

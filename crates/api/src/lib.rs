@@ -13,6 +13,7 @@ use crmgate_app::App;
 mod access;
 mod body;
 mod error;
+mod meters;
 mod openapi;
 mod page;
 mod probes;
@@ -49,6 +50,7 @@ pub struct Gateway {
 
 /// The whole control API as a service.
 pub fn router(parts: Parts) -> Router {
+    meters::describe();
     let parts = Arc::new(parts);
     Router::new()
         .merge(routes::router(&parts))
@@ -58,5 +60,6 @@ pub fn router(parts: Parts) -> Router {
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .layer(middleware::from_fn(error::never_panic))
+        .layer(middleware::from_fn(meters::count))
         .with_state(parts)
 }

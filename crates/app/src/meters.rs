@@ -36,6 +36,11 @@ pub(crate) fn describe() {
         "1 while the newest policies are broken and the last good revision is in force."
     );
     describe_gauge!(
+        "crmgate_policy_shut",
+        Unit::Count,
+        "1 where no layer of the connection's own could be loaded: its operations are in error."
+    );
+    describe_gauge!(
         "crmgate_policy_loaded_timestamp_seconds",
         Unit::Seconds,
         "When the policies in force came into force, in seconds since 1970."
@@ -60,7 +65,11 @@ pub(crate) fn reloaded(result: &'static str) {
 }
 
 pub(crate) fn reachable(connection: &ConnectionName, reachable: bool) {
-    set("crmgate_crm_reachable", connection, reachable.into());
+    set(
+        "crmgate_crm_reachable",
+        connection,
+        u8::from(reachable).into(),
+    );
 }
 
 fn set(metric: &'static str, connection: &ConnectionName, value: f64) {
@@ -70,31 +79,33 @@ fn set(metric: &'static str, connection: &ConnectionName, value: f64) {
 impl App {
     /// Sets the numbers that are states and not events: call it before they are read.
     pub fn measure(&self) {
-        let policies = self.policies().active();
-        let (status, set_in_force) = (policies.status(), policies.current());
+        let status = self.policies().status();
+        let set_in_force = self.policies().active().current();
         for connection in self.connections().iter() {
             let name = connection.name();
             let own = |layer: Option<&ConnectionName>| layer.is_none_or(|of| of == name);
             let packages = set_in_force.packages().filter(|(of, _)| own(*of)).count();
             let packages = u32::try_from(packages).unwrap_or(u32::MAX);
-            let observes = connection.mode() == Mode::Observe;
-            let opens = connection.gate().settings().fail_open;
-            set(
-                "crmgate_connection_observing",
-                name,
-                f64::from(u8::from(observes)),
-            );
-            set(
-                "crmgate_connection_fail_open",
-                name,
-                f64::from(u8::from(opens)),
-            );
+            let broken = status.connections.iter().find(|of| of.connection == *name);
+            let shut = broken.is_some_and(|broken| broken.shut);
+            for (metric, is_so) in [
+                (
+                    "crmgate_connection_observing",
+                    connection.mode() == Mode::Observe,
+                ),
+                (
+                    "crmgate_connection_fail_open",
+                    connection.gate().settings().fail_open,
+                ),
+                (
+                    "crmgate_policy_degraded",
+                    status.degraded || broken.is_some(),
+                ),
+                ("crmgate_policy_shut", shut),
+            ] {
+                set(metric, name, u8::from(is_so).into());
+            }
             set("crmgate_policy_packages", name, packages.into());
-            set(
-                "crmgate_policy_degraded",
-                name,
-                f64::from(u8::from(status.broken.is_some())),
-            );
             let since = status.since.as_duration().as_secs_f64();
             set("crmgate_policy_loaded_timestamp_seconds", name, since);
         }

@@ -15,6 +15,7 @@ mod fault;
 mod place;
 pub(crate) mod secret;
 mod section;
+mod telemetry;
 mod value;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub(crate) use areas::{
 pub(crate) use connection::Connection;
 pub(crate) use environment::process_environment;
 pub(crate) use fault::{ConfigError, Fault, Faults};
+pub(crate) use telemetry::Telemetry;
 
 use place::Places;
 use section::Section;
@@ -40,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) base: PathBuf,
     pub(crate) data_dir: PathBuf,
     pub(crate) logging: Logging,
+    pub(crate) telemetry: Telemetry,
     pub(crate) policies: Policies,
     pub(crate) control: Control,
     pub(crate) gateway: Gateway,
@@ -132,6 +135,7 @@ fn read_all(
     let mut root = Section::root(table, &faults, base);
     let data_dir = root.path("data_dir").unwrap_or_default();
     let logging = Logging::read(root.section_or_empty("logging"));
+    let telemetry = Telemetry::read(root.section_or_empty("telemetry"));
     let policies = Policies::read(root.section_or_empty("policies"));
     let control = Control::read(root.section_or_empty("control"));
     let gateway = Gateway::read(root.section_or_empty("gateway"));
@@ -149,6 +153,7 @@ fn read_all(
         base: base.to_owned(),
         data_dir,
         logging,
+        telemetry,
         policies,
         control,
         gateway,

@@ -12,4 +12,5 @@ pub(crate) mod policies;
 pub(crate) mod running;
 pub(crate) mod signals;
 pub(crate) mod store;
+pub(crate) mod traces;
 pub(crate) mod watch;

@@ -13,8 +13,12 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 static EXPORTED: AtomicBool = AtomicBool::new(false);
 
-/// Notes that spans leave the process: from now on they have ids.
-pub fn exported() {
+static FOLLOWED: AtomicBool = AtomicBool::new(true);
+
+/// Notes that spans leave the process: from now on they have ids. `follow` is whether traces that
+/// callers began go on here.
+pub fn exported(follow: bool) {
+    FOLLOWED.store(follow, Ordering::Release);
     EXPORTED.store(true, Ordering::Release);
 }
 
@@ -83,6 +87,7 @@ pub fn carry_on(span: &Span, caller: Option<Caller>) {
     if span.is_disabled() {
         return;
     }
+    let caller = caller.filter(|_| FOLLOWED.load(Ordering::Acquire));
     let told = if is_exported() {
         if let Some(Caller(place)) = caller {
             // It fails only for a span that is under way already, which keeps its own trace.

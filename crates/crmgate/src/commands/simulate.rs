@@ -17,10 +17,11 @@ use crate::simulators;
 use crate::wiring::{logging, signals};
 
 pub(super) async fn run(simulate: &Simulate) -> Result<Exit, Failure> {
-    logging::start(&Logging {
+    let logging = Logging {
         format: LogFormat::Pretty,
         level: "warn".to_owned(),
-    });
+    };
+    logging::start(&logging, None);
     let system = |error: anyhow::Error| Failure::new(Exit::System, format!("{error:#}"));
     let (router, mut facts) = simulated(simulate).map_err(system)?;
     let mut settings = Settings::plain(simulate.addr);

@@ -1,12 +1,13 @@
 //! Reads certificates again when their files change.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crmgate_domain::Timestamp;
 use crmgate_listen::Certificates;
 use crmgate_outbound::Client;
+use metrics::{Unit, describe_gauge, gauge};
 use tokio_util::sync::CancellationToken;
 
 /// How often files are looked at. Looking is cheap, and works on every kind of mount.
@@ -38,6 +39,22 @@ impl Watched {
         self.files.iter().map(when).collect()
     }
 
+    /// Tells when the certificates in use end.
+    fn tell(&self) {
+        let Reader::Listener(certificates) = &self.reader else {
+            return;
+        };
+        for status in certificates.statuses() {
+            let name = Path::new(&status.file).file_name().unwrap_or_default();
+            gauge!(
+                "crmgate_certificate_expiry_timestamp_seconds",
+                "listener" => self.name.clone(),
+                "certificate" => name.to_string_lossy().into_owned()
+            )
+            .set(status.expires.as_duration().as_secs_f64());
+        }
+    }
+
     fn read(&self, now: Timestamp) -> Result<(), String> {
         match &self.reader {
             Reader::Listener(certificates) => {
@@ -55,6 +72,12 @@ pub(crate) async fn follow(
     now: impl Fn() -> Timestamp,
     stop: CancellationToken,
 ) {
+    describe_gauge!(
+        "crmgate_certificate_expiry_timestamp_seconds",
+        Unit::Seconds,
+        "When a listener's certificate ends, in seconds since 1970."
+    );
+    watched.iter().for_each(Watched::tell);
     let mut known: Vec<(Seen, String)> = watched
         .iter()
         .map(|watched| (watched.look(), String::new()))
@@ -70,6 +93,7 @@ pub(crate) async fn follow(
             *seen = looks;
             let error = watched.read(now()).err().unwrap_or_default();
             if error.is_empty() {
+                watched.tell();
                 tracing::info!(of = watched.name, "changed certificates are in use");
             } else if error != *fault {
                 tracing::error!(

@@ -121,7 +121,7 @@ async fn open(
     if let Some(listen) = &config.control.listen {
         let parts = crmgate_api::Parts {
             app: Arc::clone(app),
-            metrics: render,
+            metrics: super::metrics::with_app(render, app),
             open_probes: config.control.open_probes,
             gateways: gateways
                 .iter()

@@ -55,7 +55,7 @@ fn a_span_goes_on_where_the_caller_ended_and_its_children_with_it() {
         .build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
     let subscriber = tracing_subscriber::registry().with(layer);
-    exported();
+    exported(true);
     let mut inside: Option<Ids> = None;
     tracing::subscriber::with_default(subscriber, || {
         let span = tracing::info_span!("request", trace_id = Empty);
