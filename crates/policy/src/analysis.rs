@@ -6,6 +6,7 @@
 use crmgate_domain::{Document, Layer, Object};
 
 pub use crate::check::calls::{arity, function};
+pub use crate::check::conflicts::{ConstantPatch, constant_patches};
 pub use crate::symbols::{Group, GroupId, Meaning, Symbols, locals, variables};
 pub use crate::syntax::{
     ArithOp, AssignOp, BinOp, BoolOp, Expr, ExprRef, Import, Literal, LiteralStmt, Module, Part,

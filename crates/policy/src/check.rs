@@ -6,6 +6,7 @@ use crate::symbols::Symbols;
 use crate::syntax::Place;
 
 pub(crate) mod calls;
+pub(crate) mod conflicts;
 pub(crate) mod data;
 pub(crate) mod graph;
 pub(crate) mod regexes;

@@ -183,6 +183,11 @@ fn check(
     } else {
         packages::build(&symbols, metadata, layer, own, faults)
     };
+    let above = shared.map_or((&[][..], &[][..]), |shared| {
+        (shared.modules, shared.packages)
+    });
+    let here = (modules.get(..own).unwrap_or_default(), packages.as_slice());
+    crate::check::conflicts::check(here, above, faults);
     let reach = crate::check::graph::reach(&symbols);
     let uses = packages
         .iter()

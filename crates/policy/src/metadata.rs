@@ -23,6 +23,17 @@ pub enum Names {
     Only(BTreeSet<String>),
 }
 
+impl Names {
+    /// Whether both may name one thing.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Only(a), Self::Only(b)) => !a.is_disjoint(b),
+            _ => true,
+        }
+    }
+}
+
 /// A package's metadata, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
@@ -50,6 +61,17 @@ pub struct Metadata {
     pub is_final: bool,
     /// What to do about a refusal.
     pub remediation: Option<String>,
+}
+
+impl Metadata {
+    /// Whether some operation is governed by both.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.objects.meet(&other.objects)
+            && self.connections.meet(&other.connections)
+            && !self.operations.is_disjoint(&other.operations)
+            && !self.points.is_disjoint(&other.points)
+    }
 }
 
 const WRITES: [Kind; 6] = [

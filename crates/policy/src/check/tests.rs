@@ -455,3 +455,33 @@ proptest::proptest! {
         }
     }
 }
+
+fn patching(policy: &str, objects: &str, value: &str, body: &str) -> (String, String) {
+    let text = format!(
+        "# METADATA\n# title: t\n# custom: {{owner: {policy} team, objects: [{objects}], operations: [create]}}\npackage crm.team.{policy}\n\npatch contains {{\"op\": \"set\", \"field\": \"title\", \"value\": {value}}}{body}\n"
+    );
+    (format!("team/{policy}.rego"), text)
+}
+
+#[test]
+fn two_packages_that_always_set_a_field_differently_are_refused() {
+    let one = patching("one", "contact", "\"a\"", "");
+    let other = patching("other", "contact, lead", "\"b\"", "");
+    let told = load(&[one.clone(), other]).unwrap_err().to_string();
+    for part in [
+        "crm.team.one",
+        "one team",
+        "crm.team.other",
+        "other team",
+        "team/other.rego:6",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    load(&[one.clone(), patching("other", "contact", "\"a\"", "")]).unwrap();
+    load(&[one.clone(), patching("other", "lead", "\"b\"", "")]).unwrap();
+    load(&[
+        one,
+        patching("other", "contact", "\"b\"", " if input.record.email"),
+    ])
+    .unwrap();
+}
