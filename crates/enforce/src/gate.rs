@@ -17,6 +17,7 @@ use crate::inflight::InFlight;
 use crate::meters::{Meters, Stage, Timer};
 use crate::outcome::Pending;
 use crate::remember::classes::Classes;
+use crate::turns::Turns;
 use crate::{Answer, Ask, Settings};
 
 /// What a gate is built of.
@@ -40,6 +41,7 @@ pub struct Gate {
     meters: Meters,
     observing: AtomicBool,
     places: Semaphore,
+    turns: Turns,
     in_flight: Arc<InFlight>,
     pending: Mutex<Vec<Pending>>,
     tasks: TaskTracker,
@@ -60,6 +62,7 @@ impl Gate {
             meters: Meters::new(parts.connector.name()),
             observing: AtomicBool::new(settings.mode == Mode::Observe),
             places: Semaphore::new(settings.concurrency),
+            turns: Turns::new(settings.slow),
             in_flight: Arc::default(),
             pending: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -196,6 +199,10 @@ impl Gate {
 
     pub(crate) const fn meters(&self) -> &Meters {
         &self.meters
+    }
+
+    pub(crate) const fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     pub(crate) const fn recorder(&self) -> &Recorder {

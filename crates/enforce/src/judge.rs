@@ -15,6 +15,7 @@ use crmgate_policy::{JudgeOptions, PolicySet, Target};
 use crate::meters::Stage;
 use crate::remember::Judged;
 use crate::times::Times;
+use crate::turns::Question;
 use crate::{Ask, Gate, words};
 
 /// A judged operation.
@@ -124,12 +125,12 @@ impl Gate {
             }
         };
         let operation = self.operation(ask, id, Some(&resolved));
-        self.evaluate(&set, (operation, times), &resolved)
+        self.evaluate(&set, (operation, times), &resolved).await
     }
 
-    fn evaluate(
+    async fn evaluate(
         &self,
-        set: &PolicySet,
+        set: &Arc<PolicySet>,
         (operation, mut times): (Operation, Times),
         resolved: &Resolved,
     ) -> Result<Assessment, NotJudged> {
@@ -145,7 +146,26 @@ impl Gate {
             ..JudgeOptions::at(operation.point)
         };
         let timer = self.time(Stage::Evaluate);
-        let judged = set.judge(&operation, &candidate, &options);
+        let question = Question {
+            set: Arc::clone(set),
+            operation,
+            candidate,
+            options,
+        };
+        let (question, judged) = self.think(question).await;
+        let operation = question.operation;
+        let judged = match judged {
+            Ok(judged) => judged,
+            Err(message) => {
+                times.evaluate = timer.stop();
+                return Err(NotJudged::Unable(self.unable(
+                    (operation, times),
+                    set,
+                    message,
+                    None,
+                )));
+            }
+        };
         self.meters().judged(timer.span(), &judged);
         times.evaluate = timer.stop();
         let seen = self.seen(

@@ -28,6 +28,7 @@ pub mod reconcile;
 mod remember;
 pub mod settings;
 mod times;
+mod turns;
 mod words;
 mod write;
 
@@ -38,4 +39,5 @@ pub use gate::{Gate, Parts};
 pub use judge::{Assessment, NotJudged};
 pub use meters::Stage;
 pub use reconcile::{Sweeper, Swept};
-pub use settings::{KindRules, LogSettings, PayloadKept, Settings, UngovernedRules};
+pub use settings::{KindRules, LogSettings, PayloadKept, Settings, SlowSettings, UngovernedRules};
+pub use turns::BenchedPackage;

@@ -124,6 +124,11 @@ pub(crate) fn describe() {
         "Operations judged again because their record had changed."
     );
     describe_counter!(
+        "crmgate_policy_benched_total",
+        Unit::Count,
+        "Packages that did not stop by the deadline and were left out for a while."
+    );
+    describe_counter!(
         "crmgate_operations_turned_away_total",
         Unit::Count,
         "Operations told to come back because too many were under way."
@@ -191,6 +196,15 @@ fn describe_decisions() {
         Unit::Count,
         "Operations that passed although no policy allowed them: observed, opaque, failed open."
     );
+}
+
+/// Counts a package that did not come back.
+pub(crate) fn benched(connection: &ConnectionName, package: &str) {
+    counter!(
+        "crmgate_policy_benched_total",
+        "connection" => connection.to_string(), "package" => package.to_owned()
+    )
+    .increment(1);
 }
 
 /// The handles of one connection.

@@ -33,8 +33,31 @@ pub struct Settings {
     pub settle: Duration,
     /// When a caller is told to come back, where nothing better is known.
     pub retry_after: Duration,
+    /// What becomes of policies that take long.
+    pub slow: SlowSettings,
     /// What of a decision is remembered.
     pub log: LogSettings,
+}
+
+/// What becomes of policies that take long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlowSettings {
+    /// How many judgements of one connection may be made aside at a time.
+    pub threads: usize,
+    /// How long one may take there before it is given up.
+    pub deadline: Duration,
+    /// How long the package that it hangs in is not asked afterwards; twice as long each time.
+    pub bench: Duration,
+}
+
+impl Default for SlowSettings {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            deadline: Duration::from_secs(1),
+            bench: Duration::from_secs(60),
+        }
+    }
 }
 
 /// What of a decision is remembered.
@@ -94,6 +117,7 @@ impl Default for Settings {
             concurrency: 512,
             settle: Duration::from_secs(10),
             retry_after: Duration::from_secs(2),
+            slow: SlowSettings::default(),
             log: LogSettings::default(),
         }
     }

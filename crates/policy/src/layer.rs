@@ -139,6 +139,17 @@ impl LayerSet {
         hits.into_iter().filter_map(governs).collect()
     }
 
+    /// Whether any package that governs may outrun the time limit.
+    pub(crate) fn heavy(&self, target: &Target<'_>, set: &BTreeMap<String, Enforcement>) -> bool {
+        if !self.packages.iter().any(|package| package.heavy) {
+            return false;
+        }
+        let governing = self.governing(target, set);
+        governing
+            .iter()
+            .any(|(index, _)| self.packages.get(*index).is_some_and(|p| p.heavy))
+    }
+
     /// The rule that stands at a line of a file.
     pub(crate) fn rule_at(&self, file: &str, line: u32) -> Option<&str> {
         let rules = self.rules.get(file)?;

@@ -44,6 +44,7 @@ mod system_log;
 mod testing;
 pub mod trial;
 mod value;
+mod watch;
 mod yaml;
 
 pub use active::{Active, Apart, Status};
@@ -59,3 +60,4 @@ pub use rules::Reserved;
 pub use set::PolicySet;
 pub use source::{ConnectionSources, FileKind, Source, Sources};
 pub use system_log::{LogVerdict, MaskError, MaskOp, MaskRule};
+pub use watch::Watch;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Watch;
 use crmgate_domain::{Candidate, Document, Judgement, Layer, Point};
 
 /// What happens to an operation that no package governs.
@@ -17,7 +18,7 @@ pub enum Ungoverned {
 }
 
 /// What a judgement depends on beside the operation and the policies.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct JudgeOptions {
     /// What happens when no package governs; the connection's choice per object and kind.
     pub ungoverned: Ungoverned,
@@ -31,6 +32,8 @@ pub struct JudgeOptions {
     pub approvals: Vec<Document>,
     /// Exceptions in force, as the input shows them.
     pub exceptions: Vec<Document>,
+    /// Who follows the judgement.
+    pub watch: Option<Arc<Watch>>,
 }
 
 impl Default for JudgeOptions {
@@ -42,6 +45,7 @@ impl Default for JudgeOptions {
             time_limit: Duration::from_millis(50),
             approvals: Vec::new(),
             exceptions: Vec::new(),
+            watch: None,
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Package {
     pub reads: Reads,
     /// What it looks at in the input.
     pub(crate) looks: Looks,
+    /// Whether single steps of it may outrun the engine's time limit.
+    pub(crate) heavy: bool,
 }
 
 impl Package {

@@ -138,6 +138,17 @@ impl PolicySet {
         tenant.is_some_and(|tenant| tenant.shut)
     }
 
+    /// Whether a package that governs the target may outrun the time limit in a single step, so
+    /// that nobody should wait for it on a thread that others need.
+    #[must_use]
+    pub fn is_heavy(&self, target: &Target<'_>) -> bool {
+        let layers = self.layers(target.connection);
+        layers.global.heavy(target, layers.enforcement)
+            || layers
+                .own
+                .is_some_and(|own| own.heavy(target, &self.nothing.enforcement))
+    }
+
     /// The packages that govern the target, and what they read.
     #[must_use]
     pub fn governing(&self, target: &Target<'_>) -> Governing {

@@ -13,4 +13,5 @@ mod once;
 mod properties;
 mod recorded;
 mod remembered;
+mod turns;
 mod world;

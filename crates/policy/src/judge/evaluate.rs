@@ -97,6 +97,24 @@ impl Case<'_> {
     }
 
     fn evaluate(&self, round: &Round<'_>, index: usize, package: &Package, input: &Value) -> Said {
+        if let Some(watch) = &self.options.watch {
+            if let Some(why) = watch.why_not(&package.name) {
+                return Said::error(EvaluationError {
+                    package: package.name.clone(),
+                    class: ErrorClass::Transient,
+                    message: why.to_owned(),
+                });
+            }
+            watch.enter(&package.name);
+        }
+        let said = self.ask(round, index, package, input);
+        if let Some(watch) = &self.options.watch {
+            watch.leave();
+        }
+        said
+    }
+
+    fn ask(&self, round: &Round<'_>, index: usize, package: &Package, input: &Value) -> Said {
         let Some((left, ready)) = self.budget.left().zip(round.engines.ready(index)) else {
             return Said::error(self.spent(package));
         };

@@ -163,6 +163,7 @@ pub(super) fn build(
             rules,
             reads,
             looks: read.looks,
+            heavy: false,
         });
     }
     packages
