@@ -3,9 +3,9 @@ package lib.phone
 # The number in E.164 form (`+4930123456`), however it was written; undefined when that can't be
 # told. `plan` says how numbers are written where no country code is given:
 # {"code": "49", "trunk": "0", "min": 6, "max": 11}, lengths without the trunk prefix.
-e164(text, plan) := compact(text) if international(compact(text))
+e164(text, _) := compact(text) if international(compact(text))
 
-e164(text, plan) := number if {
+e164(text, _) := number if {
 	written := compact(text)
 	startswith(written, "00")
 	number := concat("", ["+", substring(written, 2, -1)])

@@ -12,6 +12,7 @@
 package crm.quality.phones
 
 import data.lib.phone
+import data.lib.places
 import data.lib.text
 
 written[field] := input.record[field] if {
@@ -20,11 +21,11 @@ written[field] := input.record[field] if {
 }
 
 # A country that is named and not known is not guessed at.
-country := data.quality.countries[lower(trim_space(input.record.country))] if {
-	text.filled(input.record.country)
-} else := data.params.quality.phones.default_country if {
-	not text.filled(input.record.country)
-}
+country := places.code(input.record.country)
+
+country := data.params.quality.phones.default_country if not country_named
+
+country_named if text.filled(input.record.country)
 
 plan := data.quality.plans[country]
 

@@ -34,3 +34,16 @@ pub(crate) fn node() -> Option<PathBuf> {
     need("node", tools().join("node/node_modules"))
         .and_then(|modules| modules.parent().map(PathBuf::from))
 }
+
+/// OPA: the one that the variable `OPA` names, the pinned one, or the one on the path.
+pub(crate) fn opa() -> Option<PathBuf> {
+    let named = std::env::var_os("OPA").map(PathBuf::from);
+    let pinned = tools().join("go/bin/opa");
+    let on_path = || {
+        let path = std::env::var_os("PATH")?;
+        let mut files = std::env::split_paths(&path).map(|dir| dir.join("opa"));
+        files.find(|file| file.is_file())
+    };
+    let found = named.or_else(|| Some(pinned.clone()).filter(|file| file.is_file()));
+    need("opa", found.or_else(on_path).unwrap_or(pinned))
+}

@@ -1,0 +1,123 @@
+# METADATA
+# title: No personal numbers in free text
+# description: >-
+#   Finds payment card numbers, IBANs and national identification numbers in descriptions, subjects
+#   and the like: where nobody looks for them, no field-level security covers them, and every export
+#   takes them along. Looks at what a write changes; a scan looks at what is stored. The number
+#   itself is never repeated.
+# custom:
+#   owner: privacy
+#   objects: [account, contact, lead, opportunity, case, task]
+#   operations: [create, update]
+#   severity: high
+#   remediation: Take the number out, and keep it in the system that is made for it.
+package crm.privacy.free_text
+
+import data.lib.check_digits
+import data.lib.national_ids
+
+settings := data.params.privacy.free_text
+
+# Texts with so many digits that there may be a number in them.
+texts[field] := text if {
+	some field in ["description", "subject", "next_step", "title"]
+	text := input.record[field]
+	is_string(text)
+	regex.match(`[0-9][^0-9]?[0-9]`, text)
+	looked_at(field)
+}
+
+looked_at(field) if input.changes[field]
+
+looked_at(_) if input.operation.point == "scan"
+
+# What is said of each kind of number.
+whats := {
+	"cards": {"code": "card_number", "what": "a payment card number"},
+	"ibans": {"code": "iban", "what": "an IBAN"},
+	"national_ids": {"code": "national_id", "what": "a national identification number"},
+}
+
+found contains {"kind": "cards", "field": field} if {
+	settings.cards != "off"
+	some field, text in texts
+
+	# Without separators.
+	some number in regex.find_n(`[0-9]{14,}`, text, -1)
+	check_digits.card(number)
+}
+
+found contains {"kind": "cards", "field": field} if {
+	settings.cards != "off"
+	some field, text in texts
+
+	# In the groups that are printed on cards: 4-4-4-4, or 4-6-4 and 4-6-5.
+	some run in regex.find_n(`[0-9]+([ -][0-9]+){2,}`, text, -1)
+	groups := regex.split(`[ -]`, run)
+	some at, first in groups
+	count(first) == 4
+	many := {4: 4, 6: 3}[count(groups[at + 1])]
+	check_digits.card(concat("", array.slice(groups, at, at + many)))
+}
+
+found contains {"kind": "ibans", "field": field} if {
+	settings.ibans != "off"
+	some field, text in texts
+	regex.match(`[A-Za-z]{2}[0-9]{2}[^A-Za-z0-9]?[A-Za-z0-9]{4}`, text)
+	words := regex.split(`[^A-Za-z0-9]+`, text)
+	some at, word in words
+	regex.match(`^[A-Za-z]{2}[0-9]{2}`, word)
+	some number in ibans(words, at)
+	check_digits.iban(number)
+}
+
+# What may be an IBAN that begins with a word: the word alone, or it and those behind it, which are
+# of four characters but the last.
+ibans(words, at) := [upper(words[at])] if count(words[at]) > 4
+
+ibans(words, at) := [number |
+	first := upper(words[at])
+	length := check_digits.iban_lengths[substring(first, 0, 2)]
+	groups := array.slice(words, at, at + ceil(length / 4))
+	every group in array.slice(groups, 0, count(groups) - 1) {
+		count(group) == 4
+	}
+	number := upper(concat("", groups))
+] if {
+	count(words[at]) == 4
+}
+
+found contains {"kind": "national_ids", "field": field} if {
+	settings.national_ids != "off"
+	some field, text in texts
+	some number in in_question(text)
+	some country in settings.countries
+	national_ids.valid(country, number)
+}
+
+# Words that begin like a number, and the numbers that are written with blanks: British, French.
+in_question(text) := {number |
+	some pattern in [
+		`[A-Za-z]{0,6}[0-9][0-9A-Za-z.+-]{6,18}[0-9A-Za-z]`,
+		`[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]`,
+		`[12] [0-9]{2} [0-9]{2} [0-9][0-9ABab] [0-9]{3} [0-9]{3} [0-9]{2}`,
+	]
+	some word in regex.find_n(pattern, text, -1)
+	number := upper(replace(word, " ", ""))
+}
+
+finding(found_one) := {
+	"code": whats[found_one.kind].code,
+	"message": sprintf("`%s` seems to hold %s", [found_one.field, whats[found_one.kind].what]),
+	"fields": [found_one.field],
+}
+
+deny contains finding(one) if {
+	some one in found
+	settings[one.kind] == "deny"
+}
+
+warn contains finding(one) if {
+	some one in found
+	settings[one.kind] == "warn"
+}
