@@ -23,14 +23,15 @@ written["name"] := input.record.name if input.object == "account"
 
 written["company"] := input.record.company if input.object == "lead"
 
-written["last_name"] := concat(" ", [part | some part in parts]) if {
-	input.object in {"contact", "lead"}
-	parts := [part |
-		some field in ["first_name", "last_name"]
-		part := input.record[field]
-		is_string(part)
-	]
-}
+written["last_name"] := concat(" ", [first_name, last_name]) if input.object in {"contact", "lead"}
+
+default first_name := ""
+
+first_name := input.record.first_name if is_string(input.record.first_name)
+
+default last_name := ""
+
+last_name := input.record.last_name if is_string(input.record.last_name)
 
 screened(_) if input.operation.point == "scan"
 
