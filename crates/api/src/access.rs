@@ -38,6 +38,11 @@ const fn route(method: &'static str, path: &'static str, action: Action) -> Acce
 pub const ROUTES: &[Access] = &[
     route("POST", "/v1/validate", Action::Validate),
     route("GET", "/v1/decisions", Action::ReadDecisions),
+    route("POST", "/v1/decisions/erase", Action::Erase),
+    route("GET", "/v1/record/entries", Action::ReadRecord),
+    route("GET", "/v1/record/checkpoints", Action::ReadRecord),
+    route("GET", "/v1/record/key", Action::ReadRecord),
+    route("GET", "/v1/record/check", Action::ReadRecord),
     route("GET", "/v1/decisions/{id}", Action::ReadDecisions),
     route("GET", "/v1/holds", Action::ReadHolds),
     route("GET", "/v1/holds/{id}", Action::ReadHolds),

@@ -17,7 +17,7 @@ pub(crate) use bodies::{
 };
 
 use crate::error::CODES;
-use crate::routes::{connections, decisions, holds, policies, tokens, validate};
+use crate::routes::{connections, decisions, holds, policies, record, tokens, validate};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +30,11 @@ use crate::routes::{connections, decisions, holds, policies, tokens, validate};
         validate::validate,
         decisions::list,
         decisions::show,
+        record::erase,
+        record::entries,
+        record::checkpoints,
+        record::key,
+        record::check,
         holds::list,
         holds::show,
         connections::list,

@@ -13,6 +13,7 @@ pub(crate) mod connections;
 pub(crate) mod decisions;
 pub(crate) mod holds;
 pub(crate) mod policies;
+pub(crate) mod record;
 pub(crate) mod tokens;
 pub(crate) mod validate;
 
@@ -22,6 +23,11 @@ pub(crate) fn router(parts: &Arc<Parts>) -> Router<Arc<Parts>> {
     Router::new()
         .route("/v1/validate", post(validate::validate))
         .route("/v1/decisions", get(decisions::list))
+        .route("/v1/decisions/erase", post(record::erase))
+        .route("/v1/record/entries", get(record::entries))
+        .route("/v1/record/checkpoints", get(record::checkpoints))
+        .route("/v1/record/key", get(record::key))
+        .route("/v1/record/check", get(record::check))
         .route("/v1/decisions/{id}", get(decisions::show))
         .route("/v1/holds", get(holds::list))
         .route("/v1/holds/{id}", get(holds::show))

@@ -32,11 +32,15 @@ pub enum Action {
     ManageTokens,
     /// Read metrics, where they are not open.
     ReadMetrics,
+    /// Read the record's entries and checkpoints, to verify them.
+    ReadRecord,
+    /// Erase payloads of decisions.
+    Erase,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Validate,
         Self::WriteThrough,
         Self::ReadDecisions,
@@ -49,6 +53,8 @@ impl Action {
         Self::ReadTokens,
         Self::ManageTokens,
         Self::ReadMetrics,
+        Self::ReadRecord,
+        Self::Erase,
     ];
 
     /// The table: the roles that may. `Admin` may do everything and is not listed.
@@ -68,6 +74,8 @@ impl Action {
             Self::ReadTokens => &[Auditor],
             Self::ManageTokens => &[],
             Self::ReadMetrics => &[Operator, Auditor],
+            Self::ReadRecord => &[Auditor],
+            Self::Erase => &[],
         }
     }
 
@@ -87,6 +95,8 @@ impl Action {
             Self::ReadTokens => "see tokens",
             Self::ManageTokens => "make or revoke tokens",
             Self::ReadMetrics => "read metrics",
+            Self::ReadRecord => "read the whole record",
+            Self::Erase => "erase payloads",
         }
     }
 }

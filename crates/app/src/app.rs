@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Connection, ConnectionParts, Connections, Decisions, Health, Holds, Identities, Policies,
-    Sightings, Tokens, meters,
+    Record, RecordParts, Sightings, Tokens, meters,
 };
 
 /// How often unfinished writes are looked up.
@@ -32,6 +32,8 @@ pub struct AppParts {
     pub policies: Policies,
     /// The configured connections.
     pub connections: Vec<ConnectionParts>,
+    /// How the record is looked after.
+    pub record: RecordParts,
 }
 
 /// The use cases, bundled. Share it in an [`Arc`].
@@ -41,6 +43,7 @@ pub struct App {
     tokens: Arc<Tokens>,
     decisions: Decisions,
     holds: Holds,
+    record: Arc<Record>,
     policies: Arc<Policies>,
     health: Health,
     sightings: Arc<Sightings>,
@@ -57,6 +60,7 @@ impl App {
             ambient,
             policies,
             connections,
+            record,
         } = parts;
         meters::describe();
         let policies = Arc::new(policies);
@@ -64,10 +68,13 @@ impl App {
         let tokens = Arc::new(Tokens::new(Arc::clone(&store), Arc::clone(&ambient)));
         let connections = Connections::new(connections, &store, &ambient, &policies, &sightings);
         let connections = Arc::new(connections);
+        let record = Record::new(Arc::clone(&store), Arc::clone(&ambient), record);
+        let record = Arc::new(record);
         Self {
             identities: Identities::new(Arc::clone(&tokens)),
             decisions: Decisions::new(Arc::clone(&store)),
             holds: Holds::new(Arc::clone(&store), Arc::clone(&ambient)),
+            record: Arc::clone(&record),
             sweeper: Sweeper::new(
                 Arc::clone(&store),
                 connections.iter().map(|c| Arc::clone(c.gate())),
@@ -77,6 +84,7 @@ impl App {
                 Arc::clone(&ambient),
                 Arc::clone(&policies),
                 Arc::clone(&connections),
+                record,
             ),
             connections,
             tokens,
@@ -139,6 +147,12 @@ impl App {
         &self.holds
     }
 
+    /// The record: entries, checkpoints, erasure.
+    #[must_use]
+    pub const fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
     /// The policies.
     #[must_use]
     pub const fn policies(&self) -> &Arc<Policies> {
@@ -191,8 +205,9 @@ impl App {
                 self.health.probe_all().await;
             }
         };
+        let recording = self.record.run(stop.clone());
         tokio::select! {
-            () = async { tokio::join!(sweeping, flushing, probing); } => {}
+            () = async { tokio::join!(recording, sweeping, flushing, probing); } => {}
             () = stop.cancelled() => {}
         }
     }
@@ -206,5 +221,6 @@ impl App {
         if let Err(error) = self.sightings.flush().await {
             tracing::warn!(%error, "what was seen last could not be written down");
         }
+        self.record.close().await;
     }
 }

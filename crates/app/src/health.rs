@@ -8,7 +8,7 @@ use crmgate_domain::{Ambient, ConnectionName, Mode, Timestamp};
 use crmgate_store::Store;
 use serde::Serialize;
 
-use crate::{Connection, Connections, Policies, meters};
+use crate::{Connection, Connections, Policies, Record, meters};
 
 /// How long a CRM may take to say who we are.
 const PROBE_WITHIN: Duration = Duration::from_secs(10);
@@ -64,6 +64,7 @@ pub struct Health {
     ambient: Arc<dyn Ambient>,
     policies: Arc<Policies>,
     connections: Arc<Connections>,
+    record: Arc<Record>,
     probed: Mutex<BTreeMap<ConnectionName, Probed>>,
 }
 
@@ -75,12 +76,14 @@ impl Health {
         ambient: Arc<dyn Ambient>,
         policies: Arc<Policies>,
         connections: Arc<Connections>,
+        record: Arc<Record>,
     ) -> Self {
         Self {
             store,
             ambient,
             policies,
             connections,
+            record,
             probed: Mutex::default(),
         }
     }
@@ -88,7 +91,9 @@ impl Health {
     /// Looks at everything now; of the CRMs, the last probe.
     pub async fn ready(&self) -> Readiness {
         let mut checks = vec![self.stored().await, self.governed()];
+        checks.push(Check::new("record", State::Degraded, self.record.problem()));
         checks.extend(self.layers());
+        checks.extend(self.connections.iter().filter_map(|c| benched(c)));
         checks.extend(self.bundles());
         checks.extend(self.connections.iter().filter_map(|c| self.reached(c)));
         let observing = self
@@ -177,7 +182,10 @@ impl Health {
     fn bundles(&self) -> Vec<Check> {
         let bundles = self.policies.status().bundles.into_iter();
         let told = bundles.map(|bundle| {
-            let in_force = match (&bundle.since, bundle.revision.as_deref().unwrap_or_default()) {
+            let in_force = match (
+                &bundle.since,
+                bundle.revision.as_deref().unwrap_or_default(),
+            ) {
                 (None, _) => "nothing of it is in force".to_owned(),
                 (Some(since), "") => format!("what is in force since {since} stays"),
                 (Some(since), revision) => {
@@ -208,6 +216,24 @@ impl Health {
         };
         Some(Check::new(&name, State::Degraded, problem))
     }
+}
+
+/// Policies of a connection that are not asked for now.
+fn benched(connection: &Connection) -> Option<Check> {
+    let out = connection.gate().benched();
+    let told = out.iter().map(|one| {
+        let left = one.left.as_secs() + 1;
+        format!("`{}` for another {left} s", one.package)
+    });
+    let told: Vec<String> = told.collect();
+    let problem = (!told.is_empty()).then(|| {
+        format!(
+            "policies that did not stop are not asked: {}",
+            told.join(", ")
+        )
+    });
+    let name = format!("evaluation for {}", connection.name());
+    problem.map(|problem| Check::new(&name, State::Degraded, Some(problem)))
 }
 
 impl Check {

@@ -16,6 +16,7 @@ pub mod identify;
 mod meters;
 pub mod pass;
 pub mod policies;
+pub mod record;
 pub mod report;
 pub mod sightings;
 pub mod sign_in;
@@ -35,6 +36,7 @@ pub use identify::{Identities, IdentityCache, IdentitySettings};
 pub use policies::{
     BrokenLayer, Policies, PolicyChecker, PolicyParts, PolicySource, PolicyStatus, Reloaded,
 };
+pub use record::{CheckpointKey, CheckpointSink, Keep, Record, RecordParts, RecordSettings};
 pub use report::{Obstacle, Report, ReportRow};
 pub use sightings::Sightings;
 pub use tokens::{CreatedToken, TokenRequest, Tokens};

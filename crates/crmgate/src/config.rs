@@ -13,6 +13,7 @@ mod connection;
 mod environment;
 mod fault;
 mod place;
+mod record;
 pub(crate) mod secret;
 mod section;
 mod telemetry;
@@ -27,6 +28,7 @@ pub(crate) use areas::{
 pub(crate) use connection::Connection;
 pub(crate) use environment::process_environment;
 pub(crate) use fault::{ConfigError, Fault, Faults};
+pub(crate) use record::Record;
 pub(crate) use telemetry::Telemetry;
 
 use place::Places;
@@ -44,6 +46,7 @@ pub(crate) struct Config {
     pub(crate) logging: Logging,
     pub(crate) telemetry: Telemetry,
     pub(crate) policies: Policies,
+    pub(crate) record: Record,
     pub(crate) control: Control,
     pub(crate) gateway: Gateway,
     pub(crate) ingress: Ingress,
@@ -137,6 +140,7 @@ fn read_all(
     let logging = Logging::read(root.section_or_empty("logging"));
     let telemetry = Telemetry::read(root.section_or_empty("telemetry"));
     let policies = Policies::read(root.section_or_empty("policies"));
+    let record = Record::read(root.section_or_empty("record"));
     let control = Control::read(root.section_or_empty("control"));
     let gateway = Gateway::read(root.section_or_empty("gateway"));
     let ingress = Ingress::read(root.section_or_empty("ingress"));
@@ -155,6 +159,7 @@ fn read_all(
         logging,
         telemetry,
         policies,
+        record,
         control,
         gateway,
         ingress,

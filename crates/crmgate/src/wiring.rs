@@ -9,6 +9,7 @@ pub(crate) mod listeners;
 pub(crate) mod logging;
 pub(crate) mod metrics;
 pub(crate) mod policies;
+pub(crate) mod record;
 pub(crate) mod running;
 pub(crate) mod signals;
 pub(crate) mod store;

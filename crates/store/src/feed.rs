@@ -54,7 +54,8 @@ pub trait RecordFeed {
     /// When the store cannot be read.
     async fn sink_position(&self, sink: &str) -> Result<u64, StoreError>;
 
-    /// Remembers how far a sink has come. Entries that a known sink has not taken are not pruned.
+    /// Remembers how far a sink has come. Entries that a known sink has not taken are not pruned;
+    /// names that begin with `checkpoint:` count checkpoints and hold up nothing.
     ///
     /// # Errors
     /// When it is not certainly on disk.

@@ -47,7 +47,8 @@ pub struct Verification {
     erased: Ranges,
     payloads_pruned: u64,
     entries_pruned: u64,
-    cuts: HashMap<ChainId, Head>,
+    /// By chain and link: an entry that was removed last, once.
+    cuts: HashMap<(ChainId, u64), Head>,
     absent: Vec<(Head, Head)>,
     expected: BTreeMap<u64, Vec<(Head, u64)>>,
     checkpoints: Vec<Checkpoint>,
@@ -243,8 +244,9 @@ impl Verification {
             PrunedWhat::Payloads => self.payloads_pruned = self.payloads_pruned.max(up_to),
             PrunedWhat::Entries => {
                 self.entries_pruned = self.entries_pruned.max(up_to);
+                let cuts = note.cut.into_iter();
                 self.cuts
-                    .extend(note.cut.into_iter().map(|cut| (cut.chained.chain, cut)));
+                    .extend(cuts.map(|cut| ((cut.chained.chain, cut.chained.link), cut)));
             }
         }
     }
@@ -289,11 +291,9 @@ impl Verification {
             if first.link == 0 || believed {
                 continue;
             }
-            let cut = self.cuts.get(&chain);
-            let fits = cut.is_some_and(|cut| {
-                cut.chained.link + 1 == first.link
-                    && chain::hash_of(&first, cut.chained.hash) == first.hash
-            });
+            let cut = self.cuts.get(&(chain, first.link - 1));
+            let fits =
+                cut.is_some_and(|cut| chain::hash_of(&first, cut.chained.hash) == first.hash);
             if !fits {
                 let count = first.link;
                 let text = format!("{count} entries of its chain before it are missing");

@@ -254,6 +254,14 @@ bodies! {
         round: u32,
         /// What came of the write.
         outcome: Option<OutcomeBody>,
+        /// Where it stands in the record's chain: `chain`, `link`, `hash`.
+        chained: Option<Value>,
+        /// What was judged, masked: `state`, `input`, `erased`, `masked`.
+        payload: Value,
+        /// The trace it belongs to.
+        trace: Option<Value>,
+        /// How long its stages took, in nanoseconds.
+        metrics: BTreeMap<String, u64>,
     }
 
     /// What came of a write.

@@ -19,6 +19,7 @@ fn concrete(route: &Access) -> (String, Option<String>) {
     let body = match (route.method, route.path) {
         ("POST", "/v1/validate") => Some(create("acme-a", &json!({"name": "Ada"}))),
         ("PUT", "/v1/connections/{name}/mode") => Some(json!({"mode": "enforce"})),
+        ("POST", "/v1/decisions/erase") => Some(json!({"actor": "nobody", "reason": "a test"})),
         ("POST", "/v1/tokens") => Some(json!({"name": "x", "roles": ["client"]})),
         _ => None,
     };

@@ -130,6 +130,7 @@ impl World {
             ambient: Arc::clone(&ambient) as _,
             policies: Policies::start(parts).await.unwrap(),
             connections: vec![connection("acme-a"), connection("acme-b")],
+            record: crmgate_app::RecordParts::default(),
         }));
         let gateways = [("acme-a", "https://gate.test:8701"), ("<odd>", "x")];
         let router = router(Parts {

@@ -29,7 +29,10 @@ impl PolicySource for Desk {
         }
         let mut sources = Sources::global([("team/policy.rego".to_owned(), text)]);
         for (name, text) in self.1.lock().unwrap().iter() {
-            let layer = sources.connections.entry(name.parse().unwrap()).or_default();
+            let layer = sources
+                .connections
+                .entry(name.parse().unwrap())
+                .or_default();
             layer.files = vec![Source {
                 path: "own/policy.rego".to_owned(),
                 text: text.clone(),

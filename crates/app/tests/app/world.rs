@@ -109,6 +109,7 @@ impl World {
                 connection("own", IdentityMode::PassThrough),
                 connection("lent", IdentityMode::Brokered),
             ],
+            record: crmgate_app::RecordParts::default(),
         });
         Self {
             app: Arc::new(app),

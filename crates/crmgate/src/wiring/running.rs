@@ -58,6 +58,7 @@ pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Fa
         ambient: Arc::clone(&ambient),
         policies,
         connections: parts.collect(),
+        record: super::record::parts(config)?,
     }));
     app.connections()
         .record_modes()

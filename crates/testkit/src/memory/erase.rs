@@ -191,12 +191,11 @@ impl Inner {
     fn prune_entries(&mut self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let open = self.unfinished().next().map(|open| open.decision);
         let last = self.record.entries.len().saturating_sub(1);
-        let taken = self
-            .record
-            .sinks
-            .values()
+        let sinks = self.record.sinks.iter();
+        let taken = sinks
+            .filter(|(name, _)| !name.starts_with("checkpoint:"))
+            .map(|(_, position)| *position)
             .min()
-            .copied()
             .unwrap_or(u64::MAX);
         let opens = |position: u64| {
             let mut decisions = self.decisions.iter();
