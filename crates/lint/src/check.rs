@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crmgate_policy::analysis::{
-    Expr, ExprRef, GroupId, Rule, RuleHead, RuleNode, Step, chain, head_ref,
+    Expr, ExprRef, GroupId, Module, Rule, RuleHead, RuleNode, Step, chain, head_ref,
 };
 
 use crate::finding::Finding;
@@ -75,7 +75,11 @@ struct Checker<'l, 'a> {
 
 impl<'a> Checker<'_, 'a> {
     fn modules(&mut self) {
-        let modules: Vec<_> = self.layer.own().collect();
+        // The input of `system.log` is another one: an event of the decision log.
+        let judging = |(_, module): &(usize, &'a Module)| {
+            module.package.first().is_none_or(|root| root != "system")
+        };
+        let modules: Vec<_> = self.layer.own().filter(judging).collect();
         for (index, module) in modules {
             self.enter(index);
             for node in &module.rules {

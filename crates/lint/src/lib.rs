@@ -6,6 +6,7 @@
 
 mod catalogue;
 mod check;
+mod conditions;
 mod finding;
 mod layer;
 mod metadata;
@@ -14,6 +15,7 @@ mod recover;
 mod render;
 mod scans;
 mod schema;
+mod teams;
 mod types;
 mod unused;
 mod words;
@@ -54,6 +56,7 @@ pub fn check(
         scans::run(layer, &mut found);
         metadata::run(layer.parsed, catalogue, &connections, &mut found);
     }
+    teams::run(&all, &mut found);
     if let Err(errors) = loaded {
         found.extend(
             errors

@@ -1,6 +1,5 @@
 //! Rules that can never fire, told from their text alone.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crmgate_domain::Document;
@@ -9,6 +8,7 @@ use crmgate_policy::analysis::{
     literal_parts, parts, rule_parts,
 };
 
+use crate::conditions::compares;
 use crate::finding::{Finding, Level};
 use crate::layer::Layer;
 
@@ -48,25 +48,9 @@ fn constant(expr: &ExprRef) -> Option<bool> {
         },
         Expr::BoolExpr { op, lhs, rhs, .. } => {
             let (a, b) = (literal(lhs)?, literal(rhs)?);
-            let order = order(&a, &b)?;
-            Some(match op {
-                BoolOp::Eq => order == Ordering::Equal,
-                BoolOp::Ne => order != Ordering::Equal,
-                BoolOp::Lt => order == Ordering::Less,
-                BoolOp::Le => order != Ordering::Greater,
-                BoolOp::Gt => order == Ordering::Greater,
-                BoolOp::Ge => order != Ordering::Less,
-            })
+            // Of two kinds, the one that counts as larger is larger: told elsewhere.
+            (a.type_name() == b.type_name()).then(|| compares(op, &a, &b))
         }
-        _ => None,
-    }
-}
-
-fn order(a: &Document, b: &Document) -> Option<Ordering> {
-    match (a, b) {
-        (Document::Number(a), Document::Number(b)) => a.as_f64().partial_cmp(&b.as_f64()),
-        (Document::String(a), Document::String(b)) => Some(a.cmp(b)),
-        (a, b) if a == b => Some(Ordering::Equal),
         _ => None,
     }
 }

@@ -315,6 +315,8 @@ pub(crate) fn reached(layer: &Layer<'_>, also: &BTreeSet<(String, String)>) -> B
         .enumerate()
         .filter(|(_, group)| {
             (group.package.starts_with("crm.") && reserved(&group.name))
+                // Read by the decision log.
+                || group.package.starts_with("system.")
                 || also.contains(&(group.package.clone(), group.name.clone()))
         })
         .map(|(id, _)| id)

@@ -63,7 +63,7 @@ fn constant(rule: &Rule) -> Option<ConstantPatch<'_>> {
     else {
         return None;
     };
-    let Expr::Object { span, fields, .. } = key.as_ref() else {
+    let Expr::Object { fields, .. } = key.as_ref() else {
         return None;
     };
     let member = |name: &str| {
@@ -87,7 +87,8 @@ fn constant(rule: &Rule) -> Option<ConstantPatch<'_>> {
         field: syntax::literal_text(member("field")?)?,
         value,
         bodies,
-        place: span.into(),
+        // The engine's span of an object begins at its last member.
+        place: fields.first().map(|(_, key, _)| key.span())?.into(),
     })
 }
 

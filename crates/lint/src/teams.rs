@@ -1,0 +1,436 @@
+//! Packages of different teams that contradict each other where both govern.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crmgate_domain::{Document, Enforcement, PatchOp};
+use crmgate_policy::Reserved;
+use crmgate_policy::analysis::{
+    ConstantPatch, Expr, Literal, Module, Place, Query, Rule, RuleBody, RuleHead, RuleNode,
+    constant_patches, literal_text, static_path,
+};
+
+use crate::conditions::Conditions;
+use crate::finding::{Finding, Level};
+use crate::layer::{Package, Parsed};
+
+/// Codes that the engine gives itself.
+const ENGINES: [&str; 8] = [
+    "approval_not_possible",
+    "no_approvers",
+    "number_out_of_range",
+    "patch_conflict",
+    "patch_not_possible",
+    "patch_unstable",
+    "scope_missing",
+    "scopes_unknown",
+];
+
+/// Looks at every pair of packages that may meet at one operation.
+pub(crate) fn run(layers: &[Parsed], found: &mut Vec<Finding>) {
+    let speakers: Vec<Speaker<'_>> = layers
+        .iter()
+        .flat_map(|layer| {
+            let packages = layer.packages.values();
+            packages.map(|package| Speaker::new(layer, package))
+        })
+        .collect();
+    for (index, one) in speakers.iter().enumerate() {
+        engines_codes(one, found);
+        no_scopes(one, found);
+        for other in speakers.iter().skip(index + 1) {
+            if one.meets(other) {
+                codes(one, other, found);
+                copies(one, other, found);
+                patches(one, other, found);
+                for (a, b) in [(one, other), (other, one)] {
+                    refused(a, b, found);
+                    scopes(a, b, found);
+                }
+            }
+        }
+    }
+}
+
+/// A package and what it says outright.
+struct Speaker<'a> {
+    connection: Option<&'a str>,
+    package: &'a Package,
+    patches: Vec<(&'a str, ConstantPatch<'a>)>,
+    refusals: Vec<Refusal<'a>>,
+    scopes: BTreeMap<&'a str, (&'a str, Place)>,
+    /// Whether every scope it asks for is a literal.
+    all_scopes: bool,
+    /// A rule that takes its scopes from a list that is empty.
+    no_scopes: Option<(&'a str, Place, String)>,
+    /// Each reserved rule's text, blanks aside, with its place.
+    texts: BTreeMap<String, (&'a str, Place)>,
+    /// All rules' texts together.
+    whole: BTreeSet<String>,
+}
+
+/// A rule of `deny`.
+struct Refusal<'a> {
+    file: &'a str,
+    place: Place,
+    code: Option<&'a str>,
+    bodies: &'a [RuleBody],
+}
+
+impl<'a> Speaker<'a> {
+    fn new(layer: &'a Parsed, package: &'a Package) -> Self {
+        let mut all = Self {
+            connection: layer.connection.as_deref(),
+            package,
+            patches: Vec::new(),
+            refusals: Vec::new(),
+            scopes: BTreeMap::new(),
+            all_scopes: true,
+            no_scopes: None,
+            texts: BTreeMap::new(),
+            whole: BTreeSet::new(),
+        };
+        let own = layer.modules.iter().take(layer.own);
+        for module in own.filter(|module| module.package_name() == package.name) {
+            let patches = constant_patches(module).into_iter();
+            all.patches
+                .extend(patches.map(|patch| (module.file.as_str(), patch)));
+            for node in &module.rules {
+                all.rule(layer, module, node);
+            }
+        }
+        all
+    }
+
+    fn rule(&mut self, layer: &Parsed, module: &'a Module, node: &'a RuleNode) {
+        let text: Vec<&str> = node.node.span().text().split_whitespace().collect();
+        let text = text.join(" ");
+        if Reserved::ALL.iter().any(|rule| rule.name() == node.name) {
+            self.texts
+                .entry(text.clone())
+                .or_insert((module.file.as_str(), node.place));
+        }
+        self.whole.insert(text);
+        let Rule::Spec {
+            head: RuleHead::Set { key: Some(key), .. },
+            bodies,
+            ..
+        } = node.node.as_ref()
+        else {
+            return;
+        };
+        match node.name.as_str() {
+            "deny" => self.refusals.push(Refusal {
+                file: &module.file,
+                place: node.place,
+                code: code(key),
+                bodies,
+            }),
+            "allow_scopes" => match literal_text(key) {
+                Some(scope) => _ = self.scopes.insert(scope, (&module.file, node.place)),
+                None => {
+                    self.all_scopes = false;
+                    let list = first(bodies).and_then(|query| empty_list(layer, query));
+                    self.no_scopes = list.map(|list| (module.file.as_str(), node.place, list));
+                }
+            },
+            _ => {}
+        }
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        let apart = matches!((self.connection, other.connection), (Some(a), Some(b)) if a != b);
+        let (mine, theirs) = (&self.package.metadata, &other.package.metadata);
+        let off = |package: &Package| package.metadata.enforcement == Enforcement::Off;
+        let governs = (&self.package.governs, &other.package.governs);
+        let objects = match (&governs.0.object_names, &governs.1.object_names) {
+            (Some(a), Some(b)) => !a.is_disjoint(b),
+            _ => true,
+        };
+        !apart
+            && !off(self.package)
+            && !off(other.package)
+            && objects
+            && mine.connections.meet(&theirs.connections)
+            && !mine.operations.is_disjoint(&theirs.operations)
+            && !mine.points.is_disjoint(&theirs.points)
+    }
+
+    fn enforced(&self) -> bool {
+        self.package.metadata.enforcement == Enforcement::Enforce
+    }
+
+    /// The package and who answers for it.
+    fn named(&self) -> String {
+        format!("`{}` of {}", self.package.name, self.package.metadata.owner)
+    }
+}
+
+fn code(key: &Expr) -> Option<&str> {
+    let Expr::Object { fields, .. } = key else {
+        return None;
+    };
+    let mut fields = fields.iter();
+    let (_, _, value) = fields.find(|(_, key, _)| literal_text(key) == Some("code"))?;
+    literal_text(value)
+}
+
+fn engines_codes(one: &Speaker<'_>, found: &mut Vec<Finding>) {
+    for refusal in &one.refusals {
+        if let Some(code) = refusal.code.filter(|code| ENGINES.contains(code)) {
+            let message = format!("the code `{code}` is one that the engine gives itself");
+            found.push(
+                Finding::new(Level::Warning, "reserved_code", refusal.file, message)
+                    .at(refusal.place)
+                    .remedy("use another, so that callers can tell them apart"),
+            );
+        }
+    }
+}
+
+/// A list without any scope lets nobody in.
+fn no_scopes(one: &Speaker<'_>, found: &mut Vec<Finding>) {
+    if let Some((file, place, list)) = one.no_scopes.as_ref().filter(|_| one.scopes.is_empty()) {
+        let message = format!("nobody has the scopes that are asked for: `{list}` is empty");
+        found.push(
+            Finding::new(Level::Warning, "no_scopes", file, message)
+                .at(*place)
+                .remedy("name the scopes, or take `allow_scopes` out"),
+        );
+    }
+}
+
+/// The list that a body goes through, when it is data and empty.
+fn empty_list(layer: &Parsed, query: &Query) -> Option<String> {
+    query.stmts.iter().find_map(|statement| {
+        let Literal::SomeIn { collection, .. } = &statement.literal else {
+            return None;
+        };
+        let path = static_path(collection)?;
+        let (root, rest) = path.split_first()?;
+        let (first, rest) = rest.split_first().filter(|_| root == "data")?;
+        let mut at = layer.data.get(first)?;
+        for key in rest {
+            at = at.as_object()?.get(key)?;
+        }
+        matches!(at, Document::Array(items) if items.is_empty()).then(|| path.join("."))
+    })
+}
+
+fn codes(one: &Speaker<'_>, other: &Speaker<'_>, found: &mut Vec<Finding>) {
+    let theirs: BTreeMap<&str, &Refusal<'_>> = other
+        .refusals
+        .iter()
+        .filter_map(|refusal| Some((refusal.code?, refusal)))
+        .collect();
+    let mut told = BTreeSet::new();
+    for refusal in &one.refusals {
+        let Some(code) = refusal.code.filter(|code| told.insert(*code)) else {
+            continue;
+        };
+        if let Some(same) = theirs.get(code) {
+            let message = format!(
+                "{} and {} refuse by the same code `{code}`, and both govern the same records",
+                one.named(),
+                other.named()
+            );
+            found.push(
+                Finding::new(Level::Warning, "same_code", refusal.file, message)
+                    .at(refusal.place)
+                    .remedy("callers act on codes: give each reason a code of its own")
+                    .also(
+                        same.file,
+                        same.place.line,
+                        format!("`{}`", other.package.name),
+                    ),
+            );
+        }
+    }
+}
+
+/// What stands twice.
+fn copies(one: &Speaker<'_>, other: &Speaker<'_>, found: &mut Vec<Finding>) {
+    let same_helpers = one.whole == other.whole;
+    for (text, (file, place)) in &one.texts {
+        let Some((other_file, other_place)) = other.texts.get(text) else {
+            continue;
+        };
+        // The same words over other helpers may mean something else.
+        let alone = same_helpers || !uses_helpers(one, text) && !uses_helpers(other, text);
+        if alone && text.contains("input.") {
+            let message = format!(
+                "{} and {} have the same rule, word for word",
+                one.named(),
+                other.named()
+            );
+            found.push(
+                Finding::new(Level::Warning, "duplicate_rule", file, message)
+                    .at(*place)
+                    .remedy("keep it in one package")
+                    .also(
+                        other_file,
+                        other_place.line,
+                        format!("`{}`", other.package.name),
+                    ),
+            );
+        }
+    }
+}
+
+/// Whether a rule's text names another rule of its package.
+fn uses_helpers(speaker: &Speaker<'_>, text: &str) -> bool {
+    let words: BTreeSet<&str> = text
+        .split(|char: char| !char.is_ascii_alphanumeric() && char != '_')
+        .collect();
+    let names = speaker.whole.iter().filter(|whole| *whole != text);
+    names
+        .filter_map(|whole| {
+            whole
+                .trim_start_matches("default ")
+                .split(|char: char| !char.is_ascii_alphanumeric() && char != '_')
+                .next()
+        })
+        .any(|name| !Reserved::ALL.iter().any(|r| r.name() == name) && words.contains(name))
+}
+
+fn patches(one: &Speaker<'_>, other: &Speaker<'_>, found: &mut Vec<Finding>) {
+    if !one.enforced() || !other.enforced() {
+        return;
+    }
+    for (file, mine) in &one.patches {
+        for (other_file, theirs) in &other.patches {
+            let certain = mine.always() && theirs.always() && mine.op != PatchOp::Default;
+            // What is certain does not even load.
+            if certain || !mine.conflicts(theirs) || exclude(mine.bodies, theirs.bodies) {
+                continue;
+            }
+            let message = format!(
+                "{} sets `{}` to {}, and {} to {}: where both do, the write is refused",
+                one.named(),
+                mine.field,
+                mine.value.to_json(),
+                other.named(),
+                theirs.value.to_json(),
+            );
+            found.push(
+                Finding::new(Level::Warning, "patch_conflict", file, message)
+                    .at(mine.place)
+                    .remedy("let one of the two owners set the field, or give the patches conditions that exclude each other")
+                    .also(other_file, theirs.place.line, format!("`{}`", other.package.name)),
+            );
+        }
+    }
+}
+
+fn first(bodies: &[RuleBody]) -> Option<&Query> {
+    bodies.first().map(|body| body.query.as_ref())
+}
+
+/// Whether two bodies ask for different values of one thing.
+fn exclude(one: &[RuleBody], other: &[RuleBody]) -> bool {
+    let of = |bodies| first(bodies).map(Conditions::of).unwrap_or_default();
+    of(one).exclude(&of(other))
+}
+
+/// What one sets and the other refuses.
+fn refused(one: &Speaker<'_>, other: &Speaker<'_>, found: &mut Vec<Finding>) {
+    if !one.enforced() || !other.enforced() {
+        return;
+    }
+    for (file, patch) in one.patches.iter().filter(|(_, p)| p.op != PatchOp::Default) {
+        let path = match patch.field.strip_prefix("native.") {
+            Some(native) => format!("input.native.{native}"),
+            None => format!("input.record.{}", patch.field),
+        };
+        let mut patched = first(patch.bodies).map(Conditions::of).unwrap_or_default();
+        patched.set(&path, &patch.value);
+        for refusal in &other.refusals {
+            let Some(query) = first(refusal.bodies) else {
+                continue;
+            };
+            let asked = Conditions::of(query);
+            if !asked.names(&path) || !asked.allow(&path, &patch.value) || patched.exclude(&asked) {
+                continue;
+            }
+            let message = format!(
+                "{} sets `{}` to {}, which {} refuses",
+                one.named(),
+                patch.field,
+                shown(&patch.value),
+                other.named(),
+            );
+            found.push(
+                Finding::new(Level::Warning, "patch_refused", file, message)
+                    .at(patch.place)
+                    .remedy(
+                        "what is patched is judged again: agree on the value, or on who decides",
+                    )
+                    .also(
+                        refusal.file,
+                        refusal.place.line,
+                        format!("`{}` refuses it", other.package.name),
+                    ),
+            );
+        }
+    }
+}
+
+fn shown(value: &Document) -> String {
+    if value.is_null() {
+        "nothing".into()
+    } else {
+        value.to_json()
+    }
+}
+
+/// Scopes that one asks for and the other refuses.
+fn scopes(one: &Speaker<'_>, other: &Speaker<'_>, found: &mut Vec<Finding>) {
+    if one.scopes.is_empty() || !one.all_scopes || !one.enforced() || !other.enforced() {
+        return;
+    }
+    let refused: BTreeMap<&str, &Refusal<'_>> = other
+        .refusals
+        .iter()
+        .filter_map(|refusal| Some((only_scope(first(refusal.bodies)?)?, refusal)))
+        .collect();
+    let mut last = None;
+    for scope in one.scopes.keys() {
+        match refused.get(scope) {
+            Some(refusal) => last = Some((scope, refusal)),
+            None => return,
+        }
+    }
+    let place = one.scopes.values().next();
+    if let (Some((scope, refusal)), Some((file, at))) = (last, place) {
+        let message = format!(
+            "nobody can satisfy both: {} asks for the scope `{scope}`, and {} refuses whoever has it",
+            one.named(),
+            other.named()
+        );
+        found.push(
+            Finding::new(Level::Warning, "scopes_refused", file, message)
+                .at(*at)
+                .remedy("agree on the scopes of the integrations that may do this")
+                .also(
+                    refusal.file,
+                    refusal.place.line,
+                    format!("`{}`", other.package.name),
+                ),
+        );
+    }
+}
+
+/// The scope of a body that asks for nothing else than that the actor has it.
+fn only_scope(query: &Query) -> Option<&str> {
+    let [only] = query.stmts.as_slice() else {
+        return None;
+    };
+    let Literal::Expr { expr, .. } = &only.literal else {
+        return None;
+    };
+    match expr.as_ref() {
+        Expr::Membership {
+            value, collection, ..
+        } if collection.span().text() == "input.actor.scopes" => literal_text(value),
+        _ => None,
+    }
+}

@@ -1,0 +1,3 @@
+package lib.spare # finds unused_file
+
+one(text) := lower(text)

@@ -1,0 +1,3 @@
+package system.log
+
+mask contains "/input/record/email" if input.input.record.email
