@@ -22,6 +22,14 @@ pub enum BuildError {
         /// What is wrong with it.
         detail: String,
     },
+    /// A certificate of the client's own, or its key, that can't be used.
+    #[error("client certificate `{}`: {detail}", file.display())]
+    ClientCertificate {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The HTTP library refuses the settings.
     #[error("the HTTP client can't be set up: {0}")]
     Library(String),

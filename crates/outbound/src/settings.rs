@@ -24,6 +24,8 @@ pub struct Settings {
     pub extra_ca_files: Vec<PathBuf>,
     /// Whether the system's certificate authorities are trusted.
     pub system_roots: bool,
+    /// The certificate that this client shows, and its key: PEM files.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
     /// Addresses for host names whose ordinary ones must not be used: a gate that stands in for
     /// the CRM's own host name would otherwise call itself.
     pub resolve: BTreeMap<String, Vec<SocketAddr>>,
@@ -53,6 +55,7 @@ impl Default for Settings {
             no_proxy: String::new(),
             extra_ca_files: Vec::new(),
             system_roots: true,
+            client_certificate: None,
             resolve: BTreeMap::new(),
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(100),

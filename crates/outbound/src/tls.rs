@@ -4,25 +4,55 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::{BuildError, Settings};
 
 /// The TLS side of a client. Reads the certificate files anew each time.
 pub(crate) fn config(settings: &Settings) -> Result<ClientConfig, BuildError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| BuildError::Library(error.to_string()))?
-        .with_root_certificates(roots(settings)?)
-        .with_no_client_auth();
+        .with_root_certificates(roots(settings)?);
+    let mut config = match &settings.client_certificate {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = own_chain(certificate)?;
+            let fault = |detail: String| BuildError::ClientCertificate {
+                file: key.clone(),
+                detail,
+            };
+            let private = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| fault(format!("holds no private key as PEM: {error}")))?;
+            builder
+                .with_client_auth_cert(chain, private)
+                .map_err(|error| fault(format!("does not go with its certificate: {error}")))?
+        }
+    };
     config.alpn_protocols = if settings.http2 {
         vec![b"h2".to_vec(), b"http/1.1".to_vec()]
     } else {
         vec![b"http/1.1".to_vec()]
     };
     Ok(config)
+}
+
+/// The certificate that this client shows, with those between it and its authority.
+fn own_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, BuildError> {
+    let fault = |detail: String| BuildError::ClientCertificate {
+        file: file.to_owned(),
+        detail,
+    };
+    let chain = CertificateDer::pem_file_iter(file)
+        .map_err(|error| fault(format!("can't be read: {error}")))?;
+    let chain: Result<Vec<_>, _> = chain.collect();
+    let chain = chain.map_err(|error| fault(format!("is not PEM as it should be: {error}")))?;
+    if chain.is_empty() {
+        return Err(fault("holds no `-----BEGIN CERTIFICATE-----`".to_owned()));
+    }
+    Ok(chain)
 }
 
 fn roots(settings: &Settings) -> Result<RootCertStore, BuildError> {
