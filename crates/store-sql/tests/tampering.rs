@@ -1,0 +1,414 @@
+//! Whatever somebody with the database file in his hands does to the record is found out.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails, fails"
+)]
+
+use std::sync::{Arc, LazyLock};
+
+use crmgate_domain::Ambient as _;
+use crmgate_store::chain;
+use crmgate_store::checkpoint::Checkpoint;
+use crmgate_store::suite::{Ticking, full_record};
+use crmgate_store::verify::{FaultKind, Report, Verification};
+use crmgate_store::{
+    AttemptLog as _, Cutoffs, DecisionLog as _, Digest, EraseFilter, Erasing as _, Erasure,
+    Ledger as _, Outcome, OutcomeKind, RawEntry, Retention as _,
+};
+use crmgate_store_sql::{Settings, SqliteStore};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
+use tempfile::TempDir;
+
+fn ambient() -> Arc<Ticking> {
+    static ONE: LazyLock<Arc<Ticking>> = LazyLock::new(Arc::default);
+    Arc::clone(&ONE)
+}
+
+async fn open(dir: &TempDir) -> SqliteStore {
+    SqliteStore::open(dir.path(), &Settings::default(), ambient())
+        .await
+        .unwrap()
+}
+
+/// The tampering hand.
+async fn hand(dir: &TempDir) -> SqliteConnection {
+    let file = dir.path().join("crmgate.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    options.connect().await.unwrap()
+}
+
+async fn decide(store: &SqliteStore, ended: bool) -> u64 {
+    let mut record = full_record(ambient().as_ref());
+    record.payload.state = crmgate_store::PayloadState::Kept;
+    record.payload.input = Some(r#"{"record":{"email":"ada@example.com"}}"#.to_owned());
+    let decision = record.decision.id;
+    let position = store.append_decision(record).await.unwrap();
+    if ended {
+        let outcome = Outcome {
+            decision,
+            at: ambient().now(),
+            kind: OutcomeKind::Succeeded,
+            status: Some(201),
+            code: None,
+            record_id: Some("003".to_owned()),
+        };
+        store.append_outcome(outcome).await.unwrap();
+    }
+    position
+}
+
+/// Three processes after each other: chains of 9 entries, positions 1 to 27. The checkpoint is of
+/// the end.
+async fn written(dir: &TempDir) -> Checkpoint {
+    let mut checkpoint = None;
+    for _ in 0..3 {
+        let store = open(dir).await;
+        for _ in 0..4 {
+            decide(&store, true).await;
+        }
+        let extent = store.extent().await.unwrap();
+        checkpoint = Some(Checkpoint::next(None, extent, ambient().now()));
+        store.close().await;
+    }
+    let checkpoint = checkpoint.unwrap();
+    assert_eq!((checkpoint.first, checkpoint.last), (1, 27));
+    checkpoint
+}
+
+async fn entries(dir: &TempDir) -> Vec<RawEntry> {
+    let store = open(dir).await;
+    let mut all: Vec<RawEntry> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |raw| raw.entry.position);
+        let page = store.entries(after, 10).await.unwrap();
+        if page.is_empty() {
+            store.close().await;
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+async fn verify(dir: &TempDir, checkpoints: &[Checkpoint]) -> Report {
+    let mut check = Verification::new(checkpoints.to_vec());
+    for raw in entries(dir).await {
+        check.take(&raw);
+    }
+    check.finish()
+}
+
+#[tokio::test]
+async fn what_nobody_touched_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = written(&dir).await;
+    let report = verify(&dir, &[checkpoint]).await;
+    assert!(report.whole, "{report:#?}");
+    assert_eq!((report.entries, report.chains.len()), (27, 3));
+    assert_eq!(report.payloads.kept, 12);
+    assert_eq!(report.covered.unwrap().up_to, 27);
+    assert!(report.uncertain.is_empty());
+    let report = verify(&dir, &[]).await;
+    assert!(report.whole && report.uncertain.len() == 1, "{report:#?}");
+}
+
+/// What is done, the fault it must show, where, and whether it takes a checkpoint to find it.
+const TAMPERINGS: &[(&str, &str, FaultKind, u64, bool)] = &[
+    (
+        "an effect edited",
+        "UPDATE ledger SET envelope = replace(envelope, 'deny', 'allow') WHERE seq = 4",
+        FaultKind::Edited,
+        4,
+        false,
+    ),
+    (
+        "a time edited",
+        "UPDATE ledger SET at = at + 1 WHERE seq = 12",
+        FaultKind::Edited,
+        12,
+        false,
+    ),
+    (
+        "a kind edited",
+        "UPDATE ledger SET kind = 'mode' WHERE seq = 13",
+        FaultKind::Edited,
+        13,
+        false,
+    ),
+    (
+        "a commitment taken off with its payload",
+        "UPDATE ledger SET commitment = NULL WHERE seq = 4; DELETE FROM payloads WHERE seq = 4",
+        FaultKind::Edited,
+        4,
+        false,
+    ),
+    (
+        "an entry deleted",
+        "DELETE FROM ledger WHERE seq = 5",
+        FaultKind::Missing,
+        6,
+        false,
+    ),
+    (
+        "entries deleted and the rest moved up",
+        "DELETE FROM ledger WHERE seq IN (5, 6); UPDATE ledger SET seq = seq - 2, link = link - 2 \
+         WHERE seq IN (7, 8, 9)",
+        FaultKind::Edited,
+        5,
+        false,
+    ),
+    (
+        "two entries exchanged",
+        "UPDATE ledger SET seq = -1 WHERE seq = 4; UPDATE ledger SET seq = 4 WHERE seq = 6; \
+         UPDATE ledger SET seq = 6 WHERE seq = -1",
+        FaultKind::Missing,
+        4,
+        false,
+    ),
+    (
+        "an entry put in",
+        "INSERT INTO ledger SELECT 28, chain, link, kind, at, envelope, NULL, hash FROM ledger \
+         WHERE seq = 22",
+        FaultKind::Inserted,
+        28,
+        false,
+    ),
+    (
+        "the end of an earlier chain cut",
+        "DELETE FROM ledger WHERE seq IN (17, 18)",
+        FaultKind::Missing,
+        19,
+        false,
+    ),
+    (
+        "a chain taken away",
+        "DELETE FROM ledger WHERE seq BETWEEN 10 AND 18",
+        FaultKind::Missing,
+        19,
+        false,
+    ),
+    (
+        "the beginning taken away",
+        "DELETE FROM ledger WHERE seq <= 9",
+        FaultKind::Missing,
+        10,
+        false,
+    ),
+    (
+        "the beginning of the first chain taken away",
+        "DELETE FROM ledger WHERE seq <= 4",
+        FaultKind::Missing,
+        5,
+        false,
+    ),
+    (
+        "two payloads exchanged",
+        "UPDATE payloads SET seq = -1 WHERE seq = 2; UPDATE payloads SET seq = 2 WHERE seq = 4; \
+         UPDATE payloads SET seq = 4 WHERE seq = -1",
+        FaultKind::Payload,
+        2,
+        false,
+    ),
+    (
+        "a payload edited",
+        "UPDATE payloads SET body = replace(body, 'ada@', 'eve@') WHERE seq = 22",
+        FaultKind::Payload,
+        22,
+        false,
+    ),
+    (
+        "a key edited",
+        "UPDATE payloads SET key = zeroblob(32) WHERE seq = 22",
+        FaultKind::Payload,
+        22,
+        false,
+    ),
+    (
+        "a payload put beside an outcome",
+        "INSERT INTO payloads SELECT 3, key, body FROM payloads WHERE seq = 2",
+        FaultKind::Payload,
+        3,
+        false,
+    ),
+    (
+        "the end cut",
+        "DELETE FROM ledger WHERE seq >= 26",
+        FaultKind::Cut,
+        27,
+        true,
+    ),
+    (
+        "the last chain taken away",
+        "DELETE FROM ledger WHERE seq >= 19",
+        FaultKind::Cut,
+        27,
+        true,
+    ),
+    (
+        "everything taken away",
+        "DELETE FROM ledger",
+        FaultKind::Cut,
+        27,
+        true,
+    ),
+];
+
+#[tokio::test]
+async fn every_tampering_is_found() {
+    for (what, sql, kind, position, takes_checkpoint) in TAMPERINGS {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoint = written(&dir).await;
+        let mut hand = hand(&dir).await;
+        sqlx::query(AssertSqlSafe(*sql))
+            .execute(&mut hand)
+            .await
+            .unwrap();
+        drop(hand);
+        let alone = verify(&dir, &[]).await;
+        assert_eq!(alone.whole, *takes_checkpoint, "{what}: {alone:#?}");
+        let report = verify(&dir, &[checkpoint]).await;
+        let found = report
+            .faults
+            .iter()
+            .any(|fault| (fault.kind, fault.position) == (*kind, *position));
+        assert!(found && !report.whole, "{what}: {report:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_went_without_a_word_is_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    written(&dir).await;
+    let mut hand = hand(&dir).await;
+    sqlx::query("DELETE FROM payloads WHERE seq = 13")
+        .execute(&mut hand)
+        .await
+        .unwrap();
+    let report = verify(&dir, &[]).await;
+    assert!(!report.whole);
+    assert_eq!(
+        (report.payloads.missing, report.payloads.first_missing),
+        (1, Some(13))
+    );
+}
+
+/// Whoever rewrites from an entry to the end, hashes and all, is found out by a checkpoint only.
+#[tokio::test]
+async fn a_rewritten_record_is_found_by_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = written(&dir).await;
+    let all = entries(&dir).await;
+    let mut hand = hand(&dir).await;
+    let mut head: Option<Head> = None;
+    for raw in &all {
+        let mut entry = raw.entry.clone();
+        if entry.position == 22 {
+            entry.envelope = entry.envelope.replace("deny", "allow");
+        }
+        let previous = head
+            .filter(|head| head.0 == entry.chain)
+            .map_or(Digest::default(), |head| head.1);
+        entry.hash = chain::hash_of(&entry, previous);
+        head = Some((entry.chain, entry.hash));
+        sqlx::query("UPDATE ledger SET envelope = ?, hash = ? WHERE seq = ?")
+            .bind(entry.envelope)
+            .bind(entry.hash.0.to_vec())
+            .bind(entry.position.cast_signed())
+            .execute(&mut hand)
+            .await
+            .unwrap();
+    }
+    drop(hand);
+    let alone = verify(&dir, &[]).await;
+    assert!(alone.whole, "no chain alone can show it: {alone:#?}");
+    assert!(alone.uncertain[0].contains("rewritten"), "and it says so");
+    let report = verify(&dir, &[checkpoint]).await;
+    let found = report
+        .faults
+        .iter()
+        .map(|fault| (fault.kind, fault.position));
+    assert_eq!(found.collect::<Vec<_>>(), [(FaultKind::Rewritten, 27)]);
+}
+
+type Head = (crmgate_domain::ChainId, Digest);
+
+#[tokio::test]
+async fn erased_and_pruned_is_not_tampered_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = written(&dir).await;
+    let all = entries(&dir).await;
+    let store = open(&dir).await;
+    let open_write = decide(&store, false).await;
+    let cut_at = all[12].entry.at;
+    let erased = store
+        .erase(
+            &EraseFilter {
+                record_id: Some("006".to_owned()),
+                before: Some(ambient().now()),
+                ..EraseFilter::default()
+            },
+            &Erasure {
+                by: "privacy".to_owned(),
+                at: ambient().now(),
+                reason: "asked for".to_owned(),
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!((erased.decisions, erased.read_backs), (13, 1));
+    let cutoffs = Cutoffs {
+        entries: Some(cut_at),
+        ..Cutoffs::default()
+    };
+    let pruned = store.prune(&cutoffs, ambient().now()).await.unwrap();
+    assert_eq!(pruned.entries, 12, "{open_write}");
+    for _ in 0..2 {
+        decide(&store, true).await;
+    }
+    store.close().await;
+    // What was erased is nowhere in the files.
+    for file in ["crmgate.db", "crmgate.db-wal"] {
+        let bytes = std::fs::read(dir.path().join(file)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        assert_eq!(text.matches("ada@example.com").count() > 2, false, "{file}");
+    }
+    let report = verify(&dir, &[checkpoint]).await;
+    assert!(report.whole, "{report:#?}");
+    assert_eq!(report.pruned_up_to, 12);
+    let gone = (report.payloads.erased, report.payloads.missing);
+    assert_eq!(gone, (8, 0), "of those whose entry is there");
+    // The note of the pruning gone, the pruning is a cut.
+    let mut hand = hand(&dir).await;
+    sqlx::query("DELETE FROM ledger WHERE kind = 'pruning'")
+        .execute(&mut hand)
+        .await
+        .unwrap();
+    assert!(!verify(&dir, &[]).await.whole);
+}
+
+#[tokio::test]
+async fn pruning_goes_in_steps_and_stops_before_what_a_sink_lacks() {
+    use crmgate_store::RecordFeed as _;
+    let dir = tempfile::tempdir().unwrap();
+    written(&dir).await;
+    let store = open(&dir).await;
+    store.set_sink_position("file", 14).await.unwrap();
+    store.set_sink_position("checkpoint:log", 1).await.unwrap();
+    let later = ambient().now() + std::time::Duration::from_secs(1 << 20);
+    let cutoffs = Cutoffs {
+        payloads: Some(later),
+        entries: Some(later),
+        ..Cutoffs::default()
+    };
+    let pruned = store.prune(&cutoffs, later).await.unwrap();
+    assert_eq!((pruned.payloads, pruned.entries), (6, 14));
+    assert!(pruned.held_by_sink && !pruned.more);
+    store.forget_sink("file").await.unwrap();
+    let pruned = store.prune(&cutoffs, later).await.unwrap();
+    assert!(pruned.entries >= 13, "{pruned:?}");
+    store.close().await;
+    let report = verify(&dir, &[]).await;
+    assert!(report.whole, "{report:#?}");
+    assert_eq!(report.payloads.missing, 0);
+}
