@@ -41,6 +41,11 @@ pub(crate) fn describe() {
         "1 where no layer of the connection's own could be loaded: its operations are in error."
     );
     describe_gauge!(
+        "crmgate_policy_benched",
+        Unit::Count,
+        "Packages that are left out for now because they did not stop by the deadline."
+    );
+    describe_gauge!(
         "crmgate_policy_loaded_timestamp_seconds",
         Unit::Seconds,
         "When the policies in force came into force, in seconds since 1970."
@@ -106,6 +111,9 @@ impl App {
                 set(metric, name, u8::from(is_so).into());
             }
             set("crmgate_policy_packages", name, packages.into());
+            let benched = connection.gate().benched().len();
+            let benched = u32::try_from(benched).unwrap_or(u32::MAX);
+            set("crmgate_policy_benched", name, benched.into());
             let since = status.since.as_duration().as_secs_f64();
             set("crmgate_policy_loaded_timestamp_seconds", name, since);
         }

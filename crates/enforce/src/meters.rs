@@ -129,6 +129,11 @@ pub(crate) fn describe() {
         "Packages that did not stop by the deadline and were left out for a while."
     );
     describe_counter!(
+        "crmgate_budget_spent_total",
+        Unit::Count,
+        "Judgements that were not over within their budget of time."
+    );
+    describe_counter!(
         "crmgate_operations_turned_away_total",
         Unit::Count,
         "Operations told to come back because too many were under way."
@@ -198,15 +203,6 @@ fn describe_decisions() {
     );
 }
 
-/// Counts a package that did not come back.
-pub(crate) fn benched(connection: &ConnectionName, package: &str) {
-    counter!(
-        "crmgate_policy_benched_total",
-        "connection" => connection.to_string(), "package" => package.to_owned()
-    )
-    .increment(1);
-}
-
 /// The handles of one connection.
 #[derive(Debug)]
 pub struct Meters {
@@ -219,6 +215,8 @@ pub struct Meters {
     unasked: Each<Basis, Counter>,
     unrecorded: Counter,
     mask_failed: Counter,
+    budget_spent: Counter,
+    benched: Capped<Counter>,
     outcomes: Each<OutcomeKind, Counter>,
     joined: Counter,
     judged_again: Counter,
@@ -239,7 +237,7 @@ impl Meters {
         let combinations = EFFECTS
             .iter()
             .flat_map(|effect| MODES.map(|m| (*effect, m)));
-        let (codes, packages) = (name.clone(), name.clone());
+        let (codes, packages, benched) = (name.clone(), name.clone(), name.clone());
         Self {
             stages: Each::of(
                 &Stage::ALL,
@@ -276,6 +274,11 @@ impl Meters {
             }),
             unrecorded: counts("crmgate_unrecorded_total"),
             mask_failed: counts("crmgate_decision_log_mask_failed_total"),
+            budget_spent: counts("crmgate_budget_spent_total"),
+            benched: Capped::new(PACKAGES, move |package| {
+                counter!("crmgate_policy_benched_total",
+                    "connection" => benched.clone(), "package" => package.to_owned())
+            }),
             outcomes: Each::of(&OUTCOMES, |kind| {
                 labelled("crmgate_outcomes_total", "outcome", kind.as_str())
             }),
@@ -331,6 +334,9 @@ impl Meters {
                 .with(&verdict.package, |package| package.said(verdict));
         }
         self.took(&judged.took);
+        if judged.overspent {
+            self.budget_spent();
+        }
     }
 
     fn took(&self, took: &[Took]) {
@@ -354,6 +360,16 @@ impl Meters {
 
     pub(crate) fn unrecorded(&self) {
         self.unrecorded.increment(1);
+    }
+
+    pub(crate) fn budget_spent(&self) {
+        self.budget_spent.increment(1);
+    }
+
+    /// Counts a package that did not come back.
+    pub(crate) fn benched(&self, package: &str) {
+        self.budget_spent();
+        self.benched.with(package, |counter| counter.increment(1));
     }
 
     pub(crate) fn mask_failed(&self) {

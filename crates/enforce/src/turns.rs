@@ -17,7 +17,7 @@ use crmgate_policy::{JudgeOptions, Judged, PolicySet, Target, Watch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::settings::SlowSettings;
-use crate::{Gate, meters};
+use crate::Gate;
 
 /// An average judgement that takes longer is made aside.
 const SLOW: Duration = Duration::from_millis(2);
@@ -151,6 +151,7 @@ impl Gate {
         }
         let waiting = tokio::time::timeout(self.settings().judge_within, turns.here.acquire());
         let Ok(Ok(_turn)) = waiting.await else {
+            self.meters().budget_spent();
             return (question, Err(CROWDED.to_owned()));
         };
         let (judged, took) = question.ask();
@@ -163,6 +164,7 @@ impl Gate {
         let waiting = Arc::clone(&turns.aside).acquire_owned();
         let waiting = tokio::time::timeout(self.settings().judge_within, waiting);
         let Ok(Ok(turn)) = waiting.await else {
+            self.meters().budget_spent();
             return (question, Err(CROWDED.to_owned()));
         };
         let watch = Arc::clone(question.options.watch.get_or_insert_default());
@@ -182,10 +184,11 @@ impl Gate {
     fn give_up(&self, watch: &Watch, revision: &RevisionId) -> String {
         let deadline = self.turns().settings.deadline;
         let Some(package) = watch.at() else {
+            self.meters().budget_spent();
             return format!("the policies did not come back within {deadline:?}");
         };
         let time = self.turns().bench(&package, revision);
-        meters::benched(self.connection(), &package);
+        self.meters().benched(&package);
         tracing::error!(
             connection = %self.connection(),
             package,

@@ -4,6 +4,7 @@
 //! At last every layer judges the final record as well, so that no connection can patch a global
 //! refusal away.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,6 +45,8 @@ struct Case<'a> {
     operation: &'a Operation,
     options: &'a JudgeOptions,
     budget: Budget,
+    /// Whether the budget was not enough.
+    overspent: Cell<bool>,
     tap: Option<&'a Tap>,
 }
 
@@ -69,6 +72,7 @@ pub(crate) fn judge(
         judgement,
         candidate: Arc::clone(candidate),
         took: Vec::new(),
+        overspent: false,
     };
     if governing.is_empty() {
         let refuse = options.ungoverned == Ungoverned::Deny;
@@ -79,6 +83,7 @@ pub(crate) fn judge(
         operation,
         options,
         budget: Budget::start(options.time_limit),
+        overspent: Cell::new(false),
         tap,
     };
     let rounds: Result<Vec<Round<'_>>, OutOfRange> = governing
@@ -97,6 +102,7 @@ pub(crate) fn shut(candidate: &Arc<dyn Candidate>, revision: &RevisionId) -> Jud
         judgement: combine::shut(revision),
         candidate: Arc::clone(candidate),
         took: Vec::new(),
+        overspent: false,
     }
 }
 
@@ -130,6 +136,7 @@ impl Case<'_> {
             judgement,
             candidate,
             took: rounds.iter().flat_map(Round::took).collect(),
+            overspent: self.overspent.get(),
         }
     }
 }

@@ -72,6 +72,8 @@ pub struct Judged {
     pub candidate: Arc<dyn Candidate>,
     /// What every governing package took, over all evaluations.
     pub took: Vec<Took>,
+    /// Whether it was not over within its budget of time.
+    pub overspent: bool,
 }
 
 /// The time that one package took.

@@ -139,6 +139,7 @@ impl Case<'_> {
     }
 
     fn spent(&self, package: &Package) -> EvaluationError {
+        self.overspent.set(true);
         EvaluationError {
             package: package.name.clone(),
             class: ErrorClass::Transient,
