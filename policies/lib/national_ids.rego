@@ -105,10 +105,9 @@ cpf_check(digits) := ((sum(parts) * 10) % 11) % 10 if {
 	]
 }
 
-# One step of the German check digit (ISO 7064, MOD 11,10).
-german(product, digit) := 9 if {
-	(digit + product) % 10 == 0
-} else := (((digit + product) % 10) * 2) % 11
+# One step of the German check digit (ISO 7064, MOD 11,10): twice the sum, by 11, which is where the
+# sum's last digit stands in the text.
+german(product, digit) := indexof("-6172839405", format_int((digit + product) % 10, 10))
 
 # Of the first ten digits one stands there twice or three times, and no other more than once.
 german_repeats(digits) if count({digit | some digit in digits}) == 9

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crmgate_domain::candidate::PlainCandidate;
 use crmgate_domain::{
-    Actor, Candidate, Change, ConnectionName, ConnectionRef, Document, Effect, Kind, Object,
-    Operation, Point, RedactionMode, Timestamp, Views,
+    Actor, BatchInfo, Candidate, Change, ConnectionName, ConnectionRef, Document, Effect, Kind,
+    Object, Operation, Point, RedactionMode, Timestamp, Views,
 };
 use serde::Deserialize;
 
@@ -60,6 +60,9 @@ pub struct Case {
     /// The arguments of an action.
     #[serde(default)]
     pub arguments: Option<Object>,
+    /// How many operations the batch has that it is part of.
+    #[serde(default)]
+    pub batch: Option<usize>,
     /// Why the operation is asked for.
     #[serde(default)]
     pub purpose: Option<String>,
@@ -408,7 +411,12 @@ fn operation(case: &Case, system: &System) -> Operation {
         },
         request: None,
         purpose: case.purpose.clone(),
-        batch: None,
+        batch: case.batch.map(|size| BatchInfo {
+            id: "batch".to_owned(),
+            index: 0,
+            size,
+            atomic: false,
+        }),
         name: case.action.clone(),
         arguments: case.arguments.clone(),
         relation: None,
