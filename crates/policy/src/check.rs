@@ -9,6 +9,7 @@ pub(crate) mod calls;
 pub(crate) mod conflicts;
 pub(crate) mod data;
 pub(crate) mod graph;
+pub(crate) mod growth;
 pub(crate) mod regexes;
 pub(crate) mod reserved;
 

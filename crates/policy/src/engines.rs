@@ -63,6 +63,8 @@ pub(crate) struct Ready {
     /// A clone that was used and is as good as new: what an evaluation leaves in it, the next
     /// clears, and it has its memory already.
     used: Mutex<Option<Engine>>,
+    /// After how many steps a time-out is looked for.
+    check_every: NonZeroU32,
     /// The path of the rule.
     entry: String,
     /// The reserved rule it is; `None` for the generated one over all of them.
@@ -139,10 +141,13 @@ impl ForThread {
     /// Adds the data and has every engine check and schedule its rules, so that clones need not.
     fn new(bare: Vec<Engine>, data: &Object, packages: &[Package]) -> Result<Self, LoadError> {
         let data = engine_data(data)?;
-        let ready = bare
-            .iter()
-            .zip(packages)
-            .map(|(bare, package)| Ready::new(&package.name, bare, &data, package.entry()));
+        let ready = bare.iter().zip(packages).map(|(bare, package)| {
+            let mut ready = Ready::new(&package.name, bare, &data, package.entry())?;
+            if package.heavy {
+                ready.check_every = NonZeroU32::MIN;
+            }
+            Ok(ready)
+        });
         let ready = ready.collect::<Result<_, LoadError>>()?;
         Ok(Self {
             bare,
@@ -181,6 +186,7 @@ impl Ready {
         Ok(Self {
             fresh: engine,
             used: Mutex::new(None),
+            check_every: CHECK_EVERY,
             entry,
             only,
         })
@@ -198,7 +204,7 @@ impl Ready {
             tap.watch(&mut engine);
         }
         engine.set_input(input);
-        limit(&mut engine, time);
+        limit_every(&mut engine, time, self.check_every);
         let evaluated = guarded(|| engine.eval_rule(self.entry.clone()));
         match tap {
             Some(tap) => tap.take(&mut engine),
@@ -266,10 +272,14 @@ fn guarded<E: std::fmt::Display>(
 
 /// Ends what takes longer.
 pub(crate) fn limit(engine: &mut Engine, time: Duration) {
+    limit_every(engine, time, CHECK_EVERY);
+}
+
+fn limit_every(engine: &mut Engine, limit: Duration, check_interval: NonZeroU32) {
     bounds::begin();
     engine.set_execution_timer_config(ExecutionTimerConfig {
-        limit: time,
-        check_interval: CHECK_EVERY,
+        limit,
+        check_interval,
     });
 }
 
@@ -346,6 +356,7 @@ mod tests {
         Ready {
             fresh,
             used: Mutex::new(None),
+            check_every: CHECK_EVERY,
             entry: "data.p.deny".into(),
             only: Some(Reserved::Deny),
         }

@@ -178,7 +178,7 @@ fn check(
         .iter()
         .skip(before)
         .any(|fault| matches!(fault.code, "recursion" | "depth"));
-    let packages = if recursive {
+    let mut packages = if recursive {
         Vec::new()
     } else {
         packages::build(&symbols, metadata, layer, own, faults)
@@ -189,10 +189,16 @@ fn check(
     let here = (modules.get(..own).unwrap_or_default(), packages.as_slice());
     crate::check::conflicts::check(here, above, faults);
     let reach = crate::check::graph::reach(&symbols);
-    let uses = packages
+    let uses: Vec<Vec<usize>> = packages
         .iter()
         .map(|package| reach.get(&package.name).cloned().unwrap_or_default())
         .collect();
+    if !recursive {
+        let heavy = crate::check::growth::check(&symbols, &data, faults);
+        for (package, uses) in packages.iter_mut().zip(&uses) {
+            package.heavy = uses.iter().any(|module| heavy.contains(module));
+        }
+    }
     let log = system_log::parts(&symbols, &reach, faults);
     (faults.len() == before).then_some(Checked {
         log,

@@ -41,14 +41,21 @@ async fn write(arguments: &BundleBuild) -> Result<Exit, Failure> {
     let algorithm = algorithm(&arguments.signature.algorithm)?;
     let key = text.as_deref().map(|text| SigningKey::new(algorithm, text));
     let key = key.transpose().map_err(of_key)?;
-    let signing = key.as_ref().zip(text.as_deref()).map(|(key, text)| Signing {
-        key,
-        text,
-        keyid: &arguments.signature.keyid,
-        scope: &arguments.signature.scope,
-        issued_at: Some(ambient::system().now().as_second()),
-    });
-    let roots = arguments.roots.iter().map(|root| Root::parse(root)).collect();
+    let signing = key
+        .as_ref()
+        .zip(text.as_deref())
+        .map(|(key, text)| Signing {
+            key,
+            text,
+            keyid: &arguments.signature.keyid,
+            scope: &arguments.signature.scope,
+            issued_at: Some(ambient::system().now().as_second()),
+        });
+    let roots = arguments
+        .roots
+        .iter()
+        .map(|root| Root::parse(root))
+        .collect();
     let built = build(
         files,
         &BuildOptions {
@@ -93,7 +100,10 @@ fn layer<'a>(arguments: &BundleBuild, sources: &'a Sources) -> Result<&'a [Sourc
         .map_err(|error| Failure::new(Exit::Usage, format!("--connection: {error}")))?;
     let own = sources.connections.get(&name).ok_or_else(|| {
         let folder = arguments.dir.join("connections").join(name.as_str());
-        Failure::new(Exit::Usage, format!("there is no folder `{}`", folder.display()))
+        Failure::new(
+            Exit::Usage,
+            format!("there is no folder `{}`", folder.display()),
+        )
     })?;
     Ok(&own.files)
 }
@@ -105,7 +115,9 @@ async fn check(arguments: &BundleVerify) -> Result<Exit, Failure> {
     if let Some(file) = &arguments.key {
         let algorithm = algorithm(&arguments.signature.algorithm)?;
         let key = VerificationKey::new(algorithm, &secret(file)?, None).map_err(of_key)?;
-        verification.keys.insert(arguments.signature.keyid.clone(), key);
+        verification
+            .keys
+            .insert(arguments.signature.keyid.clone(), key);
         verification.keyid = Some(arguments.signature.keyid.clone());
         verification.scope = Some(arguments.signature.scope.clone());
     }
@@ -186,7 +198,12 @@ fn about(file: &Path, bundle: &Opened) -> Value {
         .iter()
         .map(|file| json!({"path": format!("/{}", file.path), "bytes": file.text.len()}))
         .collect();
-    let roots: Vec<String> = bundle.manifest.roots.iter().map(ToString::to_string).collect();
+    let roots: Vec<String> = bundle
+        .manifest
+        .roots
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     json!({
         "sound": true, "file": file.display().to_string(), "revision": bundle.manifest.revision,
         "roots": roots, "metadata": bundle.manifest.metadata, "signed_by": bundle.signed_by,
@@ -217,7 +234,10 @@ fn of_key(error: BundleError) -> Failure {
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(file).map_err(|error| {
-        Failure::new(Exit::System, format!("`{}` cannot be read: {error}", file.display()))
+        Failure::new(
+            Exit::System,
+            format!("`{}` cannot be read: {error}", file.display()),
+        )
     })
 }
 

@@ -1,0 +1,445 @@
+//! No value grows beyond what a single step of the engine can look through.
+//!
+//! Values share their parts, so `[x, x]` costs nothing to make; but what compares, prints or
+//! walks through a value looks at every part as often as it is there, in one step, which no time
+//! limit ends. Thirty rules that each name the one before twice hold a value that takes hours to
+//! compare. Numbers that are multiplied with themselves grow just so.
+//!
+//! The rules cannot call themselves, so how large each value can become is found here, as a
+//! multiple of what the rules are given: an upper bound, told in copies, in loops within loops,
+//! and in factors of numbers. What may be too large for a step is refused; what may take a step
+//! long is marked, and evaluated where nobody waits for it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crmgate_domain::Object;
+use regorus::unstable::ArithOp;
+
+use super::{calls, fault};
+use crate::LoadError;
+use crate::symbols::{GroupId, Meaning, Symbols};
+use crate::syntax::{self, Expr, ExprRef, Part, Query, Rule, RuleHead, RuleNode};
+
+mod names;
+mod size;
+#[cfg(test)]
+mod tests;
+
+use names::{Names, Stands};
+use size::Size;
+
+/// Copies of what a rule is given that one value may hold, where it is looked through.
+const MAX_COPIES: u64 = 10_000;
+/// More than these take a while.
+const MANY_COPIES: u64 = 256;
+/// Loops within loops whose results are shared: the results of one are looked through as often as
+/// the other runs.
+const MAX_LOOPS: u32 = 1;
+/// Numbers multiplied with one another.
+const MAX_FACTORS: u64 = 64;
+/// More than these take a while.
+const MANY_FACTORS: u64 = 8;
+
+/// Finds values that grow beyond bounds, and gives the modules with rules that may take a step
+/// long. The rules must not be recursive.
+pub(crate) fn check(
+    symbols: &Symbols<'_>,
+    data: &Object,
+    faults: &mut Vec<LoadError>,
+) -> BTreeSet<usize> {
+    let mut growth = Growth {
+        symbols,
+        data,
+        sizes: vec![Known::Not; symbols.groups.len()],
+        heavy: BTreeSet::new(),
+        found: Vec::new(),
+    };
+    for id in 0..symbols.groups.len() {
+        growth.group(id);
+    }
+    faults.append(&mut growth.found);
+    growth.heavy
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Known {
+    Not,
+    Open,
+    Size(Size),
+}
+
+struct Growth<'g, 'a> {
+    symbols: &'g Symbols<'a>,
+    data: &'g Object,
+    sizes: Vec<Known>,
+    heavy: BTreeSet<usize>,
+    found: Vec<LoadError>,
+}
+
+/// One rule with the names in it.
+struct Here<'a> {
+    module: usize,
+    names: Names<'a>,
+    /// How large its own names can be, as far as they were followed.
+    sizes: RefCell<BTreeMap<&'a str, Size>>,
+    /// Several definitions of one value are compared with each other.
+    compared: bool,
+}
+
+impl<'a> Growth<'_, 'a> {
+    /// How large the value of a rule can be; of a function, given things of one copy.
+    fn group(&mut self, id: GroupId) -> Size {
+        match self.sizes.get(id) {
+            Some(Known::Size(size)) => return *size,
+            Some(Known::Not) => {}
+            _ => return Size::GIVEN,
+        }
+        self.know(id, Known::Open);
+        let rules: Vec<(usize, &'a RuleNode)> = self.symbols.rules(id).collect();
+        let mut size = Size::NOTHING;
+        for (module, rule) in &rules {
+            let here = Here {
+                module: *module,
+                names: Names::of(&rule.node),
+                sizes: RefCell::default(),
+                compared: rules.len() > 1,
+            };
+            let one = self.rule(&here, &rule.node);
+            size = size.and(one);
+            syntax::every_expr(&rule.node, &mut |expr| self.looked_through(&here, expr));
+            self.modifiers(&here, &rule.node);
+        }
+        self.know(id, Known::Size(size));
+        size
+    }
+
+    fn know(&mut self, id: GroupId, known: Known) {
+        if let Some(slot) = self.sizes.get_mut(id) {
+            *slot = known;
+        }
+    }
+
+    fn rule(&mut self, here: &Here<'a>, rule: &'a Rule) -> Size {
+        let Rule::Spec { head, bodies, .. } = rule else {
+            let Rule::Default { value, .. } = rule else {
+                return Size::SCALAR;
+            };
+            return self.size(here, value);
+        };
+        let mut values: Vec<&'a ExprRef> = bodies
+            .iter()
+            .filter_map(|body| body.assign.as_ref().map(|assign| &assign.value))
+            .collect();
+        let mut size = Size::SCALAR;
+        match head {
+            RuleHead::Compr { refr, assign, .. } => {
+                values.extend(assign.iter().map(|assign| &assign.value));
+                let keyed = syntax::chain(refr).is_some_and(|(_, steps)| !steps.is_empty());
+                for value in values {
+                    let one = self.size(here, value);
+                    if here.compared {
+                        self.deep(here, one, value);
+                    }
+                    let one = if keyed {
+                        self.gathered(
+                            here,
+                            one,
+                            &[value],
+                            bodies.iter().map(|body| body.query.as_ref()),
+                        )
+                    } else {
+                        one
+                    };
+                    size = size.and(one);
+                }
+            }
+            RuleHead::Set { key, .. } => {
+                for key in key {
+                    let one = self.size(here, key);
+                    self.deep(here, one, key);
+                    let all = self.gathered(
+                        here,
+                        one,
+                        &[key],
+                        bodies.iter().map(|body| body.query.as_ref()),
+                    );
+                    size = size.and(all);
+                }
+            }
+            RuleHead::Func { assign, .. } => {
+                values.extend(assign.iter().map(|assign| &assign.value));
+                for value in values {
+                    size = size.or(self.size(here, value));
+                }
+            }
+        }
+        size
+    }
+
+    /// What `with` puts in place of something else is given to everything below.
+    fn modifiers(&mut self, here: &Here<'a>, rule: &'a Rule) {
+        let mut open = Vec::new();
+        syntax::rule_parts(rule, &mut |part| open.push(part));
+        while let Some(part) = open.pop() {
+            match part {
+                Part::Expr(expr) => syntax::parts(expr, &mut |part| open.push(part)),
+                Part::Query(query) => {
+                    for modifier in query.stmts.iter().flat_map(|stmt| &stmt.with_mods) {
+                        let size = self.size(here, &modifier.r#as);
+                        self.deep(here, size, &modifier.r#as);
+                    }
+                    syntax::literal_parts(query, &mut |part| open.push(part));
+                }
+            }
+        }
+    }
+
+    fn size(&mut self, here: &Here<'a>, expr: &'a ExprRef) -> Size {
+        match expr.as_ref() {
+            Expr::String { .. }
+            | Expr::RawString { .. }
+            | Expr::Number { .. }
+            | Expr::Bool { .. }
+            | Expr::Null { .. }
+            | Expr::BoolExpr { .. }
+            | Expr::Membership { .. }
+            | Expr::AssignExpr { .. } => Size::SCALAR,
+            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+                self.reference(here, expr)
+            }
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                let sizes = items.iter().map(|item| self.size(here, item));
+                sizes.fold(Size::NOTHING, Size::and)
+            }
+            Expr::Object { fields, .. } => {
+                let values = fields.iter().flat_map(|(_, key, value)| [key, value]);
+                let sizes = values.map(|value| self.size(here, value));
+                sizes.fold(Size::NOTHING, Size::and)
+            }
+            Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
+                let one = self.size(here, term);
+                self.gathered(here, one, &[term], std::iter::once(query.as_ref()))
+            }
+            Expr::ObjectCompr {
+                key, value, query, ..
+            } => {
+                let one = self.size(here, key).and(self.size(here, value));
+                self.gathered(here, one, &[key, value], std::iter::once(query.as_ref()))
+            }
+            Expr::Call { fcn, params, .. } => self.call(here, fcn, params),
+            Expr::UnaryExpr { expr, .. } => self.size(here, expr),
+            Expr::BinExpr { lhs, rhs, .. } => self.size(here, lhs).and(self.size(here, rhs)),
+            Expr::ArithExpr { op, lhs, rhs, .. } => {
+                let (lhs, rhs) = (self.size(here, lhs), self.size(here, rhs));
+                match op {
+                    ArithOp::Mul => lhs.times(rhs),
+                    // Sets have it, too.
+                    ArithOp::Sub => lhs.or(rhs),
+                    _ => lhs.or(rhs).scalar(),
+                }
+            }
+        }
+    }
+
+    fn reference(&mut self, here: &Here<'a>, expr: &'a ExprRef) -> Size {
+        let Some((root, steps)) = syntax::chain(expr) else {
+            // Into what a call or a literal gives: no more than all of it.
+            let mut at = expr;
+            while let Expr::RefDot { refr, .. } | Expr::RefBrack { refr, .. } = at.as_ref() {
+                at = refr;
+            }
+            return if std::ptr::eq(at, expr) {
+                Size::GIVEN
+            } else {
+                self.size(here, at)
+            };
+        };
+        if let Some(size) = self.local(here, root) {
+            return size;
+        }
+        match self.symbols.meaning(here.module, expr) {
+            // A field of a record, as `input.record.name`, is a plain value.
+            Some(Meaning::Input(steps)) if steps.len() >= 2 => Size::FIELD,
+            Some(Meaning::Rule(id, _)) => self.group(id),
+            Some(Meaning::Rules(ids)) => {
+                let sizes = ids.into_iter().map(|id| self.group(id));
+                sizes.fold(Size::NOTHING, Size::and)
+            }
+            Some(Meaning::Data(steps)) if size::is_plain(self.data, &steps) => Size::SCALAR,
+            Some(_) => Size::GIVEN,
+            // A name that nothing else explains is the place in a collection.
+            None if steps.is_empty() => Size::FIELD,
+            None => Size::GIVEN,
+        }
+    }
+
+    /// The size of a name of the rule's own.
+    fn local(&mut self, here: &Here<'a>, name: &'a str) -> Option<Size> {
+        let values = match here.names.stands_for(name)? {
+            Stands::Given => return Some(Size::GIVEN),
+            Stands::For(values) => values,
+        };
+        if let Some(known) = here.sizes.borrow().get(name) {
+            return Some(*known);
+        }
+        // A name that leads back to itself adds nothing to what it is.
+        here.sizes.borrow_mut().insert(name, Size::SCALAR);
+        let mut size = Size::SCALAR;
+        for value in values {
+            size = size.or(self.size(here, value));
+        }
+        here.sizes.borrow_mut().insert(name, size);
+        Some(size)
+    }
+
+    fn call(&mut self, here: &Here<'a>, fcn: &'a ExprRef, params: &'a [ExprRef]) -> Size {
+        let given = params.iter().map(|param| self.size(here, param));
+        let given = given.fold(Size::SCALAR, Size::or);
+        if let Some(id) = calls::function(self.symbols, here.module, fcn) {
+            return self.group(id).of(given);
+        }
+        let name = syntax::static_path(fcn).unwrap_or_default().join(".");
+        size::made_by(&name, given)
+    }
+
+    /// The size of all that a loop gathers, of which one is of that size.
+    fn gathered(
+        &mut self,
+        here: &Here<'a>,
+        one: Size,
+        terms: &[&'a ExprRef],
+        queries: impl Iterator<Item = &'a Query>,
+    ) -> Size {
+        let mut size = one;
+        for query in queries {
+            // A name that was looked at once gives nothing new the second time.
+            let (loops, mut seen) = here.names.loops(query);
+            let shares = loops > 0 && terms.iter().any(|term| self.shares(here, term, &mut seen));
+            if loops > 1 || shares {
+                size = size.or(one.in_a_loop());
+            }
+        }
+        size
+    }
+
+    /// Whether each run of a loop gives the same parts again: of something else than what it runs
+    /// over.
+    fn shares(&mut self, here: &Here<'a>, expr: &'a ExprRef, seen: &mut BTreeSet<&'a str>) -> bool {
+        match expr.as_ref() {
+            Expr::Array { items, .. } | Expr::Set { items, .. } => {
+                items.iter().any(|item| self.shares(here, item, seen))
+            }
+            Expr::Object { fields, .. } => fields.iter().any(|(_, key, value)| {
+                self.shares(here, key, seen) || self.shares(here, value, seen)
+            }),
+            Expr::Call { params, .. } => {
+                !self.size(here, expr).is_scalar()
+                    && params.iter().any(|param| self.shares(here, param, seen))
+            }
+            Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
+                let Some((root, _)) = syntax::chain(expr) else {
+                    return true;
+                };
+                if seen.contains(root) || here.names.runs_over(expr) {
+                    return false;
+                }
+                match here.names.stands_for(root) {
+                    Some(Stands::Given) => return true,
+                    Some(Stands::For(values)) => {
+                        seen.insert(root);
+                        return values.iter().any(|value| self.shares(here, value, seen));
+                    }
+                    None => {}
+                }
+                !self.reference(here, expr).is_scalar()
+            }
+            Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Where an expression makes the engine look through a value.
+    fn looked_through(&mut self, here: &Here<'a>, expr: &'a ExprRef) {
+        match expr.as_ref() {
+            Expr::BoolExpr { lhs, rhs, .. } | Expr::AssignExpr { lhs, rhs, .. }
+                if !matches!(lhs.as_ref(), Expr::Var { .. })
+                    || matches!(expr.as_ref(), Expr::BoolExpr { .. }) =>
+            {
+                // Two values are looked through as far as the smaller one goes.
+                let size = self.size(here, lhs).smaller(self.size(here, rhs));
+                self.deep(here, size, expr);
+            }
+            Expr::BinExpr { lhs, rhs, .. } => self.each_deep(here, &[lhs, rhs]),
+            Expr::ArithExpr { lhs, rhs, .. } => {
+                self.each_deep(here, &[lhs, rhs]);
+                let size = self.size(here, expr);
+                self.factors(here, size, expr);
+            }
+            Expr::Membership { value, .. } => self.each_deep(here, &[value]),
+            Expr::Set { items, .. } => self.each_deep(here, &items.iter().collect::<Vec<_>>()),
+            Expr::SetCompr { term, .. } => self.each_deep(here, &[term]),
+            Expr::ObjectCompr { key, value, .. } => self.each_deep(here, &[key, value]),
+            Expr::Object { fields, .. } => {
+                let keys: Vec<&ExprRef> = fields.iter().map(|(_, key, _)| key).collect();
+                self.each_deep(here, &keys);
+            }
+            Expr::Call { fcn, params, .. } => {
+                let name = syntax::static_path(fcn).unwrap_or_default().join(".");
+                if !size::looks_at_the_outside(&name) {
+                    self.each_deep(here, &params.iter().collect::<Vec<_>>());
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn each_deep(&mut self, here: &Here<'a>, exprs: &[&'a ExprRef]) {
+        for expr in exprs {
+            let size = self.size(here, expr);
+            self.deep(here, size, expr);
+        }
+    }
+
+    fn deep(&mut self, here: &Here<'a>, size: Size, expr: &'a ExprRef) {
+        if size.copies > MAX_COPIES {
+            let message = format!(
+                "the value holds what it is made of more than {MAX_COPIES} times over, and is looked through here"
+            );
+            self.refuse(
+                here,
+                expr,
+                message,
+                "name each part once, or compare the parts",
+            );
+        } else if size.loops > MAX_LOOPS {
+            let message = "the value gathers in a loop what other loops gathered in loops, and is looked through here".to_owned();
+            let remedy = "gather only what is needed of each, or compare counts and keys instead of whole collections";
+            self.refuse(here, expr, message, remedy);
+        } else if size.copies > MANY_COPIES || size.loops > 0 {
+            self.heavy.insert(here.module);
+        }
+    }
+
+    fn factors(&mut self, here: &Here<'a>, size: Size, expr: &'a ExprRef) {
+        if size.factors > MAX_FACTORS {
+            let message = format!("the number is a product of more than {MAX_FACTORS} numbers");
+            self.refuse(
+                here,
+                expr,
+                message,
+                "keep numbers below 2^53: the engine is exact no further",
+            );
+        } else if size.factors > MANY_FACTORS {
+            self.heavy.insert(here.module);
+        }
+    }
+
+    fn refuse(&mut self, here: &Here<'a>, expr: &'a ExprRef, message: String, remedy: &str) {
+        if let Some(module) = self.symbols.modules.get(here.module) {
+            let place = expr.span().into();
+            self.found
+                .push(fault("growth", &module.file, place, message).remedy(remedy));
+        }
+    }
+}

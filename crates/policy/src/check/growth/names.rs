@@ -1,0 +1,164 @@
+//! The names in one rule, and what they stand for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regorus::unstable::AssignOp;
+
+use crate::symbols;
+use crate::syntax::{self, Expr, ExprRef, Literal, Part, Query, Rule, RuleHead, Step};
+
+/// What the names that a rule declares are made of, wherever in it.
+pub(super) struct Names<'a> {
+    /// Names with the values they get, or the collections they run through.
+    defined: BTreeMap<&'a str, Vec<&'a ExprRef>>,
+    /// All names that the rule declares; those without a value stand for places.
+    declared: BTreeSet<&'a str>,
+    /// Arguments.
+    given: BTreeSet<&'a str>,
+}
+
+/// What a name stands for.
+pub(super) enum Stands<'n, 'a> {
+    /// What the rule is given.
+    Given,
+    /// One of these, or of what is in them.
+    For(&'n [&'a ExprRef]),
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of(rule: &'a Rule) -> Self {
+        let mut names = Self {
+            defined: BTreeMap::new(),
+            declared: symbols::locals(rule),
+            given: BTreeSet::new(),
+        };
+        let args = match rule {
+            Rule::Spec {
+                head: RuleHead::Func { args, .. },
+                ..
+            }
+            | Rule::Default { args, .. } => args.as_slice(),
+            Rule::Spec { .. } => &[],
+        };
+        args.iter()
+            .for_each(|arg| symbols::variables(arg, &mut names.given));
+        let mut open = Vec::new();
+        syntax::rule_parts(rule, &mut |part| open.push(part));
+        while let Some(part) = open.pop() {
+            match part {
+                Part::Expr(expr) => {
+                    if let Expr::AssignExpr { op, lhs, rhs, .. } = expr.as_ref() {
+                        names.define(lhs, rhs);
+                        // What is unified goes both ways.
+                        if *op == AssignOp::Eq {
+                            names.define(rhs, lhs);
+                        }
+                    }
+                    syntax::parts(expr, &mut |part| open.push(part));
+                }
+                Part::Query(query) => {
+                    for statement in &query.stmts {
+                        names.literal(&statement.literal);
+                    }
+                    syntax::literal_parts(query, &mut |part| open.push(part));
+                }
+            }
+        }
+        names
+    }
+
+    fn literal(&mut self, literal: &'a Literal) {
+        match literal {
+            Literal::SomeIn {
+                key,
+                value,
+                collection,
+                ..
+            } => {
+                key.iter().for_each(|key| self.define(key, collection));
+                self.define(value, collection);
+            }
+            Literal::Every {
+                key, value, domain, ..
+            } => {
+                for name in key.iter().chain([value]) {
+                    self.defined.entry(name.text()).or_default().push(domain);
+                }
+            }
+            Literal::SomeVars { .. } | Literal::Expr { .. } | Literal::NotExpr { .. } => {}
+        }
+    }
+
+    fn define(&mut self, pattern: &'a ExprRef, value: &'a ExprRef) {
+        let mut found = BTreeSet::new();
+        symbols::variables(pattern, &mut found);
+        for name in found {
+            self.defined.entry(name).or_default().push(value);
+        }
+    }
+
+    /// What a name stands for; `None` when it is none of the rule's own.
+    pub(super) fn stands_for(&self, name: &str) -> Option<Stands<'_, 'a>> {
+        if self.given.contains(name) {
+            return Some(Stands::Given);
+        }
+        if let Some(values) = self.defined.get(name) {
+            return Some(Stands::For(values));
+        }
+        self.declared.contains(name).then_some(Stands::For(&[]))
+    }
+
+    /// How many loops a query runs inside one another, and the names that run.
+    pub(super) fn loops(&self, query: &'a Query) -> (usize, BTreeSet<&'a str>) {
+        let mut loops = 0;
+        let mut own = BTreeSet::new();
+        for statement in &query.stmts {
+            if let Literal::SomeIn { key, value, .. } = &statement.literal {
+                loops += 1;
+                key.iter().for_each(|key| symbols::variables(key, &mut own));
+                symbols::variables(value, &mut own);
+            }
+        }
+        let mut open = Vec::new();
+        syntax::literal_parts(query, &mut |part| open.push(part));
+        while let Some(part) = open.pop() {
+            let Part::Expr(expr) = part else { continue };
+            if self.runs_over(expr) {
+                loops += 1;
+            }
+            match expr.as_ref() {
+                // Their loops are their own.
+                Expr::ArrayCompr { .. } | Expr::SetCompr { .. } | Expr::ObjectCompr { .. } => {}
+                Expr::Call { fcn, params, .. } if is_walk(fcn) && params.len() == 2 => {
+                    loops += 1;
+                    params
+                        .iter()
+                        .skip(1)
+                        .for_each(|out| symbols::variables(out, &mut own));
+                }
+                Expr::RefDot { .. } | Expr::RefBrack { .. } if syntax::chain(expr).is_some() => {}
+                other => syntax::parts(other, &mut |part| open.push(part)),
+            }
+        }
+        (loops, own)
+    }
+
+    /// Whether a reference goes through every place of a collection, as `lines[_]` does.
+    pub(super) fn runs_over(&self, expr: &ExprRef) -> bool {
+        let Some((_, steps)) = syntax::chain(expr) else {
+            return false;
+        };
+        let free = |step: &Step<'_>| match step {
+            Step::Index(index) => match index.as_ref() {
+                Expr::Var { span, .. } => !self.defined.contains_key(span.text()),
+                _ => false,
+            },
+            Step::Key(_) => false,
+        };
+        steps.iter().any(free)
+    }
+}
+
+fn is_walk(function: &ExprRef) -> bool {
+    matches!(function.as_ref(), Expr::Var { span, .. } if span.text() == "walk")
+}
