@@ -130,22 +130,21 @@ impl FileSink {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let Some(open) = self.open.take() else {
+        if self.open.take().is_none() {
             return Ok(());
-        };
-        drop(open.file);
+        }
         let path = &self.settings.path;
         let stamp = self
             .ambient
             .now()
             .strftime("%Y%m%dT%H%M%S%.3fZ")
             .to_string();
-        let mut target = beside(path, &stamp);
-        let mut number = 1;
-        while target.exists() || with_gz(&target).exists() {
-            target = beside(path, &format!("{stamp}-{number}"));
-            number += 1;
-        }
+        // Numbered, so that names sort as the files ended even within one moment.
+        let free = (0..10_000).map(|number| beside(path, &format!("{stamp}-{number:04}")));
+        let target = free
+            .into_iter()
+            .find(|it| !it.exists() && !with_gz(it).exists());
+        let target = target.ok_or_else(|| io::Error::other("too many files of one moment"))?;
         fs::rename(path, &target)?;
         sync_folder(folder(path))
     }
