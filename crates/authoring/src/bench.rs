@@ -64,7 +64,6 @@ pub struct Input {
     /// The effect it has.
     pub effect: String,
     /// How long it takes.
-    #[serde(flatten)]
     pub times: Times,
 }
 
@@ -82,7 +81,6 @@ pub struct Package {
     /// The input that it takes longest for.
     pub worst: String,
     /// How long it takes.
-    #[serde(flatten)]
     pub times: Times,
 }
 
@@ -100,7 +98,6 @@ pub struct Rule {
     /// The input that it takes longest for.
     pub worst: String,
     /// How long it takes.
-    #[serde(flatten)]
     pub times: Times,
 }
 

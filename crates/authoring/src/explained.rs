@@ -43,6 +43,16 @@ impl Page {
         writeln!(self.0, "{}{text}", "  ".repeat(depth)).ok();
     }
 
+    /// One voice. What has no code has none to show.
+    fn voice(&mut self, word: &str, package: &str, code: &str, message: &str) {
+        let code = if code.is_empty() {
+            String::new()
+        } else {
+            format!(" {code}")
+        };
+        self.line(1, &format!("{word} {package}{code}: {message}"));
+    }
+
     fn verdict(&mut self, given: &Given, explanation: &Explanation) {
         let (operation, judgement) = (&given.operation, &explanation.judgement);
         self.line(
@@ -66,13 +76,10 @@ impl Page {
             self.line(1, "no enforced package governs it");
         }
         for it in &judgement.reasons {
-            self.line(
-                1,
-                &format!("deny {} {}: {}", it.package, it.code, it.message),
-            );
+            self.voice("deny", &it.package, &it.code, &it.message);
         }
         for it in &judgement.errors {
-            self.line(1, &format!("error {}: {}", it.package, it.message));
+            self.voice("error", &it.package, "", &it.message);
         }
         for it in &judgement.approvals {
             let asked: Vec<&str> = it
@@ -81,26 +88,14 @@ impl Page {
                 .chain(&it.users)
                 .map(String::as_str)
                 .collect();
-            let asked = asked.join(", ");
-            self.line(
-                1,
-                &format!(
-                    "approval {} {}: {} ({asked})",
-                    it.package, it.code, it.reason
-                ),
-            );
+            let reason = format!("{} ({})", it.reason, asked.join(", "));
+            self.voice("approval", &it.package, &it.code, &reason);
         }
         for it in &judgement.warnings {
-            self.line(
-                1,
-                &format!("warning {} {}: {}", it.package, it.code, it.message),
-            );
+            self.voice("warning", &it.package, &it.code, &it.message);
         }
         for it in &judgement.dryrun {
-            self.line(
-                1,
-                &format!("dry run {} {}: {}", it.package, it.code, it.message),
-            );
+            self.voice("dry run", &it.package, &it.code, &it.message);
         }
         for it in &judgement.patches {
             let value = it.value.to_json();

@@ -193,6 +193,14 @@ pub fn decision(id: &str, answer: &Document, missing: &Missing<'_>) -> Result<Gi
     Ok(given)
 }
 
+/// An object of a file of its own: parameters.
+///
+/// # Errors
+/// When it is neither JSON nor YAML, or no object.
+pub fn object(text: &str) -> Result<crmgate_domain::Object, String> {
+    yaml_serde::from_str(text).map_err(|error| error.to_string())
+}
+
 /// The system a connection is of: the one that is named, or the first.
 fn system_of<'a>(missing: &'a Missing<'_>, name: Option<&str>) -> Option<&'a System> {
     let named = name.and_then(|name| missing.systems.iter().find(|it| it.name == name));

@@ -1,0 +1,13 @@
+//! What authors run, over a small folder of policies that has something of everything.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod benches;
+mod folder;
+mod inputs;
+mod reports;
+mod suites;
