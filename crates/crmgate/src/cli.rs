@@ -8,6 +8,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::CODES;
 use crate::output::Output;
 
+mod decisions;
+
+pub(crate) use decisions::{
+    Decisions, DecisionsErase, DecisionsList, DecisionsVerify, DecisionsWanted,
+};
+
 /// Decides with Rego policies whether a record operation on a CRM may happen, before it happens.
 #[derive(Debug, Parser)]
 #[command(name = "crmgate", version, about, after_help = CODES, max_term_width = 100)]
@@ -153,58 +159,6 @@ pub(crate) struct Validate {
     /// Why, as policies see it.
     #[arg(long, value_name = "TEXT")]
     pub(crate) purpose: Option<String>,
-    #[command(flatten)]
-    pub(crate) remote: Remote,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Decisions {
-    /// Lists decisions, newest first.
-    List(Box<DecisionsList>),
-    /// Shows one decision with its reasons and what came of it.
-    Show {
-        /// The id, as in `Crmgate-Decision`.
-        id: String,
-        #[command(flatten)]
-        remote: Remote,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DecisionsList {
-    /// Only this connection's.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) connection: Option<String>,
-    /// Only about this object.
-    #[arg(long, value_name = "OBJECT")]
-    pub(crate) object: Option<String>,
-    /// Only about this record.
-    #[arg(long, value_name = "ID")]
-    pub(crate) record: Option<String>,
-    /// Only this actor's, by id.
-    #[arg(long, value_name = "ID")]
-    pub(crate) actor: Option<String>,
-    /// Only of this effect: allow, deny, require_approval, error.
-    #[arg(long, value_name = "EFFECT")]
-    pub(crate) effect: Option<String>,
-    /// Only those that this package spoke in.
-    #[arg(long, value_name = "PACKAGE")]
-    pub(crate) package: Option<String>,
-    /// Only those with this reason code.
-    #[arg(long, value_name = "CODE")]
-    pub(crate) reason: Option<String>,
-    /// Only from this time on (RFC 3339).
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Only before this time (RFC 3339).
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<String>,
-    /// How many.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) limit: usize,
-    /// Where to go on, as the last page said.
-    #[arg(long, value_name = "CURSOR")]
-    pub(crate) cursor: Option<String>,
     #[command(flatten)]
     pub(crate) remote: Remote,
 }

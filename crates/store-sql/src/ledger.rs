@@ -1,13 +1,15 @@
 //! The record as entries of chains, and the checkpoints over it.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use crmgate_domain::ChainId;
 use crmgate_store::{
     ChainRef, Digest, Entry, Extent, Head, Ledger, RawEntry, SealedPayload, StoreError,
     StoredCheckpoint,
 };
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 
 use crate::convert::{nanoseconds, timestamp};
 use crate::error::{corrupt, unavailable};
@@ -80,20 +82,60 @@ fn checkpoint(row: &SqliteRow) -> Result<StoredCheckpoint, StoreError> {
     })
 }
 
+async fn entries(
+    reader: &SqlitePool,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<RawEntry>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT l.seq, l.chain, l.link, l.hash, l.kind, l.at, l.envelope, l.commitment, p.key, \
+         p.body FROM ledger l LEFT JOIN payloads p ON p.seq = l.seq \
+         WHERE l.seq > ? ORDER BY l.seq LIMIT ?",
+    )
+    .bind(after.cast_signed())
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(reader)
+    .await
+    .map_err(|error| unavailable(&error))?;
+    rows.iter().map(raw).collect()
+}
+
+/// A database file that is only read, whether or not a process has it open: to verify its record.
+pub struct RecordFile {
+    reader: SqlitePool,
+}
+
+impl RecordFile {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// When it is no database of ours, or cannot be read.
+    pub async fn open(file: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .read_only(true)
+            .disable_statement_logging();
+        let reader = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await
+            .map_err(|error| unavailable(&error))?;
+        Ok(Self { reader })
+    }
+
+    /// Entries after a position, in the order of commits, payloads included.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn entries(&self, after: u64, limit: usize) -> Result<Vec<RawEntry>, StoreError> {
+        entries(&self.reader, after, limit).await
+    }
+}
+
 #[async_trait]
 impl Ledger for SqliteStore {
     async fn entries(&self, after: u64, limit: usize) -> Result<Vec<RawEntry>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT l.seq, l.chain, l.link, l.hash, l.kind, l.at, l.envelope, l.commitment, p.key, \
-             p.body FROM ledger l LEFT JOIN payloads p ON p.seq = l.seq \
-             WHERE l.seq > ? ORDER BY l.seq LIMIT ?",
-        )
-        .bind(after.cast_signed())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.reader())
-        .await
-        .map_err(|error| unavailable(&error))?;
-        rows.iter().map(raw).collect()
+        entries(self.reader(), after, limit).await
     }
 
     async fn extent(&self) -> Result<Extent, StoreError> {

@@ -25,4 +25,5 @@ mod tokens;
 mod writer;
 
 pub use error::OpenError;
+pub use ledger::RecordFile;
 pub use open::{Settings, SqliteStore};

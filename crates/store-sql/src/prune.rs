@@ -26,9 +26,10 @@ async fn taken(writer: &mut Writer, cutoffs: &Cutoffs) -> Result<i64, sqlx::Erro
     if cutoffs.past_sinks {
         return Ok(i64::MAX);
     }
-    let least: Option<i64> = sqlx::query_scalar("SELECT min(position) FROM sinks WHERE name NOT LIKE 'checkpoint:%'")
-        .fetch_one(&mut writer.connection)
-        .await?;
+    let least: Option<i64> =
+        sqlx::query_scalar("SELECT min(position) FROM sinks WHERE name NOT LIKE 'checkpoint:%'")
+            .fetch_one(&mut writer.connection)
+            .await?;
     Ok(least.unwrap_or(i64::MAX))
 }
 

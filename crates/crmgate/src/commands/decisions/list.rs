@@ -1,0 +1,176 @@
+//! `crmgate decisions list`.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use super::story;
+use super::times::moment;
+use crate::cli::{DecisionsList, DecisionsWanted};
+use crate::client::Api;
+use crate::exit::{Exit, Failure};
+use crate::json::{at, list, text};
+use crate::output::{Output, say, say_json, table};
+
+/// How often `--follow` asks.
+const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+/// The longest page of the API.
+const PAGE: usize = 500;
+
+pub(super) async fn run(wanted: &DecisionsList) -> Result<Exit, Failure> {
+    let api = Api::open(&wanted.remote)?;
+    let mut query = query(&wanted.wanted)?;
+    let cursor = [("cursor", wanted.cursor.clone())];
+    let first = page(&api, &query, wanted.limit, &cursor).await?;
+    if !wanted.follow {
+        print(wanted, &first);
+        return Ok(Exit::Done);
+    }
+    // Oldest first from here on, as they come.
+    let mut shown = list(&first, "/items").to_vec();
+    query.retain(|(name, _)| *name != "until");
+    loop {
+        shown.reverse();
+        for item in &shown {
+            print_line(wanted, item);
+        }
+        let last = shown
+            .last()
+            .and_then(|item| at(item, "/sequence").as_u64())
+            .map(|last| last.to_string());
+        if let Some(last) = last {
+            query.retain(|(name, _)| *name != "after");
+            query.push(("after", last));
+        }
+        tokio::time::sleep(FOLLOW_EVERY).await;
+        shown = newer(&api, &query).await?;
+    }
+}
+
+/// All that is newer, newest first.
+async fn newer(api: &Api, query: &[(&'static str, String)]) -> Result<Vec<Value>, Failure> {
+    let mut all = Vec::new();
+    let mut cursor = None;
+    loop {
+        let found = page(api, query, PAGE, &[("cursor", cursor)]).await?;
+        all.extend(list(&found, "/items").iter().cloned());
+        cursor = at(&found, "/next").as_str().map(ToOwned::to_owned);
+        if cursor.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+async fn page(
+    api: &Api,
+    query: &[(&'static str, String)],
+    limit: usize,
+    more: &[(&'static str, Option<String>)],
+) -> Result<Value, Failure> {
+    let mut text = Serializer::new(String::new());
+    for (name, value) in query {
+        text.append_pair(name, value);
+    }
+    for (name, value) in more {
+        if let Some(value) = value {
+            text.append_pair(name, value);
+        }
+    }
+    text.append_pair("limit", &limit.to_string());
+    api.get(&format!("/v1/decisions?{}", text.finish())).await
+}
+
+/// The filters as the API takes them.
+fn query(wanted: &DecisionsWanted) -> Result<Vec<(&'static str, String)>, Failure> {
+    let since = moment("--since", wanted.since.as_deref())?;
+    let until = moment("--until", wanted.until.as_deref())?;
+    let given = [
+        ("connection", wanted.connection.clone()),
+        ("object", wanted.object.clone()),
+        ("record_id", wanted.record.clone()),
+        ("actor", wanted.actor.clone()),
+        ("effect", wanted.effect.clone()),
+        ("package", wanted.package.clone()),
+        ("reason", wanted.reason.clone()),
+        ("mode", wanted.mode.clone()),
+        ("outcome", wanted.outcome.clone()),
+        ("since", since),
+        ("until", until),
+    ];
+    let given = given.into_iter();
+    Ok(given
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect())
+}
+
+const COLUMNS: [&str; 7] = [
+    "at",
+    "connection",
+    "operation",
+    "by",
+    "effect",
+    "why",
+    "decision",
+];
+const MORE_COLUMNS: [&str; 6] = ["code", "packages", "mode", "outcome", "payload", "place"];
+
+fn print(wanted: &DecisionsList, page: &Value) {
+    if wanted.remote.form.output == Output::Json {
+        return say_json(page);
+    }
+    let items = list(page, "/items");
+    if wanted.ndjson {
+        return items.iter().for_each(|item| say(item));
+    }
+    let mut header = COLUMNS.to_vec();
+    if wanted.wide {
+        header.extend(MORE_COLUMNS);
+    }
+    let mut shown = table(&header);
+    for item in items {
+        shown.add_row(row(item, wanted.wide));
+    }
+    say(shown);
+    if let Some(next) = at(page, "/next").as_str() {
+        say(format!("more: --cursor {next}"));
+    }
+}
+
+/// One decision of those that are followed.
+fn print_line(wanted: &DecisionsList, item: &Value) {
+    if wanted.ndjson || wanted.remote.form.output == Output::Json {
+        say(item);
+    } else {
+        say(row(item, wanted.wide).join("  "));
+    }
+}
+
+fn row(item: &Value, wide: bool) -> Vec<String> {
+    let decision = at(item, "/decision");
+    let mut row = vec![
+        super::short_time(text(item, "/decision/at")),
+        text(item, "/connection").to_owned(),
+        story::operation(item),
+        story::actor(item),
+        story::came_of(item),
+        story::why(decision),
+        text(item, "/decision/id").to_owned(),
+    ];
+    if wide {
+        let names = |pointer: &str, field: &str| {
+            let all = list(decision, pointer).iter();
+            let names: Vec<&str> = all.map(|one| text(one, field)).collect();
+            names.join(", ")
+        };
+        row.extend([
+            names("/reasons", "/code"),
+            names("/packages", "/package"),
+            text(decision, "/mode").to_owned(),
+            text(item, "/outcome/kind").to_owned(),
+            text(item, "/payload/state").to_owned(),
+            at(item, "/sequence").to_string(),
+        ]);
+    }
+    row
+}
