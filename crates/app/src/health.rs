@@ -1,7 +1,7 @@
 //! Whether the gate can do its work.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use crmgate_domain::{Ambient, ConnectionName, Mode, Timestamp};
@@ -66,7 +66,11 @@ pub struct Health {
     connections: Arc<Connections>,
     record: Arc<Record>,
     probed: Mutex<BTreeMap<ConnectionName, Probed>>,
+    others: RwLock<Vec<Looker>>,
 }
+
+/// Looks at something that the application does not know.
+pub type Looker = Box<dyn Fn() -> Vec<Check> + Send + Sync>;
 
 impl Health {
     /// Over what it looks at.
@@ -85,7 +89,14 @@ impl Health {
             connections,
             record,
             probed: Mutex::default(),
+            others: RwLock::default(),
         }
+    }
+
+    /// Has something more looked at from now on. It must answer at once.
+    pub fn look_at(&self, looker: Looker) {
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        others.push(looker);
     }
 
     /// Looks at everything now; of the CRMs, the last probe.
@@ -96,6 +107,10 @@ impl Health {
         checks.extend(self.connections.iter().filter_map(|c| benched(c)));
         checks.extend(self.bundles());
         checks.extend(self.connections.iter().filter_map(|c| self.reached(c)));
+        {
+            let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+            checks.extend(others.iter().flat_map(|looker| looker()));
+        }
         let observing = self
             .connections
             .iter()
@@ -237,7 +252,9 @@ fn benched(connection: &Connection) -> Option<Check> {
 }
 
 impl Check {
-    fn new(name: &str, bad: State, problem: Option<String>) -> Self {
+    /// Something that is as it should be, or as bad as this.
+    #[must_use]
+    pub fn new(name: &str, bad: State, problem: Option<String>) -> Self {
         Self {
             name: name.to_owned(),
             state: if problem.is_some() { bad } else { State::Ok },

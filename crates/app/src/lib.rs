@@ -30,7 +30,7 @@ pub use bundles::{BundleStatus, BundleTrouble};
 pub use connections::{Connection, ConnectionParts, ConnectionStatus, Connections, IdentityMode};
 pub use decisions::Decisions;
 pub use error::AppError;
-pub use health::{Check, Health, Readiness, State};
+pub use health::{Check, Health, Looker, Readiness, State};
 pub use holds::Holds;
 pub use identify::{Identities, IdentityCache, IdentitySettings};
 pub use policies::{

@@ -9,9 +9,12 @@ use ::config::{FileFormat, Value};
 use crmgate_domain::ConnectionName;
 
 mod areas;
+mod bundles;
 mod connection;
+pub(crate) mod decision_log;
 mod environment;
 mod fault;
+mod loading;
 mod place;
 mod record;
 pub(crate) mod secret;
@@ -25,9 +28,11 @@ mod tests;
 pub(crate) use areas::{
     Control, Gateway, Ingress, Limits, Listen, LogFormat, Logging, Policies, TlsFiles, Upstream,
 };
+pub(crate) use bundles::{BundleSource, Bundles, HttpOrigin, Keys, Origin};
 pub(crate) use connection::Connection;
 pub(crate) use environment::process_environment;
 pub(crate) use fault::{ConfigError, Fault, Faults};
+pub(crate) use loading::Loading;
 pub(crate) use record::Record;
 pub(crate) use telemetry::Telemetry;
 
@@ -52,6 +57,7 @@ pub(crate) struct Config {
     pub(crate) ingress: Ingress,
     pub(crate) limits: Limits,
     pub(crate) upstream: Upstream,
+    pub(crate) decision_log: decision_log::DecisionLog,
     pub(crate) connections: BTreeMap<ConnectionName, Connection>,
 }
 
@@ -146,12 +152,15 @@ fn read_all(
     let ingress = Ingress::read(root.section_or_empty("ingress"));
     let limits = Limits::read(root.section_or_empty("limits"));
     let upstream = Upstream::read(root.section_or_empty("upstream"), None);
+    let decision_log =
+        decision_log::DecisionLog::read(root.section_or_empty("decision_log"), &upstream);
     let connections = connection::read_all(
         root.section_or_empty("connections"),
         &gateway,
         &upstream,
         &faults,
     );
+    policies.bundles.check(&connections, &faults);
     root.finish();
     let config = Config {
         base: base.to_owned(),
@@ -165,6 +174,7 @@ fn read_all(
         ingress,
         limits,
         upstream,
+        decision_log,
         connections,
     };
     (config, faults)

@@ -1,7 +1,10 @@
 //! Puts the parts together.
 
+pub(crate) mod bundles;
 pub(crate) mod certificates;
+pub(crate) mod child;
 pub(crate) mod connections;
+pub(crate) mod decision_log;
 pub(crate) mod ingress;
 pub(crate) mod kill_point;
 pub(crate) mod limits;

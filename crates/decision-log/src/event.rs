@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crmgate_domain::{
-    Decision, DecisionId, Document, Effect, HoldId, Judgement, Kind, Mode, OperationId,
-    PayloadHash, Point, Timestamp,
+    ConnectionName, Decision, DecisionId, Document, Effect, HoldId, Judgement, Kind, Mode,
+    OperationId, PayloadHash, Point, Timestamp,
 };
 use crmgate_store::{
     Basis, ChainRef, DecisionRecord, FeedEntry, FeedItem, Outcome, OutcomeKind, PayloadState,
@@ -265,7 +265,7 @@ impl<'a> Event<'a> {
                 outcome,
                 connection,
             } => {
-                let connection = connection.as_ref().map(|name| name.as_str());
+                let connection = connection.as_ref().map(ConnectionName::as_str);
                 Some(Self::outcome(labels, outcome, connection, place))
             }
         }

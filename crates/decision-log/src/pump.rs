@@ -120,7 +120,7 @@ impl Pump {
     /// A pump; it does nothing until [`Self::run`].
     #[must_use]
     pub fn new(source: Source, sink: Box<dyn Sink>, settings: PumpSettings) -> Self {
-        describe();
+        describe(&settings.name);
         Self {
             source,
             sink,
@@ -178,19 +178,18 @@ impl Pump {
     async fn start(&mut self) -> Result<(), Failed> {
         let name = &self.settings.name;
         let known = self.source.feed.sink_positions().await?;
-        self.position = match known.get(name) {
-            Some(position) => *position,
-            None => {
-                let start = if self.settings.from_now {
-                    self.source.feed.feed_end().await?
-                } else {
-                    0
-                };
-                // Said at once, so that nothing it waits for is pruned.
-                self.source.feed.set_sink_position(name, start).await?;
-                start
+        if let Some(position) = known.get(name) {
+            self.position = *position;
+        } else {
+            if self.settings.from_now {
+                self.position = self.source.feed.feed_end().await?;
             }
-        };
+            // Said at once, so that nothing it waits for is pruned.
+            self.source
+                .feed
+                .set_sink_position(name, self.position)
+                .await?;
+        }
         self.kept = self.position;
         Ok(())
     }
@@ -304,22 +303,32 @@ fn made(entry: &FeedEntry) -> Option<Timestamp> {
     }
 }
 
-fn describe() {
+/// Tells what the numbers are, and begins at nothing.
+fn describe(sink: &str) {
     describe_gauge!(
         "crmgate_decision_log_lag",
-        "entries of the record that a sink has not taken"
+        metrics::Unit::Count,
+        "Entries of the record that a sink has not taken."
     );
     describe_gauge!(
         "crmgate_decision_log_age_seconds",
         metrics::Unit::Seconds,
-        "the age of the oldest entry that a sink has not taken"
+        "Age of the oldest entry that a sink has not taken."
     );
     describe_counter!(
         "crmgate_decision_log_events_total",
-        "events that a sink has taken"
+        metrics::Unit::Count,
+        "Events that a sink has taken."
     );
     describe_counter!(
         "crmgate_decision_log_failures_total",
-        "times that a sink took nothing although there was something"
+        metrics::Unit::Count,
+        "Times that a sink took nothing although there was something."
     );
+    for metric in [
+        "crmgate_decision_log_events_total",
+        "crmgate_decision_log_failures_total",
+    ] {
+        counter!(metric, "sink" => sink.to_owned()).increment(0);
+    }
 }

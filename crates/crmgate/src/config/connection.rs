@@ -11,6 +11,7 @@ use crmgate_policy::Ungoverned;
 use url::Url;
 
 use super::areas::{Gateway, Listen, TlsFiles, Upstream};
+use super::decision_log::Kept;
 use super::section::Section;
 use super::{Faults, value};
 
@@ -35,6 +36,8 @@ pub(crate) struct Connection {
     /// Global packages that count less or more here.
     pub(crate) enforcement: BTreeMap<String, Enforcement>,
     pub(crate) upstream: Upstream,
+    /// How its decisions are remembered, where it says so.
+    pub(crate) decision_log: Kept,
     /// The connector's own settings.
     pub(crate) settings: serde_json::Value,
 }
@@ -134,6 +137,7 @@ impl Connection {
                 .section("enforcement")
                 .map(enforcement)
                 .unwrap_or_default(),
+            decision_log: Kept::of_connection(section),
             upstream: Upstream::read(section.section_or_empty("upstream"), Some(upstream)),
             settings: serde_json::Value::Null,
         }

@@ -10,6 +10,7 @@ use crmgate_domain::{Ambient, ConnectionName};
 use crmgate_enforce::Settings;
 use crmgate_outbound::Client;
 
+use super::decision_log::Shared;
 use crate::config::{Config, ConfigError, Connection, Faults, Loaded, secret};
 
 /// Every kind of CRM: one line each.
@@ -97,6 +98,7 @@ pub(crate) fn parts(
     connection: &Connection,
     config: &Config,
     connector: &Arc<dyn Connector>,
+    log: &Shared,
 ) -> ConnectionParts {
     ConnectionParts {
         connector: Arc::clone(connector),
@@ -113,6 +115,8 @@ pub(crate) fn parts(
             // Lookups go to the CRM; a caller would rather wait than be told to come back.
             judge_within: connection.upstream.0.timeout.min(Duration::from_secs(30)),
             concurrency: config.limits.operations,
+            log: log.of_connection(connection.decision_log),
+            slow: config.policies.slow,
             ..Settings::default()
         },
     }

@@ -12,15 +12,21 @@ use crmgate_store_sql::SqliteStore;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use super::bundles::{Bundles, CombinedSource, Prefer};
 use super::certificates::{self, Reader, Watched};
+use super::child::ChildChecker;
 use super::connections::{self, Built};
+use super::decision_log::{Shared, Sinks};
 use super::listeners::{self, Opened, Service};
 use super::metrics::Render;
-use super::policies::{ChildChecker, FolderSource};
+use super::policies::FolderSource;
 use super::{ingress, watch};
 use crate::ambient;
 use crate::config::{Config, Loaded};
 use crate::exit::{Exit, Failure};
+
+/// How long shutting down waits for the sinks of the decision log.
+const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A crmgate that serves.
 pub(crate) struct Running {
@@ -31,6 +37,7 @@ pub(crate) struct Running {
     pub(crate) gateways: BTreeMap<ConnectionName, String>,
     pub(crate) ingress: Option<String>,
     memory: Arc<SqliteStore>,
+    sinks: Sinks,
     closing: CancellationToken,
     stopping: CancellationToken,
     listeners: Vec<JoinHandle<Result<Report, BindError>>>,
@@ -48,10 +55,13 @@ pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Fa
     let built = connections::build(loaded, &ambient)?;
     let memory = super::store::open(&config.data_dir).await?;
     let store: Arc<dyn Store> = Arc::clone(&memory) as _;
-    let policies = load_policies(config, &store, &ambient).await?;
+    let bundles = Arc::new(bundles(config, &ambient)?);
+    bundles.prepare(Prefer::Copy).await;
+    let policies = load_policies(config, &store, &ambient, &bundles).await?;
+    let log = Shared::new(&config.decision_log, &config.data_dir, ambient.as_ref())?;
     let parts = config.connections.iter().filter_map(|(name, connection)| {
         let connector: &Arc<dyn Connector> = &built.get(name)?.connector;
-        Some(connections::parts(connection, config, connector))
+        Some(connections::parts(connection, config, connector, &log))
     });
     let app = Arc::new(App::new(AppParts {
         store,
@@ -70,6 +80,10 @@ pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Fa
         watch::policies(&config.policies.dir, policies, stopping.clone())
             .map_err(|error| Failure::new(Exit::System, format!("{error:#}")))?;
     }
+    bundles.follow(app.policies(), config.policies.watch, &stopping);
+    let feed = Arc::clone(&memory) as _;
+    let sinks = Sinks::start(&config.decision_log, &log.labels, feed, &ambient).await?;
+    app.health().look_at(sinks.looker(Arc::clone(&ambient)));
     let opened = open(config, &app, ambient.as_ref(), render).await?;
     let watched = watched(config, &built, &opened.all);
     let clock = Arc::clone(&ambient);
@@ -79,17 +93,29 @@ pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Fa
         stopping.clone(),
     ));
     warn(config);
-    Ok(serve(config, app, memory, opened, stopping))
+    Ok(serve(config, app, (memory, sinks), opened, stopping))
+}
+
+fn bundles(config: &Config, ambient: &Arc<dyn Ambient>) -> Result<Bundles, Failure> {
+    Bundles::new(config, ambient).map_err(|error| {
+        let message = format!("`upstream`, for bundles: {error}");
+        Failure::new(Exit::Config, message)
+    })
 }
 
 async fn load_policies(
     config: &Config,
     store: &Arc<dyn Store>,
     ambient: &Arc<dyn Ambient>,
+    bundles: &Arc<Bundles>,
 ) -> Result<Policies, Failure> {
+    let source = CombinedSource {
+        folder: FolderSource::new(config),
+        bundles: Arc::clone(bundles),
+    };
     let parts = PolicyParts {
-        source: Arc::new(FolderSource::new(config)),
-        checker: Arc::new(ChildChecker::new()?),
+        source: Arc::new(source),
+        checker: Arc::new(ChildChecker::within(config.policies.loading)?),
         store: Arc::clone(store),
         ambient: Arc::clone(ambient),
     };
@@ -197,7 +223,7 @@ fn warn(config: &Config) {
 fn serve(
     config: &Config,
     app: Arc<App>,
-    memory: Arc<SqliteStore>,
+    (memory, sinks): (Arc<SqliteStore>, Sinks),
     opened: Listeners,
     stopping: CancellationToken,
 ) -> Running {
@@ -220,6 +246,7 @@ fn serve(
         listeners: listeners.collect(),
         app,
         memory,
+        sinks,
         control: opened.control,
         gateways: opened.gateways,
         ingress: opened.ingress,
@@ -249,6 +276,9 @@ impl Running {
         }
         self.stopping.cancel();
         self.standing.await.ok();
+        // What a sink does not take now it gets at the next start.
+        let handing_on = self.sinks.finish();
+        tokio::time::timeout(LAST_EVENTS, handing_on).await.ok();
         self.memory.close().await;
         tracing::info!(cut, "stopped");
     }
