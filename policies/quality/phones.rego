@@ -34,7 +34,10 @@ known_plan := plan
 
 known_plan := {"code": "", "trunk": "", "min": 1, "max": 0} if not plan
 
-readable[field] := phone.e164(number, known_plan) if some field, number in written
+readable[field] := number if {
+	some field, as_written in written
+	number := phone.e164(as_written, known_plan)
+}
 
 patch contains {"op": "set", "field": field, "value": readable[field]} if {
 	some field, number in written

@@ -19,9 +19,15 @@ import data.lib.text
 settings := data.params.screening.parties
 
 # The names that a record bears, by the field that is shown.
-written["name"] := input.record.name if input.object == "account"
+written["name"] := name if {
+	input.object == "account"
+	name := input.record.name
+}
 
-written["company"] := input.record.company if input.object == "lead"
+written["company"] := name if {
+	input.object == "lead"
+	name := input.record.company
+}
 
 written["last_name"] := concat(" ", [first_name, last_name]) if input.object in {"contact", "lead"}
 
