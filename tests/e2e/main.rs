@@ -10,6 +10,7 @@
     reason = "a test's failure is its message, and tests may look at the environment"
 )]
 
+mod bundles;
 mod clients;
 mod control;
 mod crash;

@@ -8,6 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::CODES;
 use crate::output::Output;
 
+mod bundle;
+
+pub(crate) use bundle::{Bundle, BundleBuild, BundleShow, BundleVerify};
+
 mod decisions;
 
 pub(crate) use decisions::{
@@ -249,6 +253,9 @@ pub(crate) enum Policy {
     Check(PolicyFolder),
     /// Runs the data cases beside the policies of a folder.
     Test(PolicyFolder),
+    /// Builds, verifies and shows OPA bundles.
+    #[command(subcommand)]
+    Bundle(Bundle),
 }
 
 #[derive(Debug, Args)]

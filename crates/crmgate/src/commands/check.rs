@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crmgate_app::{PolicyChecker as _, PolicySource as _};
 use crmgate_connector::{Connector, Failure as CrmFailure};
-use crmgate_domain::{Mode, Timestamp};
+use crmgate_domain::{Ambient, Mode, Timestamp};
 use crmgate_listen::{CertificateSource, Certificates};
 use jiff::ToSpan as _;
 use serde::Serialize;
@@ -14,8 +14,9 @@ use crate::cli::Check;
 use crate::config::{Config, ConfigError, Fault, Loaded, TlsFiles};
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, patiently, say, say_json, table};
-use crate::wiring::connections;
+use crate::wiring::bundles::{Bundles, CombinedSource, Prefer};
 use crate::wiring::child::ChildChecker;
+use crate::wiring::connections;
 use crate::wiring::policies::FolderSource;
 
 /// How long before its end a certificate is worth a word.
@@ -99,7 +100,7 @@ async fn look(loaded: &Loaded, offline: bool) -> Result<Vec<Line>, Failure> {
     let mut lines = vec![Line::new(Verdict::Ok, "configuration", "", message)];
     lines.extend(notes(config));
     lines.extend(certificates(config, ambient.now()));
-    lines.extend(policies(config).await?);
+    lines.extend(policies(config, &ambient, offline).await?);
     match connections::build(loaded, &ambient) {
         Err(ConfigError(faults)) => lines.extend(faults.iter().map(Line::of_fault)),
         Ok(built) if offline => {
@@ -180,9 +181,25 @@ fn certificate(files: &TlsFiles, now: Timestamp) -> Vec<Line> {
     lines.collect()
 }
 
-async fn policies(config: &Config) -> Result<Vec<Line>, Failure> {
+async fn policies(
+    config: &Config,
+    ambient: &Arc<dyn Ambient>,
+    offline: bool,
+) -> Result<Vec<Line>, Failure> {
     let dir = config.policies.dir.display().to_string();
-    let source = FolderSource::new(config);
+    let bundles = Bundles::new(config, ambient)
+        .map_err(|error| Failure::new(Exit::Config, format!("`upstream`: {error}")))?;
+    let prefer = if offline {
+        Prefer::Offline
+    } else {
+        Prefer::Fresh
+    };
+    bundles.prepare(prefer).await;
+    let source = CombinedSource {
+        folder: FolderSource::new(config),
+        bundles: Arc::new(bundles),
+    };
+    let mut lines = bundle_lines(&source);
     let checked = match source.read() {
         Ok(sources) => {
             let checker = ChildChecker::new()?;
@@ -190,7 +207,7 @@ async fn policies(config: &Config) -> Result<Vec<Line>, Failure> {
         }
         Err(errors) => Err(errors),
     };
-    Ok(match checked {
+    match checked {
         Ok(sources) => {
             let files = sources.global.len()
                 + sources
@@ -199,14 +216,39 @@ async fn policies(config: &Config) -> Result<Vec<Line>, Failure> {
                     .map(|c| c.files.len())
                     .sum::<usize>();
             let message = format!("{files} files load");
-            vec![Line::new(Verdict::Ok, "policies", dir, message)]
+            lines.push(Line::new(Verdict::Ok, "policies", dir, message));
         }
-        Err(errors) => errors
-            .all()
-            .iter()
-            .map(|fault| Line::new(Verdict::Fault, "policies", dir.as_str(), fault.to_string()))
-            .collect(),
-    })
+        Err(errors) => {
+            lines.extend(errors.all().iter().map(|fault| {
+                Line::new(Verdict::Fault, "policies", dir.as_str(), fault.to_string())
+            }))
+        }
+    }
+    Ok(lines)
+}
+
+/// What each bundle is now. One that is missing altogether is a fault of the policies.
+fn bundle_lines(source: &CombinedSource) -> Vec<Line> {
+    let told = source.bundles().into_iter().map(|bundle| {
+        let revision = bundle.revision.unwrap_or_default();
+        match bundle.trouble {
+            Some(trouble) => Line::new(Verdict::Warning, "bundle", bundle.name, trouble.message),
+            None => {
+                let copy = if bundle.from_copy {
+                    " (the kept copy)"
+                } else {
+                    ""
+                };
+                let who = bundle.signed_by.map_or_else(
+                    || "unsigned".to_owned(),
+                    |keyid| format!("signed by `{keyid}`"),
+                );
+                let message = format!("revision `{revision}`{copy}, {who}, from {}", bundle.source);
+                Line::new(Verdict::Ok, "bundle", bundle.name, message)
+            }
+        }
+    });
+    told.collect()
 }
 
 /// Signs in and asks who we are.

@@ -11,6 +11,7 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, patiently, say, say_json};
 use crate::wiring::child::ChildChecker;
 
+mod bundle;
 mod check;
 mod test;
 
@@ -18,6 +19,7 @@ pub(super) async fn run(command: Policy) -> Result<Exit, Failure> {
     match command {
         Policy::Check(folder) => check::run(&folder).await,
         Policy::Test(folder) => test::run(&folder).await,
+        Policy::Bundle(command) => bundle::run(command).await,
     }
 }
 

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::section::Section;
-use super::{secret, value};
+use super::{Bundles, secret, value};
 
 /// How crmgate tells what it does.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub(crate) struct Policies {
     pub(crate) dir: PathBuf,
     pub(crate) watch: bool,
     pub(crate) time_limit: Duration,
+    pub(crate) bundles: Bundles,
 }
 
 impl Policies {
@@ -60,11 +61,13 @@ impl Policies {
         let dir = section.path("dir").unwrap_or_default();
         let watch = section.need("watch", value::flag);
         let time_limit = section.need("time_limit", value::duration);
+        let bundles = Bundles::read(&mut section);
         section.finish();
         Self {
             dir,
             watch,
             time_limit,
+            bundles,
         }
     }
 }
