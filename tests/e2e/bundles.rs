@@ -283,3 +283,30 @@ fn bundles_are_verified_and_shown_by_commands() {
     assert_eq!(told["faults"][0]["file"], "a/a.rego");
     assert!(!dir.path().join("b.tar.gz").exists());
 }
+
+#[test]
+fn the_example_works_as_it_says() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/bundles");
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(here.join("crmgate.toml"), dir.path().join("crmgate.toml")).unwrap();
+    fs::create_dir(dir.path().join("own")).unwrap();
+    let pair = rcgen::KeyPair::generate().unwrap();
+    fs::write(dir.path().join("release.key"), pair.serialize_pem()).unwrap();
+    fs::write(dir.path().join("release.pub.pem"), pair.public_key_pem()).unwrap();
+    let policies = here.join("../../policies");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(binary());
+        let output = command.current_dir(dir.path()).args(arguments).output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8(told).unwrap();
+        assert!(output.status.success(), "{told}");
+        told
+    };
+    let build = ["policy", "bundle", "build", policies.to_str().unwrap(), "-o", "central.tar.gz"];
+    let key = ["--key", "release.key", "--algorithm", "ES256", "--keyid", "release"];
+    run(&[&build[..], &key[..]].concat());
+    let key = ["--key", "release.pub.pem", "--algorithm", "ES256", "--keyid", "release"];
+    run(&[&["policy", "bundle", "verify", "central.tar.gz"], &key[..]].concat());
+    let told = run(&["check", "--offline", "--config", "crmgate.toml"]);
+    assert!(told.contains("signed by `release`"), "{told}");
+}

@@ -134,8 +134,8 @@ impl Bundles {
         let sections = policies.section_or_empty("bundles").sections();
         let all = sections.into_iter().filter_map(|(name, mut section)| {
             if !is_name(&name) {
-                section.fault(
-                    "",
+                policies.fault(
+                    &format!("bundles.{name}"),
                     format!(
                         "`{name}` is no name of a bundle: expected at most {MAX_NAME} lower-case \
                          letters, digits, `-` and `_`"
@@ -151,7 +151,11 @@ impl Bundles {
     }
 
     /// Checks that each bundle's connection is configured.
-    pub(super) fn check(&self, connections: &BTreeMap<ConnectionName, Connection>, faults: &Faults) {
+    pub(super) fn check(
+        &self,
+        connections: &BTreeMap<ConnectionName, Connection>,
+        faults: &Faults,
+    ) {
         for (name, bundle) in &self.all {
             let unknown = bundle
                 .connection
@@ -212,6 +216,7 @@ impl BundleSource {
 impl HttpOrigin {
     fn read(section: &mut Section<'_>, keys: &Keys) -> Option<Self> {
         let url = section.get("url", address);
+        let secrets = section.has("bearer") || section.has("headers");
         let bearer = reference(section, "bearer");
         let headers = headers(section);
         let min = section.get("min_delay", value::duration);
@@ -235,7 +240,7 @@ impl HttpOrigin {
             None => false,
         };
         // Whoever stands in between could write policies, or read the token.
-        let exposed = keys.is_empty() || bearer.is_some() || !headers.is_empty();
+        let exposed = keys.is_empty() || secrets;
         if url.scheme() == "http" && !loopback && exposed {
             section.fault(
                 "url",

@@ -18,9 +18,9 @@ use crate::config::{BundleSource, Config, Keys, Origin};
 mod copies;
 mod fetch;
 mod follow;
-mod told;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use copies::Copies;
 use fetch::Fetched;
@@ -221,9 +221,9 @@ impl Bundles {
             let trust = verification.as_ref().map_or(Trust::Unsigned, Trust::Signed);
             open(&bytes, trust, &Limits::default())
         });
-        let bundle = opened
-            .await
-            .map_err(|error| Trouble::new("no_archive", format!("opening it broke off: {error}")))??;
+        let bundle = opened.await.map_err(|error| {
+            Trouble::new("no_archive", format!("opening it broke off: {error}"))
+        })??;
         for warning in &bundle.warnings {
             tracing::warn!(bundle = slot.name, "{warning}");
         }
@@ -340,7 +340,10 @@ impl Slot {
     fn missing(&self) -> LoadError {
         let trouble = self.state().trouble.clone();
         let why = trouble.map_or_else(|| "nothing is known of it".to_owned(), |t| t.message);
-        let message = format!("the bundle could not be had from `{}`: {why}", self.shown_source());
+        let message = format!(
+            "the bundle could not be had from `{}`: {why}",
+            self.shown_source()
+        );
         LoadError::file("bundle", &format!("{}:/", self.name), message)
     }
 
@@ -350,7 +353,11 @@ impl Slot {
         match &self.source.origin {
             Origin::File(file) => file.display().to_string(),
             Origin::Http(http) => {
-                format!("{}{}", http.url.origin().ascii_serialization(), http.url.path())
+                format!(
+                    "{}{}",
+                    http.url.origin().ascii_serialization(),
+                    http.url.path()
+                )
             }
         }
     }

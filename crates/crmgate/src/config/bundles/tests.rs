@@ -14,7 +14,11 @@ fn read(dir: &Path, text: &str) -> Result<Config, String> {
 fn bundles_come_from_servers_and_files() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("token"), "t0ken\n").unwrap();
-    std::fs::write(dir.path().join("hmac"), "a secret that is long enough for it\n").unwrap();
+    std::fs::write(
+        dir.path().join("hmac"),
+        "a secret that is long enough for it\n",
+    )
+    .unwrap();
     let text = "
 [policies.keys.release]
 algorithm = \"HS256\"
@@ -44,7 +48,10 @@ listen = \"127.0.0.1:8701\"
     };
     assert_eq!(own, &dir.path().join("own.tar.gz"));
     let shown = format!("{bundles:?}");
-    assert!(!shown.contains("t0ken") && !shown.contains("long enough"), "{shown}");
+    assert!(
+        !shown.contains("t0ken") && !shown.contains("long enough"),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use crmgate_bundle::Limits;
 use crmgate_connector::secret::ExposeSecret as _;
-use crmgate_outbound::{BodyError, Body, read_to_end};
+use crmgate_outbound::{Body, BodyError, read_to_end};
 use http::{HeaderValue, Request, Response, StatusCode, header};
 
 use super::{Bundles, Slot, Trouble};
@@ -44,7 +44,10 @@ impl Bundles {
                     Ok(fetched) => fetched,
                     Err(_) => Err(Trouble::new(
                         "timed_out",
-                        format!("the whole answer did not come within {:?}", http.timeout + wait),
+                        format!(
+                            "the whole answer did not come within {:?}",
+                            http.timeout + wait
+                        ),
                     )),
                 }
             }
@@ -88,7 +91,9 @@ fn request(
         request = request.header(header::IF_NONE_MATCH, etag);
     }
     let bearer = http.bearer.iter().map(|secret| {
-        let text = secret.get().map(|token| format!("Bearer {}", token.expose_secret()));
+        let text = secret
+            .get()
+            .map(|token| format!("Bearer {}", token.expose_secret()));
         (header::AUTHORIZATION, text)
     });
     let own = http.headers.iter().map(|(name, secret)| {
@@ -99,7 +104,10 @@ fn request(
         let text = text.map_err(|error| Trouble::new("secret", error.to_string()))?;
         // INVARIANT: the value is a secret and no part of the message.
         let mut value = HeaderValue::from_str(&text).map_err(|_| {
-            Trouble::new("secret", format!("the secret for `{name}` is no value of a header"))
+            Trouble::new(
+                "secret",
+                format!("the secret for `{name}` is no value of a header"),
+            )
         })?;
         value.set_sensitive(true);
         request = request.header(name, value);
@@ -110,7 +118,9 @@ fn request(
 async fn whole(response: Response<Body>) -> Result<Fetched, Trouble> {
     let text = |name| {
         let value: Option<&HeaderValue> = response.headers().get(name);
-        value.and_then(|value| value.to_str().ok()).map(str::to_owned)
+        value
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
     };
     let etag = text(header::ETAG).filter(|etag| etag.len() <= MAX_ETAG);
     let kind = text(header::CONTENT_TYPE).unwrap_or_default();

@@ -39,7 +39,9 @@ impl Bundles {
             let (bundles, policies) = (Arc::clone(self), Arc::clone(policies));
             let stop = stop.clone();
             tokio::spawn(async move {
-                let Some(slot) = bundles.all.get(at) else { return };
+                let Some(slot) = bundles.all.get(at) else {
+                    return;
+                };
                 let work = bundles.follow_one(slot, &policies, watch_files);
                 stop.run_until_cancelled(work).await;
             });
@@ -54,7 +56,10 @@ impl Bundles {
                 None => status.broken_since.is_some(),
                 Some(name) => {
                     status.broken_since.is_some()
-                        || status.connections.iter().any(|layer| layer.connection == *name)
+                        || status
+                            .connections
+                            .iter()
+                            .any(|layer| layer.connection == *name)
                 }
             };
             let mut state = slot.state();

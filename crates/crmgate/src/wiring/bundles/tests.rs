@@ -128,7 +128,11 @@ impl World {
     async fn new(more: &'static str, keys: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(dir.path().join("policies/own")).unwrap();
-        std::fs::write(dir.path().join("policies/own/own.rego"), policy("own", 0).text).unwrap();
+        std::fs::write(
+            dir.path().join("policies/own/own.rego"),
+            policy("own", 0).text,
+        )
+        .unwrap();
         std::fs::write(dir.path().join("hmac"), SECRET).unwrap();
         std::fs::write(dir.path().join("token"), "t0ken\n").unwrap();
         let (server, stage) = (MockServer::start().await, Stage::default());
@@ -176,7 +180,11 @@ impl World {
         bundles
     }
 
-    async fn policies(&self, config: &Config, bundles: &Arc<Bundles>) -> Result<Policies, AppError> {
+    async fn policies(
+        &self,
+        config: &Config,
+        bundles: &Arc<Bundles>,
+    ) -> Result<Policies, AppError> {
         let source = CombinedSource {
             folder: FolderSource::new(config),
             bundles: Arc::clone(bundles),
@@ -195,7 +203,9 @@ impl World {
 
 fn packages(policies: &Policies) -> Vec<String> {
     let set = policies.active().current();
-    set.packages().map(|(_, package)| package.name.clone()).collect()
+    set.packages()
+        .map(|(_, package)| package.name.clone())
+        .collect()
 }
 
 async fn trouble(bundles: &Bundles, policies: &Policies) -> Trouble {
@@ -204,7 +214,11 @@ async fn trouble(bundles: &Bundles, policies: &Policies) -> Trouble {
 
 #[tokio::test]
 async fn what_is_new_comes_into_force_and_what_is_known_is_not_sent_again() {
-    let world = World::new("bearer = \"file:token\"\nheaders = { X-Key = \"file:token\" }", false).await;
+    let world = World::new(
+        "bearer = \"file:token\"\nheaders = { X-Key = \"file:token\" }",
+        false,
+    )
+    .await;
     world.show(Shown::new("\"1\"", plain(&[policy("sales", 1)])));
     let config = world.config();
     let bundles = world.bundles(&config, Prefer::Copy).await;
@@ -213,7 +227,10 @@ async fn what_is_new_comes_into_force_and_what_is_known_is_not_sent_again() {
     let first = policies.status();
     let slot = &bundles.all[0];
     assert_eq!(bundles.look(slot, &policies).await.unwrap(), Seen::Same);
-    world.show(Shown::new("\"2\"", plain(&[policy("sales", 2), policy("support", 1)])));
+    world.show(Shown::new(
+        "\"2\"",
+        plain(&[policy("sales", 2), policy("support", 1)]),
+    ));
     assert_eq!(bundles.look(slot, &policies).await.unwrap(), Seen::Changed);
     assert_eq!(packages(&policies).len(), 3);
     let second = policies.status();
@@ -260,12 +277,36 @@ async fn whatever_goes_wrong_the_last_good_state_stays_until_it_is_mended() {
         (Shown::status(401), "status", "check `bearer`"),
         (Shown::status(302), "status", "redirects"),
         (Shown::status(204), "status", "204"),
-        (Shown::new("\"x\"", b"<html>Sign in</html>".to_vec()), "no_archive", "archive"),
-        (Shown::new("\"x\"", next[..next.len() / 2].to_vec()), "no_archive", "archive"),
-        (Shown::new("\"x\"", plain(&[policy("sales", 2)])), "bad_signature", "not signed"),
-        (Shown::new("\"x\"", wrong_key), "bad_signature", "does not verify"),
-        (Shown::new("\"x\"", signed(&[broken], SECRET)), "not_loaded", "central:/sales/names.rego:"),
-        (Shown::new("\"x\"", signed(&[own], SECRET)), "not_loaded", "of bundle `central`"),
+        (
+            Shown::new("\"x\"", b"<html>Sign in</html>".to_vec()),
+            "no_archive",
+            "archive",
+        ),
+        (
+            Shown::new("\"x\"", next[..next.len() / 2].to_vec()),
+            "no_archive",
+            "archive",
+        ),
+        (
+            Shown::new("\"x\"", plain(&[policy("sales", 2)])),
+            "bad_signature",
+            "not signed",
+        ),
+        (
+            Shown::new("\"x\"", wrong_key),
+            "bad_signature",
+            "does not verify",
+        ),
+        (
+            Shown::new("\"x\"", signed(&[broken], SECRET)),
+            "not_loaded",
+            "central:/sales/names.rego:",
+        ),
+        (
+            Shown::new("\"x\"", signed(&[own], SECRET)),
+            "not_loaded",
+            "of bundle `central`",
+        ),
         (
             Shown {
                 takes: Duration::from_secs(5),
@@ -305,9 +346,20 @@ async fn a_start_needs_no_server_but_for_the_first_time() {
     world.show(Shown::status(500));
     let config = world.config();
     let bundles = world.bundles(&config, Prefer::Copy).await;
-    let error = world.policies(&config, &bundles).await.err().unwrap().to_string();
-    assert!(error.contains("central:/: the bundle could not be had from `http://127"), "{error}");
-    assert!(error.contains("500") && !error.contains("hunter2"), "{error}");
+    let error = world
+        .policies(&config, &bundles)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("central:/: the bundle could not be had from `http://127"),
+        "{error}"
+    );
+    assert!(
+        error.contains("500") && !error.contains("hunter2"),
+        "{error}"
+    );
 
     world.show(Shown::new("\"1\"", signed(&[policy("sales", 1)], SECRET)));
     let bundles = world.bundles(&config, Prefer::Copy).await;
@@ -324,7 +376,10 @@ async fn a_start_needs_no_server_but_for_the_first_time() {
     assert!(status.bundles[0].from_copy && !status.degraded);
     assert_eq!(trouble(&again, &policies).await.code, "status");
     world.show(Shown::new("\"1\"", Vec::new()));
-    assert_eq!(again.look(&again.all[0], &policies).await.unwrap(), Seen::Same);
+    assert_eq!(
+        again.look(&again.all[0], &policies).await.unwrap(),
+        Seen::Same
+    );
     assert!(!policies.status().bundles[0].from_copy);
 
     // A copy is believed no more than what a server sends.
@@ -336,7 +391,11 @@ async fn a_start_needs_no_server_but_for_the_first_time() {
     // Another address is another bundle.
     bundles.keep(slot, &slot.held().unwrap()).await;
     let moved = world.config_at(&format!("{}/other.tar.gz", world.server.uri()));
-    assert!(world.bundles(&moved, Prefer::Copy).await.all[0].held().is_none());
+    assert!(
+        world.bundles(&moved, Prefer::Copy).await.all[0]
+            .held()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -353,7 +412,10 @@ async fn a_connections_bundle_is_its_own_affair() {
     world.show(Shown::new("\"2\"", plain(&[broken])));
     let fault = trouble(&bundles, &policies).await;
     assert_eq!(fault.code, "not_loaded");
-    assert!(fault.message.contains("central:/acme/names.rego:"), "{fault:?}");
+    assert!(
+        fault.message.contains("central:/acme/names.rego:"),
+        "{fault:?}"
+    );
     let status = policies.status();
     assert_eq!(status.revision, good);
     assert!(status.connections.is_empty(), "{status:?}");
@@ -389,7 +451,10 @@ async fn a_server_that_can_wait_is_told_how_long() {
     assert_eq!(last.to_str().unwrap(), "modes=snapshot;wait=2");
     world.show(Shown::new("\"3\"", plain(&[policy("sales", 3)])));
     bundles.look(slot, &policies).await.unwrap();
-    assert!(!slot.state().long_poll, "the server says no more that it waits");
+    assert!(
+        !slot.state().long_poll,
+        "the server says no more that it waits"
+    );
 }
 
 #[tokio::test]
@@ -400,7 +465,10 @@ async fn an_answer_without_a_question_is_none() {
     let bundles = world.bundles(&config, Prefer::Fresh).await;
     assert!(bundles.all[0].held().is_none());
     assert_eq!(bundles.all[0].status().trouble.unwrap().code, "status");
-    assert!(matches!(bundles.fetch(&bundles.all[0], Some("\"1\"")).await, Ok(Fetched::Same)));
+    assert!(matches!(
+        bundles.fetch(&bundles.all[0], Some("\"1\"")).await,
+        Ok(Fetched::Same)
+    ));
 }
 
 #[test]
@@ -413,13 +481,20 @@ fn pauses_lie_between_the_delays_and_grow_after_failures() {
         Path::new("."),
         &[],
     );
-    let bundles = config.unwrap_or_else(|error| panic!("{error}")).config.policies.bundles;
+    let bundles = config
+        .unwrap_or_else(|error| panic!("{error}"))
+        .config
+        .policies
+        .bundles;
     let Origin::Http(http) = &bundles.all["a"].origin else {
         panic!();
     };
     for chance in [0.0, 0.3, 0.999_999] {
         let pause = between(http, chance);
-        assert!((http.min_delay..=http.max_delay).contains(&pause), "{pause:?}");
+        assert!(
+            (http.min_delay..=http.max_delay).contains(&pause),
+            "{pause:?}"
+        );
         let mut longest = Duration::ZERO;
         for failures in 1..40 {
             let pause = after_failure(http.max_delay, failures, chance);

@@ -78,9 +78,10 @@ pub(super) fn well(slot: &Slot, now: Timestamp) {
 pub(super) fn trouble(slot: &Slot, trouble: &Trouble, now: Timestamp) {
     let new = {
         let mut state = slot.state();
-        let same = state.trouble.as_ref().is_some_and(|before| {
-            before.code == trouble.code && before.message == trouble.message
-        });
+        let same = state
+            .trouble
+            .as_ref()
+            .is_some_and(|before| before.code == trouble.code && before.message == trouble.message);
         if !same {
             let since = state.trouble.as_ref().map_or(now, |before| before.since);
             state.trouble = Some(BundleTrouble {
