@@ -85,6 +85,15 @@ fn all() -> impl Iterator<Item = Bounded> {
         .copied()
 }
 
+/// Whether a value is small enough to be taken over into a record.
+pub(crate) fn is_small(value: &Value) -> bool {
+    let limits = size::Limits {
+        nodes: 10_000,
+        text: MAX_TEXT,
+    };
+    size::of(value, limits).is_some()
+}
+
 /// Gives an engine the bounded functions in place of its own.
 pub(crate) fn install(engine: &mut Engine) -> Result<(), String> {
     let call = Call::nowhere().ok_or("the engine reads no policy")?;

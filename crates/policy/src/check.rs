@@ -12,6 +12,7 @@ pub(crate) mod graph;
 pub(crate) mod growth;
 pub(crate) mod regexes;
 pub(crate) mod reserved;
+pub(crate) mod withs;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ pub(crate) fn run(symbols: &Symbols<'_>, faults: &mut Vec<LoadError>) {
     reserved::check(symbols, faults);
     calls::check(symbols, faults);
     regexes::check(symbols, faults);
+    withs::check(symbols, faults);
     graph::check(symbols, faults);
 }
 

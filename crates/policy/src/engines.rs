@@ -333,7 +333,10 @@ mod tests {
                     let judged = set.judge(
                         &operation(Kind::Create),
                         &candidate(views(record)),
-                        &JudgeOptions::default(),
+                        &JudgeOptions {
+                            time_limit: Duration::from_secs(10),
+                            ..JudgeOptions::default()
+                        },
                     );
                     judged.judgement.effect
                 })

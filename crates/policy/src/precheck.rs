@@ -18,6 +18,9 @@ const MAX_NESTING: usize = 12;
 const MAX_BRACKETS: usize = 32;
 /// What all nesting of a file may cost the parser, in brackets of the first level.
 const MAX_COST: u64 = 1 << 20;
+/// Digits of a number, and digits of its power of ten.
+const MAX_DIGITS: usize = 300;
+const MAX_POWERS: usize = 3;
 /// Operators in one expression, those around its brackets included.
 const MAX_OPERATORS: usize = 64;
 
@@ -43,8 +46,30 @@ pub(crate) fn check(source: &Source) -> Result<(), LoadError> {
                 .at(number, None)
                 .remedy("break the line, or keep long tables in `data.yaml`"));
         }
+        if let Some((column, hidden)) = disguise(line) {
+            return Err(fault(format!(
+                "U+{:04X} makes the line look like another than it is",
+                u32::from(hidden)
+            ))
+            .at(number, Some(column))
+            .remedy("take it out; in a text, write it as `\\uXXXX`"));
+        }
     }
     nesting(source)
+}
+
+/// A character that turns the direction of what follows, or cannot be seen.
+fn disguise(line: &str) -> Option<(u32, char)> {
+    if line.is_ascii() {
+        return None;
+    }
+    let hides = |c: &char| {
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    };
+    let found = line.chars().enumerate().find(|(_, c)| hides(c));
+    found.map(|(at, c)| (line_number(at), c))
 }
 
 fn line_number(index: usize) -> u32 {
@@ -89,6 +114,10 @@ struct Scanner {
     word: Vec<u8>,
     /// Whether the last thing read was an operator, so that a new line goes on.
     goes_on: bool,
+    /// Whether the last thing read was a number up to its `e`.
+    exponent: bool,
+    /// Whether a number is longer than any real one.
+    enormous: bool,
 }
 
 fn nesting(source: &Source) -> Result<(), LoadError> {
@@ -100,6 +129,8 @@ fn nesting(source: &Source) -> Result<(), LoadError> {
         cost: 0,
         word: Vec::new(),
         goes_on: false,
+        exponent: false,
+        enormous: false,
     };
     let mut inside = Inside::Code;
     let mut line = 0;
@@ -139,6 +170,7 @@ impl Scanner {
         if matches!(self.word.as_slice(), b"in" | b"not" | b"with" | b"else") {
             self.operator();
         }
+        self.number(byte);
         self.word.clear();
         match byte {
             b'[' | b'{' | b'(' => {
@@ -164,6 +196,21 @@ impl Scanner {
             b' ' | b'\t' | b'\r' | b'\n' => {}
             _ => self.goes_on = false,
         }
+    }
+
+    /// The parser writes numbers out: `1e999999999` takes all memory there is.
+    fn number(&mut self, next: u8) {
+        let word = self.word.as_slice();
+        let powers = match word.iter().position(|byte| matches!(byte, b'e' | b'E')) {
+            _ if self.exponent && !word.is_empty() => word.len(),
+            Some(at) if word.first().is_some_and(u8::is_ascii_digit) => word.len() - at - 1,
+            _ => 0,
+        };
+        let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.enormous |= powers > MAX_POWERS || digits > MAX_DIGITS;
+        let begins = word.first().is_some_and(u8::is_ascii_digit)
+            && word.last().is_some_and(|byte| matches!(byte, b'e' | b'E'));
+        self.exponent = matches!(next, b'+' | b'-') && begins;
     }
 
     fn operator(&mut self) {
@@ -192,6 +239,12 @@ impl Scanner {
                     "brackets nest deeper than {MAX_NESTING} levels of `[` and `{{`, or {MAX_BRACKETS} of any kind"
                 ),
                 name,
+            ));
+        }
+        if self.enormous {
+            return Some((
+                format!("a number has more than {MAX_DIGITS} digits"),
+                "records hold numbers up to 1e300; write it as a text if it is a name",
             ));
         }
         if self.cost > MAX_COST {
@@ -268,6 +321,33 @@ mod tests {
             &"x := {\"a\": [1, {\"b\": f(x)[0]}]}\n".repeat(9_000),
         ))
         .unwrap();
+    }
+
+    #[test]
+    fn numbers_that_fill_memory_are_refused() {
+        for (text, fine) in [
+            ("x := 1e999999999\n", false),
+            ("x := 1.5E+99999\n", false),
+            ("x := 0.1e-99999\n", false),
+            ("x := [1e+9999, 2]\n", false),
+            ("x := 12345678901234567890\n", true),
+            ("x := 1e300 + 2e-3\n", true),
+            ("x := e99999 + abc1e99999\n", true),
+            ("x := \"1e999999999\" # 1e99999999\n", true),
+        ] {
+            assert_eq!(check(&source(text)).is_ok(), fine, "{text}");
+        }
+        assert!(check(&source(&format!("x := {}\n", "9".repeat(301)))).is_err());
+    }
+
+    #[test]
+    fn text_in_disguise_is_refused_with_its_place() {
+        for hidden in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{e0041}'] {
+            let text = format!("package a\n\nx := \"é{hidden}b\"\n");
+            let fault = check(&source(&text)).unwrap_err();
+            assert_eq!((fault.line, fault.column), (Some(3), Some(8)), "{fault}");
+        }
+        check(&source("x := \"Ünïcødé 漢字 👍 \\u202e\"\n")).unwrap();
     }
 
     #[test]

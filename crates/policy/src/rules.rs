@@ -114,7 +114,7 @@ pub(crate) fn warning(value: &Value, by: Speaker<'_>) -> Result<Warning, Wrong> 
 
 fn told(value: &Value) -> Result<(String, String, Vec<FieldRef>), Wrong> {
     if let Value::String(text) = value {
-        return Ok((String::new(), text.as_ref().to_owned(), Vec::new()));
+        return Ok((String::new(), cut(text.as_ref(), MAX_MESSAGE), Vec::new()));
     }
     let members = Members::of(
         value,
@@ -122,11 +122,30 @@ fn told(value: &Value) -> Result<(String, String, Vec<FieldRef>), Wrong> {
     )?;
     members.known(&["code", "message", "fields"])?;
     let fields = members.texts("fields")?.unwrap_or_default();
+    let fields = fields.iter().take(MAX_FIELDS);
     Ok((
-        members.text("code")?.unwrap_or_default(),
-        members.required_text("message")?,
-        fields.into_iter().map(FieldRef).collect(),
+        cut(&members.text("code")?.unwrap_or_default(), MAX_NAME),
+        cut(&members.required_text("message")?, MAX_MESSAGE),
+        fields.map(|field| FieldRef(cut(field, MAX_NAME))).collect(),
     ))
+}
+
+/// Bytes of a message to people.
+const MAX_MESSAGE: usize = 2_000;
+/// Bytes of a code or of a field's name.
+const MAX_NAME: usize = 200;
+/// Fields that one message is about.
+const MAX_FIELDS: usize = 100;
+
+/// The beginning of a text that is too long for a decision: what it says stands, however long it
+/// is said.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let start = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = start.take_while(|end| *end <= most).last().unwrap_or(0);
+    format!("{}…", text.get(..end).unwrap_or_default())
 }
 
 /// Reads one member of `patch`.
@@ -149,7 +168,14 @@ pub(crate) fn patch(value: &Value, package: &str) -> Result<Patch, Wrong> {
             return Err(Wrong::new("`clear` takes no `value`".into()));
         }
         (_, None) => return Err(Wrong::new("`value` is missing".into())),
-        (_, Some(value)) => crate::value::to_document(value).map_err(Wrong::new)?,
+        (_, Some(value)) => {
+            if !crate::bounds::is_small(value) {
+                return Err(Wrong::new(
+                    "`value` is larger than any field of a record".into(),
+                ));
+            }
+            crate::value::to_document(value).map_err(Wrong::new)?
+        }
     };
     Ok(Patch {
         op,
@@ -229,7 +255,7 @@ pub(crate) fn approval(value: &Value, package: &str) -> Result<ApprovalRequest, 
     Ok(ApprovalRequest {
         package: package.to_owned(),
         code: members.text("code")?.unwrap_or_else(|| APPROVAL.into()),
-        reason: members.required_text("reason")?,
+        reason: cut(&members.required_text("reason")?, MAX_MESSAGE),
         users,
         groups,
         quorum: members.count("quorum")?.unwrap_or(1),

@@ -155,7 +155,7 @@ impl<'a> Growth<'_, 'a> {
                 }
             }
             RuleHead::Set { key, .. } => {
-                for key in key {
+                if let Some(key) = key {
                     let one = self.size(here, key);
                     self.deep(here, one, key);
                     let all = self.gathered(

@@ -178,6 +178,31 @@ const FAULTS: &[(&str, &str, u32, &str)] = &[
     ),
     ("deny contains \"x\" if {", "syntax", 2, ""),
     (
+        "deny contains \"x\" if glob.match(\"[a\", [], input.id)",
+        "regex",
+        1,
+        "the pattern `[a` can't be used",
+    ),
+    (
+        "deny contains \"x\" if {\n\tinput.id == \"x\" with time.now_ns as 1\n}",
+        "with",
+        2,
+        "`with` replaces the function `time.now_ns`",
+    ),
+    (
+        "deny contains \"x\" if a with f as g\na if f(1)\nf(x) if x == input.id\ng(_) := true",
+        "with",
+        1,
+        "`with` replaces the function `f`",
+    ),
+    ("deny contains $\"x {input.id}\"", "syntax", 1, ""),
+    (
+        "deny contains \"x\" if input.record.a > 1e999999999",
+        "limit",
+        1,
+        "a number has more than",
+    ),
+    (
         "helper if true",
         "package",
         0,
@@ -226,6 +251,11 @@ const FINE: &[&str] = &[
     "include if input.record.a",
     "release contains \"email\"",
     "import rego.v1\ndeny contains \"x\" if false",
+    "deny contains \"x\" if glob.match(\"*.{com,org}\", [\".\"], input.id)",
+    "deny contains \"x\" if f(1)\ndefault f(_) := false\nf(x) if x > input.record.a",
+    "deny contains \"x\" if { every k, v in input.record.limits { v <= 3; k != \"a\" } }",
+    "deny contains \"x\" if a with input.record as {}\na if not input.record.b",
+    "o[a] contains b if { a := \"x\"; b := input.record.a }\ndeny contains \"x\" if \"y\" in o.x",
 ];
 
 #[test]

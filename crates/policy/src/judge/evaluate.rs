@@ -166,7 +166,7 @@ fn failure(package: &Package, set: &LayerSet, told: &Told) -> EvaluationError {
     EvaluationError {
         package: package.name.clone(),
         class: ErrorClass::Policy,
-        message,
+        message: crate::rules::cut(&message, 2_000),
     }
 }
 

@@ -13,6 +13,14 @@ use crate::package::Package;
 use crate::rules::{self, Reserved, Speaker};
 use crate::value::{OutOfRange, type_name};
 
+/// Reasons or warnings of one package that a decision holds.
+const MOST_TOLD: usize = 100;
+/// Members of every other rule.
+const MOST_ASKED: usize = 1_000;
+/// Members told that do not fit, and bytes of what is said of each.
+const MOST_FAULTS: usize = 10;
+const MOST_SAID: usize = 500;
+
 /// What one package said in one evaluation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Said {
@@ -130,12 +138,24 @@ impl Said {
         if rule == Reserved::AllowScopes {
             self.scopes = Some(BTreeSet::new());
         }
+        let told = matches!(rule, Reserved::Deny | Reserved::Warn);
+        if !told && members.len() > MOST_ASKED {
+            let count = members.len();
+            return Err(format!(
+                "it has {count} members, at most {MOST_ASKED} are read"
+            ));
+        }
         let mut faults = Vec::new();
-        for member in members.iter_sorted() {
+        let read = if told { MOST_TOLD } else { MOST_ASKED };
+        for member in members.iter_sorted().take(read) {
             if let Err(wrong) = self.member(package, rule, member) {
-                faults.push(wrong.0);
+                faults.push(rules::cut(&wrong.0, MOST_SAID));
             }
         }
+        if told && members.len() > read {
+            self.and_more(package, rule, members.len() - read);
+        }
+        faults.truncate(MOST_FAULTS);
         if rule == Reserved::RequireApproval && self.same_codes() {
             faults.push("two members have one `code`: give each its own".to_owned());
         }
@@ -144,6 +164,28 @@ impl Said {
         } else {
             Err(faults.join("; "))
         }
+    }
+
+    /// A decision is read by people: it says how much more there was.
+    fn and_more(&mut self, package: &Package, rule: Reserved, count: usize) {
+        let code = "and_more".to_owned();
+        let message = format!("and {count} more of `{}`", rule.name());
+        if rule == Reserved::Warn {
+            return self.warnings.push(Warning {
+                package: package.name.clone(),
+                code,
+                message,
+                fields: Vec::new(),
+            });
+        }
+        self.reasons.push(Reason {
+            package: package.name.clone(),
+            code,
+            message,
+            fields: Vec::new(),
+            severity: package.metadata.severity,
+            remediation: package.metadata.remediation.clone(),
+        });
     }
 
     fn member(
