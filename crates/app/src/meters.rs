@@ -60,8 +60,52 @@ pub(crate) fn describe() {
         Unit::Count,
         "Reloads of the policies, by what came of them."
     );
+    describe_record();
     for result in RELOADS {
         counter!("crmgate_policy_reloads_total", "result" => result).absolute(0);
+    }
+}
+
+/// What the record's keeper tells.
+fn describe_record() {
+    describe_gauge!(
+        "crmgate_record_checkpoint_age_seconds",
+        Unit::Seconds,
+        "For how long a sink has lacked a checkpoint; 0 while it has all."
+    );
+    describe_counter!(
+        "crmgate_record_checkpoints_total",
+        Unit::Count,
+        "Checkpoints that a sink has taken."
+    );
+    describe_gauge!(
+        "crmgate_record_whole",
+        Unit::Count,
+        "1 as long as verification finds the record as it was written; 0: somebody changed it."
+    );
+    describe_gauge!(
+        "crmgate_record_faults",
+        Unit::Count,
+        "What the last verification found."
+    );
+    describe_gauge!(
+        "crmgate_record_verified_entries",
+        Unit::Count,
+        "Entries that the last verification went through."
+    );
+    describe_counter!(
+        "crmgate_record_pruned_total",
+        Unit::Count,
+        "What was old enough to go, by what it was."
+    );
+    describe_counter!(
+        "crmgate_record_erased_total",
+        Unit::Count,
+        "Decisions whose payload was erased on request."
+    );
+    counter!("crmgate_record_erased_total").increment(0);
+    for what in ["payloads", "entries", "sightings", "revisions", "holds"] {
+        counter!("crmgate_record_pruned_total", "what" => what).increment(0);
     }
 }
 

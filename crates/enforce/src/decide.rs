@@ -80,12 +80,7 @@ impl Gate {
     /// When nothing was decided.
     pub async fn decide(&self, ask: &Ask) -> Result<Decided, NotDecided> {
         let span = self.span(ask);
-        let decided = self.decide_only(ask).instrument(span.clone()).await;
-        if let Ok(decided) = &decided {
-            let decision = &decided.decision;
-            tell(&span, Some(decision.id), Some(decision.judgement.effect));
-        }
-        decided
+        self.decide_only(ask).instrument(span).await
     }
 
     async fn decide_only(&self, ask: &Ask) -> Result<Decided, NotDecided> {
@@ -152,8 +147,7 @@ impl Gate {
     /// Masks and records; see [`InTime`] for how long it may take.
     pub(crate) async fn record(&self, entry: Entry) -> Result<Recorded, StoreError> {
         let record = self.remember(entry);
-        let connection = self.connection();
-        let effect = record.decision.judgement.effect;
+        let (id, effect) = (record.decision.id, record.decision.judgement.effect);
         let (mode, basis) = (record.decision.mode, record.basis);
         let meters = self.meters();
         meters.refused(&record.decision.judgement);
@@ -168,7 +162,7 @@ impl Gate {
         if let Some(basis) = basis.filter(|basis| *basis != Basis::Judged) {
             meters.passed_without_verdict(basis);
         }
-        tracing::debug!(%connection, effect = effect.as_str(), "decided");
+        tell(id, effect);
         Ok(recorded)
     }
 
@@ -181,14 +175,12 @@ impl Gate {
     }
 }
 
-/// Writes into an operation's span what came of it.
-pub(crate) fn tell(span: &tracing::Span, decision: Option<DecisionId>, effect: Option<Effect>) {
-    if let Some(decision) = decision {
-        span.record("decision", tracing::field::display(decision));
-    }
-    if let Some(effect) = effect {
-        span.record("effect", effect.as_str());
-    }
+/// Writes a recorded decision into the operation's span, and thereby onto every later line.
+pub(crate) fn tell(decision: DecisionId, effect: Effect) {
+    let span = tracing::Span::current();
+    span.record("decision", tracing::field::display(decision));
+    span.record("effect", effect.as_str());
+    tracing::debug!(%decision, effect = effect.as_str(), "decided");
 }
 
 /// The span that is entered now, for the record.

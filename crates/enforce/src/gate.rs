@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::decide::{InTime, tell};
+use crate::decide::InTime;
 use crate::inflight::InFlight;
 use crate::meters::{Meters, Stage, Timer};
 use crate::outcome::Pending;
@@ -148,12 +148,10 @@ impl Gate {
 
     async fn take(self: &Arc<Self>, ask: &Ask, mode: Mode) -> Answer {
         let _busy = self.meters.busy();
-        let answer = match mode {
+        match mode {
             Mode::Observe => self.observe(ask).await,
             Mode::Enforce => self.admit(ask).await,
-        };
-        tell(&tracing::Span::current(), answer.decision, answer.effect);
-        answer
+        }
     }
 
     /// Waits for a place, so that one CRM's load cannot take all of the gate.

@@ -4,7 +4,7 @@ use crmgate_domain::{HoldId, Mode};
 use crmgate_store::{Hold, HoldStatus};
 use jiff::ToSpan as _;
 
-use crate::decide::Verdict;
+use crate::decide::{Verdict, tell};
 use crate::meters::Stage;
 use crate::write::told;
 use crate::{Answer, Ask, Assessment, Gate, Reply, hash, words};
@@ -55,6 +55,7 @@ impl Gate {
         };
         self.meters()
             .decided(decision.judgement.effect, Mode::Enforce);
+        tell(decision.id, decision.judgement.effect);
         let refusal = words::held(decision.id, in_force.id, &approvals);
         Answer {
             hold: Some(in_force.id),
