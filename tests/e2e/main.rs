@@ -11,12 +11,15 @@
 )]
 
 mod bundles;
+#[path = "../support/catalogue.rs"]
+mod catalogue;
 mod clients;
 mod control;
 mod crash;
 mod demo;
 mod doors;
 mod needs;
+mod opa;
 #[path = "../support/pki.rs"]
 mod pki;
 mod process;
