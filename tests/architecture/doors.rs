@@ -20,6 +20,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rustls", &["crmgate-listen", "crmgate-outbound", "crmgate"]),
     // The simulated sign-in host signs its tokens.
     ("rcgen", &["crmgate", "crmgate-sim"]),
+    ("tar", &["crmgate-bundle"]),
     ("notify", &["crmgate"]),
     ("config", &["crmgate"]),
     ("clap", &["crmgate"]),
@@ -34,7 +35,7 @@ const DOORS: &[(&str, &[&str])] = &[
 ];
 
 /// The ground: no I/O, no async, no clock.
-const PURE: &[&str] = &["crmgate-domain", "crmgate-policy"];
+const PURE: &[&str] = &["crmgate-domain", "crmgate-policy", "crmgate-bundle"];
 const IMPURE: &[&str] = &[
     "tokio",
     "axum",
