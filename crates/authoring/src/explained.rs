@@ -162,6 +162,15 @@ impl Page {
                     &format!("{head} is the default: {}", value.to_json()),
                 );
             }
+            Came::Undefined { saw, because } => {
+                self.line(depth, &format!("{head} has no value"));
+                for seen in saw {
+                    self.line(depth + 1, &seen_line(seen));
+                }
+                for rule in because {
+                    self.rule(depth + 1, rule);
+                }
+            }
             Came::Unfit => self.line(depth, &format!("{head} is for other arguments")),
             Came::Stopped { at, saw, because } => {
                 self.line(depth, &format!("{head} stops at {}", place(at)));

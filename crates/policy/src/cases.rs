@@ -36,6 +36,9 @@ pub struct Case {
     pub operation: Kind,
     /// The object, by its canonical name.
     pub object: String,
+    /// The connection it comes by; one of its kind of CRM where none is named.
+    #[serde(default)]
+    pub connection: Option<ConnectionName>,
     /// Where it meets crmgate.
     #[serde(default = "gateway")]
     pub point: Point,
@@ -392,7 +395,9 @@ fn operation(case: &Case, system: &System) -> Operation {
         point: case.point,
         at: case.at,
         connection: ConnectionRef {
-            name: system.connection.clone(),
+            name: (case.connection.as_ref())
+                .unwrap_or(&system.connection)
+                .clone(),
             system: system.name.clone(),
             org: None,
         },

@@ -102,26 +102,49 @@ impl<'q> Body<'q> {
     fn seen(&self, prober: &Prober, prefix: &str, statements: &[LiteralStmt]) -> Vec<Seen> {
         let mut looked: Vec<(String, String)> = Vec::new();
         for statement in statements {
+            let with = modifiers(statement);
             for expr in subjects(statement) {
-                let text = text::of(expr);
-                if !looked.iter().any(|(known, _)| known == text) {
-                    let with = modifiers(statement);
-                    let question = all(&format!("{text}{with}"), prefix);
-                    looked.push((text.to_owned(), question));
-                }
+                look(&mut looked, expr, &with, prefix);
             }
             looked.extend(counterexample(statement, prefix));
         }
-        let questions: Vec<String> = looked
-            .iter()
-            .map(|(_, question)| question.clone())
-            .collect();
-        let answers = prober.ask(self.module, &questions);
-        let seen = looked.iter().zip(&answers);
-        seen.filter(|(_, answer)| matches!(answer, Answer::Value(_)))
-            .map(|((text, _), answer)| Seen::new(text, answer.members()))
-            .collect()
+        answers(prober, self.module, &looked)
     }
+}
+
+/// What the parts of expressions come to behind some statements.
+pub(crate) fn seen(
+    prober: &Prober,
+    module: &Module,
+    exprs: &[&ExprRef],
+    prefix: &str,
+) -> Vec<Seen> {
+    let mut looked = Vec::new();
+    for expr in exprs {
+        look(&mut looked, expr, "", prefix);
+    }
+    answers(prober, module, &looked)
+}
+
+/// Adds the question for an expression, once.
+fn look(looked: &mut Vec<(String, String)>, expr: &ExprRef, with: &str, prefix: &str) {
+    let text = text::of(expr);
+    if !looked.iter().any(|(known, _)| known == text) {
+        let question = all(&format!("{text}{with}"), prefix);
+        looked.push((text.to_owned(), question));
+    }
+}
+
+fn answers(prober: &Prober, module: &Module, looked: &[(String, String)]) -> Vec<Seen> {
+    let questions: Vec<String> = looked
+        .iter()
+        .map(|(_, question)| question.clone())
+        .collect();
+    let answers = prober.ask(module, &questions);
+    let seen = looked.iter().zip(&answers);
+    seen.filter(|(_, answer)| matches!(answer, Answer::Value(_)))
+        .map(|((text, _), answer)| Seen::new(text, answer.members()))
+        .collect()
 }
 
 /// The variable that takes an asked value.
@@ -176,6 +199,13 @@ pub(crate) fn subjects(statement: &LiteralStmt) -> Vec<&ExprRef> {
         Literal::Expr { expr, .. } | Literal::NotExpr { expr, .. } => walk(expr, &mut found),
         Literal::Every { domain, .. } => walk(domain, &mut found),
     }
+    found
+}
+
+/// The expressions within one whose values explain it, outer ones first.
+pub(crate) fn within(expr: &ExprRef) -> Vec<&ExprRef> {
+    let mut found = Vec::new();
+    walk(expr, &mut found);
     found
 }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use regorus::Value;
 
-use super::body::{self, Body, End, Stop, all};
+use super::body::{self, Body, End, all};
 use super::probe::{Answer, Prober, literal};
 use super::text;
 use super::told::{Came, RuleTold, document, documents};
 use crate::check::calls;
 use crate::symbols::{GroupId, Meaning, Symbols};
 use crate::syntax::{
-    self, Expr, Module, Query, Rule, RuleAssign, RuleBody, RuleHead, RuleNode, Span, Step,
+    self, Expr, ExprRef, Module, Query, Rule, RuleAssign, RuleBody, RuleHead, RuleNode, Span, Step,
 };
 
 /// Rules behind rules behind rules.
@@ -31,6 +31,8 @@ pub(crate) struct Explainer<'a> {
 struct Part<'a> {
     span: &'a Span,
     value: String,
+    /// The value's expression, where it is written.
+    term: Option<&'a ExprRef>,
     query: Option<&'a Query>,
     otherwise: bool,
 }
@@ -121,7 +123,7 @@ impl<'a> Explainer<'a> {
 
     fn part(&mut self, module: &'a Module, part: &Part<'a>, given: String, depth: usize) -> Came {
         let Some(query) = part.query else {
-            return self.value(module, &all(&part.value, &given), None);
+            return self.value(module, part, &given, depth);
         };
         let body = Body {
             module,
@@ -129,15 +131,21 @@ impl<'a> Explainer<'a> {
             query,
         };
         match body.walk(self.prober) {
-            End::Whole => self.value(module, &all(&part.value, &body.text()), Some(&body)),
-            End::At(stop) => match stop.error.clone() {
+            End::Whole => self.value(module, part, &body.text(), depth),
+            End::At(stop) => match stop.error {
                 Some(message) => Came::Failed {
                     at: Some(stop.place),
                     message,
                     saw: stop.saw,
                 },
+                // With another input or other data, rules would be asked about the wrong world.
                 None => Came::Stopped {
-                    because: self.behind(module, &stop, depth),
+                    because: if stop.statement.with_mods.is_empty() {
+                        let exprs = body::subjects(stop.statement);
+                        self.behind(module, &exprs, &stop.prefix, depth)
+                    } else {
+                        Vec::new()
+                    },
                     at: stop.place,
                     saw: stop.saw,
                 },
@@ -146,20 +154,18 @@ impl<'a> Explainer<'a> {
     }
 
     /// The value of a definition whose body holds.
-    fn value(&self, module: &Module, question: &str, body: Option<&Body<'_>>) -> Came {
-        match self.ask(module, question) {
+    fn value(&mut self, module: &'a Module, part: &Part<'a>, body: &str, depth: usize) -> Came {
+        let exprs = part.term.map(body::within).unwrap_or_default();
+        let saw = |explainer: &Self| body::seen(explainer.prober, module, &exprs, body);
+        match self.ask(module, &all(&part.value, body)) {
             Answer::Error(told) => Came::Failed {
                 at: None,
                 message: told.message,
-                saw: Vec::new(),
+                saw: saw(self),
             },
-            answer if answer.members().is_empty() => Came::Failed {
-                at: None,
-                message: match body {
-                    Some(_) => "the body holds, and the value is undefined".to_owned(),
-                    None => "the value is undefined".to_owned(),
-                },
-                saw: Vec::new(),
+            answer if answer.members().is_empty() => Came::Undefined {
+                saw: saw(self),
+                because: self.behind(module, &exprs, body, depth),
             },
             answer => Came::Fired {
                 values: documents(answer.members(), MOST),
@@ -172,25 +178,28 @@ impl<'a> Explainer<'a> {
         answers.into_iter().next().unwrap_or(Answer::Refused)
     }
 
-    /// The rules that the statement uses.
-    fn behind(&mut self, module: &'a Module, stop: &Stop<'a>, depth: usize) -> Vec<RuleTold> {
-        // With another input or other data, they would be asked about the wrong world.
-        if depth == 0 || !stop.statement.with_mods.is_empty() {
-            return Vec::new();
-        }
+    /// The rules that expressions use, behind the statements before them.
+    fn behind(
+        &mut self,
+        module: &'a Module,
+        exprs: &[&'a ExprRef],
+        prefix: &str,
+        depth: usize,
+    ) -> Vec<RuleTold> {
         let symbols = self.symbols;
-        let Some(index) = symbols.modules.iter().position(|it| it.file == module.file) else {
+        let index = symbols.modules.iter().position(|it| it.file == module.file);
+        let Some(index) = index.filter(|_| depth > 0) else {
             return Vec::new();
         };
         let home = module.package_name();
         let mut told = Vec::new();
-        for expr in body::subjects(stop.statement) {
+        for expr in exprs {
             if let Expr::Call { fcn, params, .. } = expr.as_ref() {
                 let Some(id) = calls::function(symbols, index, fcn) else {
                     continue;
                 };
                 let terms: Vec<&str> = params.iter().map(text::of).collect();
-                let question = all(&format!("[{}]", terms.join(", ")), &stop.prefix);
+                let question = all(&format!("[{}]", terms.join(", ")), prefix);
                 let answer = self.ask(module, &question);
                 if let Some(Value::Array(arguments)) = answer.members().first() {
                     let arguments = arguments.to_vec();
@@ -198,7 +207,7 @@ impl<'a> Explainer<'a> {
                 }
             } else if let Some(Meaning::Rule(id, _)) = symbols.meaning(index, expr)
                 && calls::arity(symbols, id).is_none()
-                && !self.is_local(&stop.prefix, expr.span().text())
+                && !self.is_local(prefix, expr.span().text())
             {
                 told.extend(self.definitions(id, &[], &home, depth - 1));
             }
@@ -246,27 +255,25 @@ fn parts(rule: &Rule) -> Vec<Part<'_>> {
     let Rule::Spec { span, head, bodies } = rule else {
         return Vec::new();
     };
-    let (refr, value) = match head {
-        RuleHead::Set { key, refr, .. } => {
-            let key = key.as_ref().map_or("true", text::of);
-            return of_bodies(span, &nested(refr, key), bodies);
-        }
-        RuleHead::Compr { refr, assign, .. } => (Some(refr), assign),
-        RuleHead::Func { assign, .. } => (None, assign),
+    let (refr, term) = match head {
+        RuleHead::Set { key, refr, .. } => (Some(refr), key.as_ref()),
+        RuleHead::Compr { refr, assign, .. } => (Some(refr), assigned(assign.as_ref())),
+        RuleHead::Func { assign, .. } => (None, assigned(assign.as_ref())),
     };
-    let value = assigned(value.as_ref());
-    match refr {
-        Some(refr) => of_bodies(span, &nested(refr, value), bodies),
-        None => of_bodies(span, value, bodies),
-    }
+    let value = term.map_or("true", text::of);
+    let value = match refr {
+        Some(refr) => nested(refr, value),
+        None => value.to_owned(),
+    };
+    of_bodies(span, &value, term, bodies)
 }
 
-fn assigned(assign: Option<&RuleAssign>) -> &str {
-    assign.map_or("true", |assign| text::of(&assign.value))
+fn assigned(assign: Option<&RuleAssign>) -> Option<&ExprRef> {
+    assign.map(|assign| &assign.value)
 }
 
 /// The value below the steps of a name: of `phones[field] := value`, `{field: value}`.
-fn nested(refr: &syntax::ExprRef, value: &str) -> String {
+fn nested(refr: &ExprRef, value: &str) -> String {
     let steps = syntax::chain(refr).map(|(_, steps)| steps);
     let mut nested = value.to_owned();
     for step in steps.unwrap_or_default().into_iter().rev() {
@@ -278,24 +285,34 @@ fn nested(refr: &syntax::ExprRef, value: &str) -> String {
     nested
 }
 
-fn of_bodies<'a>(span: &'a Span, value: &str, bodies: &'a [RuleBody]) -> Vec<Part<'a>> {
+fn of_bodies<'a>(
+    span: &'a Span,
+    value: &str,
+    term: Option<&'a ExprRef>,
+    bodies: &'a [RuleBody],
+) -> Vec<Part<'a>> {
     if bodies.is_empty() {
         return vec![Part {
             span,
             value: value.to_owned(),
+            term,
             query: None,
             otherwise: false,
         }];
     }
-    let part = |(index, body): (usize, &'a RuleBody)| Part {
-        span: if index == 0 { span } else { &body.span },
-        value: match (&body.assign, body.is_else) {
-            (Some(assign), _) => text::of(&assign.value).to_owned(),
-            (None, true) => "true".to_owned(),
-            (None, false) => value.to_owned(),
-        },
-        query: (!body.query.stmts.is_empty()).then(|| body.query.as_ref()),
-        otherwise: body.is_else,
+    let part = |(index, body): (usize, &'a RuleBody)| {
+        let own = assigned(body.assign.as_ref());
+        Part {
+            span: if index == 0 { span } else { &body.span },
+            value: match (own, body.is_else) {
+                (Some(own), _) => text::of(own).to_owned(),
+                (None, true) => "true".to_owned(),
+                (None, false) => value.to_owned(),
+            },
+            term: own.or(term.filter(|_| !body.is_else)),
+            query: (!body.query.stmts.is_empty()).then(|| body.query.as_ref()),
+            otherwise: body.is_else,
+        }
     };
     bodies.iter().enumerate().map(part).collect()
 }

@@ -1,4 +1,4 @@
-use crmgate_domain::{Effect, Kind};
+use crmgate_domain::{Document, Effect, Kind};
 
 use super::work::Work;
 use super::*;
@@ -19,14 +19,14 @@ fn shown(rule: &RuleTold) -> String {
     let head = format!("{}:{} {}", rule.line, rule.column, rule.rule);
     let seen = |saw: &[Seen]| {
         let one = |it: &Seen| {
-            let values: Vec<String> = it.values.iter().map(|value| value.to_json()).collect();
+            let values: Vec<String> = it.values.iter().map(Document::to_json).collect();
             format!("{} = [{}]", it.expression, values.join(" | "))
         };
         saw.iter().map(one).collect::<Vec<_>>().join("; ")
     };
     match &rule.came {
         Came::Fired { values } => {
-            let values: Vec<String> = values.iter().map(|value| value.to_json()).collect();
+            let values: Vec<String> = values.iter().map(Document::to_json).collect();
             format!("{head}: fired {}", values.join(" | "))
         }
         Came::Stopped { at, saw, because } => {
@@ -46,6 +46,11 @@ fn shown(rule: &RuleTold) -> String {
         Came::Failed { at, message, saw } => {
             let at = at.as_ref().map(|at| format!("{}:{}", at.line, at.column));
             format!("{head}: failed at {at:?}: {message} ({})", seen(saw))
+        }
+        Came::Undefined { saw, because } => {
+            let below = because.iter().map(|it| format!("\n  {}", shown(it)));
+            let below: Vec<String> = below.collect();
+            format!("{head}: undefined ({}){}", seen(saw), below.concat())
         }
         Came::Unfit => format!("{head}: unfit"),
         Came::Default { value } => format!("{head}: default {}", value.to_json()),
@@ -229,4 +234,17 @@ fn work_is_packages_and_their_definitions() {
         .collect();
     assert_eq!(lines, [None, Some(6), Some(8)]);
     assert!(work.iter_mut().all(Work::run));
+}
+
+#[test]
+fn a_value_that_is_undefined_is_told_with_what_it_looked_at() {
+    let rules = "deny contains \"no\" if region == \"eu\"\n\nregion := names[country]\n\nnames := {\"de\": \"eu\"}\n\ncountry := lower(input.record.country)";
+    assert_eq!(
+        told(rules, r#"{"country": "FR"}"#),
+        [
+            "6:1 deny: stopped at 6:23 `region == \"eu\"` (region = [])\n  \
+             8:1 region: undefined (names[country] = []; country = [\"fr\"])\n  \
+             10:1 names: fired {\"de\":\"eu\"}\n  12:1 country: fired \"fr\""
+        ]
+    );
 }

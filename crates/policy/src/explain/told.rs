@@ -92,6 +92,13 @@ pub enum Came {
         /// What the statement looked at.
         saw: Vec<Seen>,
     },
+    /// Its body holds, and its value is undefined.
+    Undefined {
+        /// What the value looked at.
+        saw: Vec<Seen>,
+        /// The rules behind that.
+        because: Vec<RuleTold>,
+    },
     /// A function that is for other arguments.
     Unfit,
     /// The value for when nothing else holds.
