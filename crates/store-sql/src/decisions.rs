@@ -243,6 +243,7 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &DecisionFilter) {
         (" AND d.at >= ", filter.since.map(nanoseconds)),
         (" AND d.at < ", filter.until.map(nanoseconds)),
         (" AND d.seq > ", filter.after.map(u64::cast_signed)),
+        (" AND d.seq < ", filter.before.map(u64::cast_signed)),
     ] {
         if let Some(bound) = bound {
             query.push(head).push_bind(bound);

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crmgate_domain::{Ambient as _, DecisionId};
 use crmgate_store::suite::{Ticking, full_record};
-use crmgate_store::{AttemptLog as _, DecisionLog as _, Outcome, OutcomeKind};
+use crmgate_store::verify::Verification;
+use crmgate_store::{AttemptLog as _, DecisionLog as _, Ledger as _, Outcome, OutcomeKind};
 use crmgate_store_sql::{Settings, SqliteStore};
 
 const DIR: &str = "CRMGATE_CRASH_DIR";
@@ -120,6 +121,7 @@ async fn what_was_acknowledged_survives_a_kill() {
         assert!(stored.outcome.is_some(), "the outcome of {id} is lost");
         assert_eq!(stored.record.read_back, None);
     }
+    assert_whole(&store, &decisions).await;
     let later = Ticking::default().now() + std::time::Duration::from_secs(1 << 30);
     for open in store.unfinished(later, 10_000).await.unwrap() {
         assert!(!ended.contains(&open.decision));
@@ -128,6 +130,26 @@ async fn what_was_acknowledged_survives_a_kill() {
             "half a transaction"
         );
     }
+}
+
+/// Every process's chain fits together and to the one before it, whenever it was killed.
+async fn assert_whole(store: &SqliteStore, decisions: &[DecisionId]) {
+    let mut check = Verification::new(Vec::new());
+    let mut after = 0;
+    loop {
+        let page = store.entries(after, 500).await.unwrap();
+        for raw in &page {
+            check.take(raw);
+            after = raw.entry.position;
+        }
+        if page.len() < 500 {
+            break;
+        }
+    }
+    let report = check.finish();
+    assert!(report.whole, "{:#?}", report.faults);
+    assert_eq!(report.chains.len() as u64, ROUNDS);
+    assert!(report.payloads.kept >= decisions.len() as u64);
 }
 
 /// Whether the line was whole and told something.

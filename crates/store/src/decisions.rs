@@ -73,6 +73,9 @@ pub struct DecisionFilter {
     pub until: Option<Timestamp>,
     /// Only those behind this place in the order of commits.
     pub after: Option<u64>,
+    /// Only those before this place in the order of commits.
+    #[serde(default)]
+    pub before: Option<u64>,
     /// Only these connections may be seen (the caller's scope); `None` is all.
     pub visible: Option<Vec<ConnectionName>>,
 }

@@ -18,6 +18,7 @@ mod attempts;
 mod decisions;
 mod holds;
 mod memory;
+mod record;
 mod samples;
 
 pub use self::samples::full_record;
@@ -64,5 +65,10 @@ pub async fn run<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     memory::tokens_are_kept(&make().await).await;
     memory::connections_are_remembered(&make().await).await;
     memory::revisions_are_remembered(&make().await).await;
+    record::everything_is_chained(&make().await).await;
+    record::the_feed_tells_all_in_order(&make().await).await;
+    record::checkpoints_are_kept(&make().await).await;
+    record::what_is_erased_is_gone_and_the_record_whole(&make().await).await;
+    record::what_is_old_goes(&make().await).await;
     make().await.beat(start()).await.unwrap();
 }

@@ -1,10 +1,12 @@
 //! The record of decisions.
 
-use crmgate_domain::{DecisionId, Effect};
+use crmgate_domain::{DecisionId, Effect, Mode};
 
 use super::Ticking;
-use super::samples::{full_record, name, record};
-use crate::{Basis, DecisionFilter, DecisionRecord, Store, StoreError, StoredDecision};
+use super::samples::{full_record, name, outcome, record};
+use crate::{
+    Basis, DecisionFilter, DecisionRecord, OutcomeKind, Store, StoreError, StoredDecision,
+};
 
 pub(super) async fn records_come_back_whole(store: &impl Store) {
     let ambient = Ticking::default();
@@ -41,16 +43,21 @@ pub(super) async fn records_come_back_whole(store: &impl Store) {
 pub(super) async fn listings_filter_and_page(store: &impl Store) {
     let ambient = Ticking::default();
     let mut all = Vec::new();
+    let mut sequences = Vec::new();
     for turn in 0..12 {
         let connection = ["a", "b"][turn % 2];
         let object = ["contact", "lead", "case"][turn % 3];
         let actor = ["u1", "u2"][turn / 6];
         let effect = [Effect::Allow, Effect::Deny, Effect::Error][turn % 3];
         let record = record(&ambient, connection, (object, actor), effect);
-        store.append_decision(record.clone()).await.unwrap();
+        sequences.push(store.append_decision(record.clone()).await.unwrap());
         all.push(record);
     }
-    for (filter, expected) in cases(&all) {
+    for kind in [OutcomeKind::Unknown, OutcomeKind::Refused] {
+        let ended = outcome(all[0].decision.id, kind);
+        store.append_outcome(ended).await.unwrap();
+    }
+    for (filter, expected) in cases(&all, &sequences) {
         let expected: Vec<DecisionId> = expected.iter().map(|i| all[*i].decision.id).collect();
         for size in [1, 2, 5, 50] {
             assert_eq!(
@@ -80,7 +87,7 @@ pub(super) async fn listings_filter_and_page(store: &impl Store) {
 }
 
 /// Filters, and the places of what they find.
-fn cases(all: &[DecisionRecord]) -> Vec<(DecisionFilter, Vec<usize>)> {
+fn cases(all: &[DecisionRecord], sequences: &[u64]) -> Vec<(DecisionFilter, Vec<usize>)> {
     let at = |index: usize| Some(all[index].decision.at);
     let text = |text: &str| Some(text.to_owned());
     let case = |places: &[usize], narrow: &dyn Fn(&mut DecisionFilter)| {
@@ -105,6 +112,10 @@ fn cases(all: &[DecisionRecord]) -> Vec<(DecisionFilter, Vec<usize>)> {
         case(&[11, 9, 7, 5, 3, 1], &|f| {
             f.visible = Some(vec![name("b"), name("c")]);
         }),
+        case(&[11, 10], &|f| f.after = Some(sequences[9])),
+        case(&[], &|f| f.mode = Some(Mode::Observe)),
+        case(&[0], &|f| f.outcome = Some(OutcomeKind::Refused)),
+        case(&[], &|f| f.outcome = Some(OutcomeKind::Succeeded)),
         case(&[], &|f| f.visible = Some(vec![])),
         case(&[], &|f| {
             f.connection = Some(name("a"));
