@@ -14,7 +14,7 @@ package crm.quality.placeholders
 
 deny contains {
 	"code": "placeholder",
-	"message": sprintf("`%s` is no name", [value]),
+	"message": sprintf("what stands in `%s` is no name", [field]),
 	"fields": [field],
 } if {
 	some field in ["last_name", "company", "name"]

@@ -125,3 +125,31 @@ fn what_the_authors_page_shows_works() {
         assert!(report.passed(), "{report}");
     }
 }
+
+/// A connection's layer and settings beside the catalogue.
+#[test]
+fn the_examples_tighten_the_catalogue_for_their_connection() {
+    let mut sources = read_folder(&policies()).unwrap();
+    let example = read_folder(&policies().join("../examples/policies")).unwrap();
+    assert!(example.global.is_empty());
+    sources.connections = example.connections;
+    let set = PolicySet::load(&sources).unwrap_or_else(|errors| panic!("{errors}"));
+    let case = |name: &str| {
+        let text = format!(
+            "- name: {name}\n  operation: create\n  object: opportunity\n  record: {{name: Engines, stage: proposal, discount_percent: 15}}\n  expect: {{effect: allow}}\n"
+        );
+        cases::parse("cases.yaml", &text).unwrap().remove(0)
+    };
+    let mut connections = systems();
+    connections[1].connection = "acme-sf".parse().unwrap();
+    let reports = cases::run(&set, &case("15 %"), &connections);
+    assert!(reports[0].passed(), "{}", reports[0]);
+    assert!(!reports[1].passed(), "{}", reports[1]);
+    let shown = reports[1].to_string();
+    assert!(shown.contains("a discount of 15 % is over 10 %"), "{shown}");
+    let own = set
+        .packages()
+        .filter(|(connection, _)| connection.is_some());
+    let own: Vec<&str> = own.map(|(_, package)| package.name.as_str()).collect();
+    assert_eq!(own, ["crm.acme.quotes"]);
+}
