@@ -8,15 +8,17 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::CODES;
 use crate::output::Output;
 
+mod authoring;
 mod bundle;
-
-pub(crate) use bundle::{Bundle, BundleBuild, BundleShow, BundleVerify};
-
 mod decisions;
+mod linting;
 
+pub(crate) use authoring::{PolicyBench, PolicyEval, PolicyTest};
+pub(crate) use bundle::{Bundle, BundleBuild, BundleShow, BundleVerify};
 pub(crate) use decisions::{
     Decisions, DecisionsErase, DecisionsList, DecisionsVerify, DecisionsWanted,
 };
+pub(crate) use linting::PolicyCheck;
 
 /// Decides with Rego policies whether a record operation on a CRM may happen, before it happens.
 #[derive(Debug, Parser)]
@@ -249,22 +251,17 @@ pub(crate) struct TokenCreate {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Loads a folder of policies and tells every fault.
-    Check(PolicyFolder),
-    /// Runs the data cases beside the policies of a folder.
-    Test(PolicyFolder),
+    /// Finds mistakes in a folder of policies: what does not load, and what is not meant.
+    Check(PolicyCheck),
+    /// Runs the tests in Rego and the data cases beside the policies of a folder.
+    Test(Box<PolicyTest>),
+    /// Judges one input and explains, package by package and rule by rule.
+    Eval(Box<PolicyEval>),
+    /// Measures how long judging takes, by package, rule and input.
+    Bench(PolicyBench),
     /// Builds, verifies and shows OPA bundles.
     #[command(subcommand)]
     Bundle(Bundle),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PolicyFolder {
-    /// The folder.
-    #[arg(default_value = "policies", value_name = "DIR")]
-    pub(crate) dir: PathBuf,
-    #[command(flatten)]
-    pub(crate) form: Form,
 }
 
 /// Seconds of a duration such as `72h` or `30d`.

@@ -43,6 +43,7 @@ pub(crate) fn run(layer: &Layer<'_>, found: &mut Vec<Finding>) {
         muted: true,
         module: 0,
         governs: layer.anything(),
+        node: None,
         params: BTreeMap::new(),
         values: BTreeMap::new(),
         guards: BTreeMap::new(),
@@ -65,6 +66,8 @@ struct Checker<'l, 'a> {
     /// The module whose rule is looked at, and what that is about.
     module: usize,
     governs: Rc<Governs>,
+    /// The rule that is looked at.
+    node: Option<&'a RuleNode>,
     /// What functions are called with.
     params: BTreeMap<GroupId, Vec<Ty>>,
     values: BTreeMap<GroupId, Ty>,
@@ -109,7 +112,7 @@ impl<'a> Checker<'_, 'a> {
         if self.busy.len() > MAX_DEPTH || !self.busy.insert(id) {
             return Ty::any();
         }
-        let (module, governs) = (self.module, self.governs());
+        let (module, governs, node) = (self.module, self.governs(), self.node);
         let muted = std::mem::replace(&mut self.muted, true);
         let params = self.params.get(&id).cloned().unwrap_or_default();
         let rules: Vec<(usize, &'a RuleNode)> = self.layer.symbols.rules(id).collect();
@@ -128,6 +131,7 @@ impl<'a> Checker<'_, 'a> {
             });
         }
         (self.module, self.governs, self.muted) = (module, governs, muted);
+        self.node = node;
         self.busy.remove(&id);
         let value = value.unwrap_or_else(Ty::any);
         self.values.insert(id, value.clone());
@@ -137,6 +141,7 @@ impl<'a> Checker<'_, 'a> {
 
     /// What one rule may be, and what is known of the input where it holds.
     fn rule(&mut self, node: &'a RuleNode, params: &[Ty]) -> (Ty, BTreeMap<String, Kinds>) {
+        self.node = Some(node);
         match node.node.as_ref() {
             Rule::Default { value, .. } => {
                 let mut env = Env::default();

@@ -3,6 +3,54 @@
 //!
 //! Sources in, findings out; nothing is run and nothing is written. What can be known of a
 //! record comes from a [`Catalogue`] of the vocabulary and the mappings.
+//!
+//! Beside what loading says (`syntax`, `metadata`, `call`, `data`, …), these are found:
+//!
+//! | code | what it says |
+//! |---|---|
+//! | `argument_type` | a function or an operator is given what it can't take |
+//! | `before_in_scan` | a rule that governs scans reads what was before, which is what is |
+//! | `compared_order` | a choice is compared by the alphabet |
+//! | `compared_types` | two values of kinds that are never equal, or ordered by kind alone |
+//! | `count_text` | `count` of a text counts UTF-16 units |
+//! | `deprecated` | a function that OPA gave up |
+//! | `duplicate_rule` | two packages have the same rule |
+//! | `every_undefined` | `every` over what may be absent fails there |
+//! | `format` | a format and its values do not fit |
+//! | `may_fail` | a function is an error for a text of another form, and nothing checks it |
+//! | `money` | arithmetic or equality on money in major units |
+//! | `need_unsaid` | a related record is read that the metadata does not ask for |
+//! | `never` | a statement that is never true |
+//! | `no_scopes` | scopes are asked for, and the list of them is empty |
+//! | `not_in_missing` | `not … in` holds where the collection is missing |
+//! | `null_argument` | a value that may be null goes where null is an error |
+//! | `one_system` | a field that only some CRMs have |
+//! | `patch_conflict` | two packages set a field to different values |
+//! | `patch_refused` | one package sets what another refuses |
+//! | `personal_message` | a message quotes what is about a person |
+//! | `regex_unicode` | `\\d` and `\\w` mean every script's digits and letters |
+//! | `request_unsaid` | the native request is read by a package that governs beyond the gateway |
+//! | `reserved_code` | a code that the engine gives itself |
+//! | `same_code` | two packages that govern the same records refuse by one code |
+//! | `scopes_refused` | one package asks for scopes that another refuses |
+//! | `shadowed` | a variable hides a rule or an import |
+//! | `some_not_equal` | `x[_] != y` is true if any one item differs |
+//! | `time_in_scan` | a rule that governs scans depends on the time |
+//! | `unknown_connection` | a connection that does not exist |
+//! | `unknown_data` | data that is not there |
+//! | `unknown_field` | a field that no mapping knows |
+//! | `unknown_input` | a member that the input's schema does not have |
+//! | `unknown_native` | a native field that no mapping names |
+//! | `unknown_object` | an object that no mapping names |
+//! | `unknown_relation` | a relation that no mapping knows |
+//! | `unknown_rule` | a rule whose name is nearly a reserved one |
+//! | `unsafe` | a variable that nothing gives a value |
+//! | `unknown_value` | a value that a choice does not have |
+//! | `unreachable` | an `else` behind what always holds |
+//! | `unused_file` | a file of helpers that nothing uses |
+//! | `unused_import` | an import that nothing uses |
+//! | `unused_rule` | a rule that nothing that decides uses |
+//! | `unused_variable` | a variable that nothing uses |
 
 mod catalogue;
 mod check;
@@ -13,6 +61,7 @@ mod metadata;
 mod never;
 mod recover;
 mod render;
+mod sarif;
 mod scans;
 mod schema;
 mod teams;
@@ -23,6 +72,7 @@ mod words;
 pub use catalogue::{Catalogue, Field, FieldKind, Object};
 pub use finding::{Also, Finding, Findings, Level};
 pub use render::render;
+pub use sarif::sarif;
 
 use std::collections::BTreeSet;
 
@@ -58,22 +108,37 @@ pub fn check(
     }
     teams::run(&all, &mut found);
     if let Err(errors) = loaded {
-        found.extend(
-            errors
-                .all()
-                .iter()
-                .filter_map(|fault| of_loading(fault, &all)),
-        );
+        let faults = errors.all().iter();
+        let told: Vec<Finding> = faults
+            .filter_map(|fault| of_loading(fault, &all, &found))
+            .collect();
+        found.extend(told);
     }
     Findings::sorted(found)
 }
 
 /// What loading said, unless it is told better already.
-fn of_loading(fault: &LoadError, layers: &[Parsed]) -> Option<Finding> {
+fn of_loading(fault: &LoadError, layers: &[Parsed], found: &[Finding]) -> Option<Finding> {
     // All syntax errors of a file were told, this first one among them.
     let source = layers.iter().find_map(|layer| layer.source(&fault.file));
     let engines = matches!(fault.code, "syntax" | "unsafe");
     if fault.code == "syntax" && source.is_some() {
+        return None;
+    }
+    let told = |f: &&Finding| f.code == "unsafe" && f.file == fault.file;
+    if fault.code == "unsafe" && found.iter().any(|f| told(&f) && f.line == fault.line) {
+        return None;
+    }
+    // Told with the line that reads it.
+    let at_its_line = fault.line.is_none()
+        && ["reads `input.request`", "reads `input.related."]
+            .iter()
+            .any(|reads| fault.message.contains(reads));
+    if at_its_line
+        && found
+            .iter()
+            .any(|f| f.code.ends_with("_unsaid") && f.file == fault.file)
+    {
         return None;
     }
     let finding = explained(fault);

@@ -125,14 +125,15 @@ impl<'a> Speaker<'a> {
                 code: code(key),
                 bodies,
             }),
-            "allow_scopes" => match literal_text(key) {
-                Some(scope) => _ = self.scopes.insert(scope, (&module.file, node.place)),
-                None => {
+            "allow_scopes" => {
+                if let Some(scope) = literal_text(key) {
+                    self.scopes.insert(scope, (&module.file, node.place));
+                } else {
                     self.all_scopes = false;
                     let list = first(bodies).and_then(|query| empty_list(layer, query));
                     self.no_scopes = list.map(|list| (module.file.as_str(), node.place, list));
                 }
-            },
+            }
             _ => {}
         }
     }

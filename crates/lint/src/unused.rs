@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crmgate_policy::Reserved;
 use crmgate_policy::analysis::{
     AssignOp, Expr, ExprRef, GroupId, Literal, LiteralStmt, Meaning, Module, Part, Rule, RuleHead,
-    RuleNode, Span, chain, function, literal_parts, parts, rule_parts,
+    RuleNode, Span, chain, function, literal_parts, parts, rule_parts, variables as variables_of,
 };
 
 use crate::finding::{Finding, Level};
@@ -130,6 +130,37 @@ impl<'a> Variables<'a> {
             _ => {}
         }
     }
+}
+
+/// The names that some part of a rule may give a value: declared ones, those that an index or `=`
+/// may bind.
+pub(crate) fn bound(rule: &Rule) -> BTreeSet<&str> {
+    let mut names: BTreeSet<&str> = Variables::of(rule).declared.into_keys().collect();
+    let mut open = Vec::new();
+    rule_parts(rule, &mut |part| open.push(part));
+    while let Some(part) = open.pop() {
+        match part {
+            Part::Expr(expr) => {
+                match expr.as_ref() {
+                    Expr::RefBrack { index, .. } => variables_of(index, &mut names),
+                    Expr::AssignExpr { lhs, rhs, .. } => {
+                        variables_of(lhs, &mut names);
+                        variables_of(rhs, &mut names);
+                    }
+                    // The last argument may take the result.
+                    Expr::Call { params, .. } => {
+                        params
+                            .iter()
+                            .for_each(|param| variables_of(param, &mut names));
+                    }
+                    _ => {}
+                }
+                parts(expr, &mut |part| open.push(part));
+            }
+            Part::Query(query) => literal_parts(query, &mut |part| open.push(part)),
+        }
+    }
+    names
 }
 
 fn variables(layer: &Layer<'_>, module: &Module, node: &RuleNode, found: &mut Vec<Finding>) {

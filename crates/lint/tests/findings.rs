@@ -50,11 +50,7 @@ fn sets() -> Vec<(String, Sources)> {
 
 fn look(sources: &Sources) -> Findings {
     let loaded = PolicySet::load(sources);
-    check(
-        sources,
-        &support::catalogue(),
-        loaded.as_ref().map(drop).map_err(|errors| errors),
-    )
+    check(sources, &support::catalogue(), loaded.as_ref().map(drop))
 }
 
 /// Every file of a set under the name that findings have.
@@ -118,6 +114,52 @@ fn each_mistake_is_found_and_what_looks_alike_is_not() {
         insta::assert_snapshot!(name, told(&sources, &findings));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The codes that the sources know, each in the form `Level::X, "code"`.
+fn codes() -> BTreeSet<String> {
+    let mut codes = BTreeSet::new();
+    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(
+                fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
+            continue;
+        }
+        let text = fs::read_to_string(path).unwrap();
+        for call in text
+            .split("Finding::new(")
+            .chain(text.split(".finding("))
+            .skip(1)
+        {
+            let mut quoted = call.split('"').skip(1).step_by(2);
+            let words = |text: &&str| {
+                text.len() > 1 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+            };
+            codes.extend(quoted.next().filter(words).map(str::to_owned));
+        }
+    }
+    codes
+}
+
+#[test]
+fn every_kind_of_finding_is_made_once_and_documented() {
+    let made: BTreeSet<String> = sets()
+        .iter()
+        .flat_map(|(_, sources)| expected(sources))
+        .map(|(_, _, code)| code)
+        .collect();
+    let documented = include_str!("../src/lib.rs");
+    let codes = codes();
+    assert!(codes.len() > 30, "{codes:?}");
+    for code in codes {
+        assert!(made.contains(&code), "no file of `findings` makes `{code}`");
+        let row = format!("//! | `{code}` |");
+        assert!(documented.contains(&row), "`{code}` is not documented");
+    }
 }
 
 #[test]

@@ -11,14 +11,21 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, patiently, say, say_json};
 use crate::wiring::child::ChildChecker;
 
+mod bench;
 mod bundle;
 mod check;
+mod eval;
+mod inputs;
+mod known;
+mod systems;
 mod test;
 
 pub(super) async fn run(command: Policy) -> Result<Exit, Failure> {
     match command {
-        Policy::Check(folder) => check::run(&folder).await,
-        Policy::Test(folder) => test::run(&folder).await,
+        Policy::Check(check) => check::run(&check).await,
+        Policy::Test(test) => test::run(&test).await,
+        Policy::Eval(eval) => eval::run(&eval).await,
+        Policy::Bench(bench) => bench::run(&bench).await,
         Policy::Bundle(command) => bundle::run(command).await,
     }
 }

@@ -195,6 +195,7 @@ impl Checker<'_, '_> {
             .into_iter()
             .filter(|field| field.kind == FieldKind::Lookup)
             .collect();
+        self.unsaid(name, span);
         let kinds = Kinds::OBJECT.or(Kinds::NULL);
         let path = format!("input.related.{name}");
         if lookups.is_empty() {
@@ -220,6 +221,24 @@ impl Checker<'_, '_> {
         }
         let shape = Shape::Record(View::Canonical, Rc::new(to));
         absent(Ty::shaped(kinds, shape).with_path(&path))
+    }
+}
+
+impl Checker<'_, '_> {
+    /// Related records are read where the metadata asks for them.
+    fn unsaid(&mut self, name: &str, span: &Span) {
+        let governs = self.governs();
+        // Helpers have no metadata: it is for the packages that use them to say.
+        if governs.kinds.is_none() || governs.needs.contains(name) {
+            return;
+        }
+        let message =
+            format!("the related record `{name}` is read, and the metadata does not say so");
+        self.push(|file| {
+            Finding::new(Level::Error, "need_unsaid", file, message)
+                .of(span)
+                .remedy(format!("add `needs: [related.{name}]` to the metadata"))
+        });
     }
 }
 

@@ -1,8 +1,9 @@
 //! References: variables, rules, data, and parts of the input.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use crmgate_domain::Kind;
+use crmgate_domain::{Kind, Point};
 use crmgate_policy::analysis::{Expr, ExprRef, Meaning, Span, Step, chain};
 
 use super::Checker;
@@ -15,7 +16,7 @@ use crate::words::{did_you_mean, list, nearest};
 impl<'a> Checker<'_, 'a> {
     pub(super) fn reference(&mut self, expr: &'a ExprRef, env: &mut Env) -> Ty {
         let Some((root, steps)) = chain(expr) else {
-            return self.into_value(expr, env);
+            return self.inside(expr, env);
         };
         if let Some(local) = env.variable(root).cloned() {
             let base = env.apply(first_of(expr), local);
@@ -37,12 +38,46 @@ impl<'a> Checker<'_, 'a> {
                 let data = Ty::shaped(Kinds::OBJECT, Shape::Data(Rc::new(Vec::new())));
                 self.steps(data, &steps, expr, env)
             }
-            Some(Meaning::Rules(_)) | None => Ty::any(),
+            Some(Meaning::Rules(_)) => Ty::any(),
+            None => {
+                self.no_value(root, first_of(expr).span());
+                Ty::any()
+            }
         }
     }
 
+    /// A name that nothing gives a value.
+    fn no_value(&mut self, name: &str, span: &Span) {
+        let Some(node) = self.node.filter(|_| !self.muted && !name.starts_with('_')) else {
+            return;
+        };
+        let bound = crate::unused::bound(&node.node);
+        if bound.contains(name) {
+            return;
+        }
+        let module = self.layer.parsed.modules.get(self.module);
+        let rules = module.into_iter().flat_map(|module| &module.rules);
+        let imports = module.into_iter().flat_map(|module| module.imports.keys());
+        let known: BTreeSet<&str> = rules
+            .map(|rule| rule.name.as_str())
+            .chain(imports.map(String::as_str))
+            .chain(bound.iter().copied())
+            .chain(["input", "data"])
+            .collect();
+        let remedy = nearest(name, known).map_or_else(
+            || "write `:=` to give it a value, or `some x in …` to go through a collection; inside `not` it must have one before".to_owned(),
+            did_you_mean,
+        );
+        let message = format!("nothing gives `{name}` a value");
+        self.push(|file| {
+            Finding::new(Level::Error, "unsafe", file, message)
+                .of(span)
+                .remedy(remedy)
+        });
+    }
+
     /// A step into a call's result or into a literal.
-    fn into_value(&mut self, expr: &'a ExprRef, env: &mut Env) -> Ty {
+    fn inside(&mut self, expr: &'a ExprRef, env: &mut Env) -> Ty {
         match expr.as_ref() {
             Expr::RefDot { refr, field, .. } => {
                 let base = self.value(refr, env);
@@ -202,10 +237,35 @@ impl<'a> Checker<'_, 'a> {
                 self.null_for(&[Kind::Create], "a create", key, span, env);
                 record(Shape::Record(view, objects))
             }
+            "request" => {
+                self.request(span);
+                ty
+            }
             "changes" => Ty::shaped(Kinds::OBJECT, Shape::Changes(objects)),
             "related" => Ty::shaped(Kinds::OBJECT, Shape::Related(objects)),
             _ => ty,
         }
+    }
+
+    /// The native request is there at the gateway only.
+    fn request(&mut self, span: &Span) {
+        let governs = self.governs();
+        let elsewhere = governs.points.as_ref().map(|points| {
+            let others = points.iter().filter(|point| **point != Point::Gateway);
+            others.map(|point| point.as_str()).collect::<Vec<_>>()
+        });
+        let Some(elsewhere) = elsewhere.filter(|points| !points.is_empty()) else {
+            return;
+        };
+        let message = format!(
+            "`input.request` is there at the gateway only, and the package governs {}, too",
+            list(elsewhere, "and")
+        );
+        self.push(|file| {
+            Finding::new(Level::Error, "request_unsaid", file, message)
+                .of(span)
+                .remedy("add `points: [gateway]` to the metadata, or read `input.operation` and `input.record`")
+        });
     }
 
     /// A part of the input that is null for all that the package governs.
