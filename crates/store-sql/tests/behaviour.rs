@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails, fails")]
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crmgate_domain::Ambient as _;
@@ -14,10 +15,11 @@ use crmgate_store::{
 use crmgate_store_sql::{OpenError, Settings, SqliteStore};
 use tempfile::TempDir;
 
-/// One for all stores, so that no two chains have one id.
+/// Its random bytes are others than those of any before it, so that no two chains have one id.
 fn ambient() -> Arc<Ticking> {
-    static ONE: LazyLock<Arc<Ticking>> = LazyLock::new(Arc::default);
-    Arc::clone(&ONE)
+    static MADE: AtomicU64 = AtomicU64::new(1);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    Arc::new(Ticking::after(number << 32))
 }
 
 async fn open(dir: &TempDir) -> SqliteStore {
