@@ -130,11 +130,8 @@ fn codes() -> BTreeSet<String> {
             continue;
         }
         let text = fs::read_to_string(path).unwrap();
-        for call in text
-            .split("Finding::new(")
-            .chain(text.split(".finding("))
-            .skip(1)
-        {
+        let calls = ["Finding::new(", ".finding("].map(|call| text.split(call).skip(1));
+        for call in calls.into_iter().flatten() {
             let mut quoted = call.split('"').skip(1).step_by(2);
             let words = |text: &&str| {
                 text.len() > 1 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
