@@ -5,6 +5,11 @@ package lib.check_digits
 # The digits of a text, as numbers.
 digits(text) := [to_number(digit) | some digit in regex.find_n(`[0-9]`, text, -1)]
 
+# The number that up to nine digits are. `to_number` takes no leading zeros everywhere.
+whole(text) := to_number(concat("", ["1", text])) - places[count(text)]
+
+places := [1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000, 1000000000]
+
 # Whether the last digit is right by Luhn's formula, as on payment cards.
 luhn(text) if {
 	regex.match(`^[0-9]{2,24}$`, text)

@@ -72,3 +72,10 @@ test_mod97_of_long_numbers if {
 	check_digits.mod97("3214282912345698765432161182") == 1
 	check_digits.mod97("") == 0
 }
+
+test_whole_numbers_with_leading_zeros if {
+	check_digits.whole("007") == 7
+	check_digits.whole("0") == 0
+	check_digits.whole("") == 0
+	check_digits.whole("999999999") == 999999999
+}

@@ -97,7 +97,7 @@ fn odd(dice: &mut Dice) -> Option<Document> {
         "Анна Петрова",
         "MÜLLER & SÖHNE GmbH",
     ];
-    Some(match dice.roll(16) {
+    Some(match dice.roll(18) {
         0 => return None,
         1 => Document::Null,
         2 => Document::Bool(dice.roll(2) == 0),
@@ -120,8 +120,44 @@ fn odd(dice: &mut Dice) -> Option<Document> {
         8 => Document::from("x".repeat(4_000)),
         9 => Document::from("4 1 é \u{1f44d} 30 - 7/".repeat(200)),
         10 => Document::from("9".repeat(40)),
+        11 | 12 => Document::from(noise(dice)),
         _ => Document::from(texts[dice.roll(texts.len())]),
     })
+}
+
+/// What looks like numbers of all kinds, and now and then is one.
+fn noise(dice: &mut Dice) -> String {
+    let parts = [
+        "0",
+        "00",
+        "4111",
+        "1111",
+        "12",
+        "7",
+        "756.",
+        "-",
+        " ",
+        ".",
+        "+",
+        "X",
+        "A",
+        "DE89",
+        "GB82",
+        "3704 0044 0532 0130 00",
+        "01234567L",
+        "010203-0023",
+        "RSSMRA85T10A562S",
+        "219-09-9999",
+        "85.07.30-052.09",
+        "AB 12 34 56 C",
+        "65929970489",
+        "378282246310005",
+        "é",
+        "\u{661}",
+        ", ",
+    ];
+    let many = dice.roll(12) + 1;
+    (0..many).map(|_| parts[dice.roll(parts.len())]).collect()
 }
 
 fn replaced(value: &Document, path: &[String], by: Option<&Document>) -> Document {
