@@ -100,6 +100,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crmgate-enforce",
             "crmgate-listen",
             "crmgate-telemetry",
+            "crmgate-decision-log",
         ],
     ),
 ];

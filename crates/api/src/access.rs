@@ -43,6 +43,7 @@ pub const ROUTES: &[Access] = &[
     route("GET", "/v1/record/checkpoints", Action::ReadRecord),
     route("GET", "/v1/record/key", Action::ReadRecord),
     route("GET", "/v1/record/check", Action::ReadRecord),
+    route("GET", "/v1/decisions/export", Action::ExportDecisions),
     route("GET", "/v1/decisions/{id}", Action::ReadDecisions),
     route("GET", "/v1/holds", Action::ReadHolds),
     route("GET", "/v1/holds/{id}", Action::ReadHolds),

@@ -17,7 +17,7 @@ pub(crate) use bodies::{
 };
 
 use crate::error::CODES;
-use crate::routes::{connections, decisions, holds, policies, record, tokens, validate};
+use crate::routes::{connections, decisions, export, holds, policies, record, tokens, validate};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +30,7 @@ use crate::routes::{connections, decisions, holds, policies, record, tokens, val
         validate::validate,
         decisions::list,
         decisions::show,
+        export::export,
         record::erase,
         record::entries,
         record::checkpoints,

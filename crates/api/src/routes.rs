@@ -11,6 +11,7 @@ use crate::access::authorize;
 
 pub(crate) mod connections;
 pub(crate) mod decisions;
+pub(crate) mod export;
 pub(crate) mod holds;
 pub(crate) mod policies;
 pub(crate) mod record;
@@ -23,6 +24,7 @@ pub(crate) fn router(parts: &Arc<Parts>) -> Router<Arc<Parts>> {
     Router::new()
         .route("/v1/validate", post(validate::validate))
         .route("/v1/decisions", get(decisions::list))
+        .route("/v1/decisions/export", get(export::export))
         .route("/v1/decisions/erase", post(record::erase))
         .route("/v1/record/entries", get(record::entries))
         .route("/v1/record/checkpoints", get(record::checkpoints))

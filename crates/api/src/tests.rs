@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 mod access;
 mod answers;
+mod export;
 mod refusals;
 mod world;
 

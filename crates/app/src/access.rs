@@ -14,6 +14,8 @@ pub enum Action {
     WriteThrough,
     /// Read decisions; a mere client sees its own only.
     ReadDecisions,
+    /// Read all decisions in one stream.
+    ExportDecisions,
     /// Read held operations; a mere client sees its own only.
     ReadHolds,
     /// See the connections and their state.
@@ -40,10 +42,11 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Validate,
         Self::WriteThrough,
         Self::ReadDecisions,
+        Self::ExportDecisions,
         Self::ReadHolds,
         Self::ReadConnections,
         Self::ReadReport,
@@ -65,6 +68,7 @@ impl Action {
             Self::Validate => &[Author, Operator, Client],
             Self::WriteThrough => &[Client],
             Self::ReadDecisions => &[Author, Operator, Approver, Auditor, Client],
+            Self::ExportDecisions => &[Auditor],
             Self::ReadHolds => &[Operator, Approver, Auditor, Client],
             Self::ReadConnections => &[Author, Operator, Approver, Auditor],
             Self::ReadReport => &[Author, Operator, Auditor],
@@ -86,6 +90,7 @@ impl Action {
             Self::Validate => "have operations judged",
             Self::WriteThrough => "write through a connection",
             Self::ReadDecisions => "read decisions",
+            Self::ExportDecisions => "export decisions",
             Self::ReadHolds => "read held operations",
             Self::ReadConnections => "see connections",
             Self::ReadReport => "read connection reports",

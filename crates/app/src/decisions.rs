@@ -31,11 +31,36 @@ impl Decisions {
     pub async fn list(
         &self,
         by: &Principal,
-        mut filter: DecisionFilter,
+        filter: DecisionFilter,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<StoredDecision>, AppError> {
         by.demand(Action::ReadDecisions)?;
+        self.page(by, filter, cursor, limit).await
+    }
+
+    /// As [`Self::list`], for those who may take all of it away.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub async fn export(
+        &self,
+        by: &Principal,
+        filter: DecisionFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<StoredDecision>, AppError> {
+        by.demand(Action::ExportDecisions)?;
+        self.page(by, filter, cursor, limit).await
+    }
+
+    async fn page(
+        &self,
+        by: &Principal,
+        mut filter: DecisionFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<StoredDecision>, AppError> {
         check_limit(limit)?;
         filter.visible = by.visible();
         if let Some(own) = by.only_own() {

@@ -16,7 +16,8 @@ mod linting;
 pub(crate) use authoring::{PolicyBench, PolicyEval, PolicyTest};
 pub(crate) use bundle::{Bundle, BundleBuild, BundleShow, BundleVerify};
 pub(crate) use decisions::{
-    Decisions, DecisionsErase, DecisionsList, DecisionsVerify, DecisionsWanted,
+    Decisions, DecisionsErase, DecisionsExport, DecisionsList, DecisionsVerify, DecisionsWanted,
+    ExportForm,
 };
 pub(crate) use linting::PolicyCheck;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crmgate_outbound::{Client, ExecuteError, Settings};
+use crmgate_outbound::{Body, Client, Settings};
 use http::{Method, Request, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
@@ -96,7 +96,33 @@ impl Api {
         read(answer.status(), answer.body())
     }
 
-    fn unreachable(&self, error: &ExecuteError) -> Failure {
+    /// Calls the API and gives its answer's body as it comes.
+    pub(crate) async fn stream(&self, path: &str) -> Result<Body, Failure> {
+        let url = self
+            .url
+            .join(path)
+            .map_err(|error| Failure::new(Exit::Usage, format!("`{path}`: {error}")))?;
+        let request = Request::get(url.as_str())
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .body(Body::empty())
+            .map_err(|error| Failure::new(Exit::Usage, format!("`--token` or path: {error}")))?;
+        let answer = self.client.send(request).await;
+        let answer = answer.map_err(|error| self.unreachable(&error))?;
+        if answer.status().is_success() {
+            return Ok(answer.into_body());
+        }
+        let (head, body) = answer.into_parts();
+        let body = crmgate_outbound::read_to_end(body, MAX_ANSWER).await;
+        let body = body.unwrap_or_default();
+        Err(read(head.status, &body).err().unwrap_or_else(|| {
+            Failure::new(
+                Exit::Unreachable,
+                format!("crmgate answered {}", head.status),
+            )
+        }))
+    }
+
+    fn unreachable(&self, error: &impl std::fmt::Display) -> Failure {
         Failure::new(
             Exit::Unreachable,
             format!(

@@ -1,7 +1,7 @@
 //! What commands say: tables for people, JSON for programs. The one door to standard output.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -81,4 +81,86 @@ pub(crate) async fn patiently<T>(what: &str, work: impl Future<Output = T>) -> T
     let done = work.await;
     bar.finish_and_clear();
     done
+}
+
+/// A bar for work of a known length, shown on a terminal after two seconds.
+pub(crate) struct Bar {
+    what: &'static str,
+    started: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    /// Starts to wait.
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            started: Instant::now(),
+            bar: None,
+        }
+    }
+
+    /// So much is done, of so much.
+    pub(crate) fn at(&mut self, done: usize, all: usize) {
+        let (done, all) = (done as u64, all as u64);
+        if self.bar.is_none() && self.started.elapsed() > PATIENCE && done < all {
+            let bar = ProgressBar::new(all).with_message(self.what);
+            if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {percent} % ({eta})")
+            {
+                bar.set_style(style);
+            }
+            self.bar = Some(bar);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A count of work whose length nobody knows, shown on a terminal after two seconds.
+pub(crate) struct Count {
+    what: &'static str,
+    started: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Count {
+    /// Starts to count.
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self {
+            what,
+            started: Instant::now(),
+            bar: None,
+        }
+    }
+
+    /// So much is done.
+    pub(crate) fn at(&mut self, done: u64) {
+        if self.bar.is_none() && self.started.elapsed() > PATIENCE {
+            let bar = ProgressBar::new_spinner().with_message(self.what);
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {pos} {msg} ({elapsed})") {
+                bar.set_style(style);
+            }
+            self.bar = Some(bar);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        }
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }

@@ -9,6 +9,7 @@ use crmgate_domain::{
 };
 use crmgate_store::{
     Basis, ChainRef, DecisionRecord, FeedEntry, FeedItem, Outcome, OutcomeKind, PayloadState,
+    StoredDecision,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -162,6 +163,9 @@ struct Crm<'a> {
     input_hash: Option<PayloadHash>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_hash: Option<PayloadHash>,
+    /// What came of the write, as far as it is known when the event is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<OutcomeKind>,
     /// The decision that an outcome is of.
     #[serde(skip_serializing_if = "Option::is_none")]
     decision: Option<DecisionId>,
@@ -211,6 +215,16 @@ impl<'a> Event<'a> {
                 ..Crm::of(record)
             },
         }
+    }
+
+    /// A decision as the record gives it, with what came of its write.
+    #[must_use]
+    pub fn stored(labels: &'a Labels, stored: &'a StoredDecision) -> Self {
+        let mut event = Self::decision(labels, &stored.record, None);
+        event.req_id = Some(stored.sequence);
+        event.crm.chain = stored.chained;
+        event.crm.outcome = stored.outcome.as_ref().map(|outcome| outcome.kind);
+        event
     }
 
     /// What came of a write: an event of its own, because a decision's is never changed.
@@ -334,6 +348,7 @@ impl<'a> Crm<'a> {
             payload: Some(record.payload.state),
             input_hash: record.input_hash,
             payload_hash: record.payload_hash,
+            outcome: None,
             decision: None,
             chain: None,
         }

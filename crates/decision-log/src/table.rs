@@ -61,16 +61,13 @@ pub fn row(stored: &StoredDecision) -> String {
     format!("{}\r\n", cells.join(","))
 }
 
-/// A cell as RFC 4180 writes it. A text that a spreadsheet would take for a formula is led by an
-/// apostrophe.
+/// A cell as RFC 4180 writes it, on one line. A text that a spreadsheet would take for a formula
+/// is led by an apostrophe.
 fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula {
-        format!("'{text}")
-    } else {
-        text.to_owned()
-    };
-    if text.contains([',', '"', '\n', '\r']) {
+    let lead = if formula { "'" } else { "" };
+    let text = format!("{lead}{}", text.replace(['\r', '\n'], " "));
+    if text.contains([',', '"']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text
@@ -84,7 +81,7 @@ mod tests {
     #[test]
     fn a_cell_breaks_no_row_and_starts_no_formula() {
         assert_eq!(cell("a b"), "a b");
-        assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
+        assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\" \"");
         assert_eq!(cell("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
     }
 }

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use crmgate_domain::{ConnectionName, DecisionId, HoldId, PayloadHash, RevisionId, Timestamp};
 use crmgate_store::{
     AttemptLog, ConnectionLog, DecisionFilter, DecisionLog, DecisionRecord, EntryKind, Hold,
-    HoldFilter, HoldLog, HoldStatus, ModeChange, NewToken, Outcome, Page, Pulse, ReadBack,
-    RevisionLog, Sighting, SightingKey, StoreError, StoredDecision, StoredRevision, TokenInfo,
-    TokenLog, Unfinished,
+    HoldFilter, HoldLog, HoldStatus, ModeChange, NewToken, Outcome, Page, Pulse, RawEntry,
+    ReadBack, RevisionLog, Sighting, SightingKey, StoreError, StoredDecision, StoredRevision,
+    TokenInfo, TokenLog, Unfinished,
 };
 
 mod erase;
@@ -68,6 +68,11 @@ impl MemoryStore {
     #[must_use]
     pub fn all_outcomes(&self) -> Vec<Outcome> {
         self.inner.lock().unwrap().outcomes.clone()
+    }
+
+    /// Changes entries of the record, as somebody with the database in his hands could.
+    pub fn tamper(&self, change: impl FnOnce(&mut Vec<RawEntry>)) {
+        change(&mut self.inner.lock().unwrap().record.entries);
     }
 
     fn open(&self) -> Result<MutexGuard<'_, Inner>, StoreError> {
@@ -197,6 +202,7 @@ fn matches(filter: &DecisionFilter, stored: &StoredDecision) -> bool {
         && is(filter.mode.as_ref(), Some(&record.decision.mode))
         && is(filter.outcome.as_ref(), outcome.map(|o| &o.kind))
         && filter.after.is_none_or(|after| stored.sequence > after)
+        && filter.before.is_none_or(|before| stored.sequence < before)
         && is(filter.actor.as_ref(), operation.map(|op| &op.actor.id))
         && is(filter.effect.as_ref(), Some(&judgement.effect))
         && filter

@@ -88,6 +88,7 @@ pub(crate) async fn list(
         mode: wanted.mode,
         outcome: wanted.outcome,
         after: wanted.after,
+        before: None,
     };
     let limit = wanted.limit.unwrap_or(PAGE);
     let decisions = parts.app.decisions();
@@ -112,7 +113,7 @@ pub(crate) async fn show(
 }
 
 /// A decision as it is shown: without the values that are kept to find out what came of a write.
-fn public(decision: &StoredDecision) -> Value {
+pub(crate) fn public(decision: &StoredDecision) -> Value {
     let mut shown = json!(decision);
     if let Value::Object(fields) = &mut shown {
         fields.shift_remove("read_back");

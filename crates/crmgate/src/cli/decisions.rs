@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::{Form, Remote};
 
@@ -20,6 +20,8 @@ pub(crate) enum Decisions {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Writes all decisions to a file or standard output, newest first.
+    Export(Box<DecisionsExport>),
     /// Verifies that the record is as it was written.
     Verify(Box<DecisionsVerify>),
     /// Shows the public key that verifies the record's checkpoints.
@@ -88,6 +90,45 @@ pub(crate) struct DecisionsList {
     pub(crate) wide: bool,
     #[command(flatten)]
     pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecisionsExport {
+    #[command(flatten)]
+    pub(crate) wanted: DecisionsWanted,
+    /// In which form.
+    #[arg(long = "form", value_enum, default_value_t)]
+    pub(crate) form: ExportForm,
+    /// The file to write; standard output without it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Go on with a file that an earlier export left off in.
+    #[arg(long, requires = "out")]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+/// In which form decisions are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum ExportForm {
+    /// Events of OPA's decision log, one a line.
+    #[default]
+    Opa,
+    /// As the control API shows them, one a line.
+    Crmgate,
+    /// A table.
+    Csv,
+}
+
+impl ExportForm {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opa => "opa",
+            Self::Crmgate => "crmgate",
+            Self::Csv => "csv",
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use crate::json::text;
 use crate::output::{Output, say, say_json};
 
 mod erase;
+mod export;
 mod list;
 mod story;
 mod times;
@@ -19,6 +20,7 @@ pub(super) async fn run(command: Decisions) -> Result<Exit, Failure> {
         Decisions::List(wanted) => list::run(&wanted).await,
         Decisions::Show { id, input, remote } => one(&id, input, &remote).await,
         Decisions::Verify(wanted) => verify::run(&wanted).await,
+        Decisions::Export(wanted) => export::run(&wanted).await,
         Decisions::Key(remote) => key(&remote).await,
         Decisions::Erase(wanted) => erase::run(&wanted).await,
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use comfy_table::ContentArrangement;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
@@ -10,7 +11,7 @@ use super::times::moment;
 use crate::cli::{DecisionsList, DecisionsWanted};
 use crate::client::Api;
 use crate::exit::{Exit, Failure};
-use crate::json::{at, list, text};
+use crate::json::{at, flag, list, text};
 use crate::output::{Output, say, say_json, table};
 
 /// How often `--follow` asks.
@@ -82,7 +83,7 @@ async fn page(
 }
 
 /// The filters as the API takes them.
-fn query(wanted: &DecisionsWanted) -> Result<Vec<(&'static str, String)>, Failure> {
+pub(super) fn query(wanted: &DecisionsWanted) -> Result<Vec<(&'static str, String)>, Failure> {
     let since = moment("--since", wanted.since.as_deref())?;
     let until = moment("--until", wanted.until.as_deref())?;
     let given = [
@@ -128,6 +129,10 @@ fn print(wanted: &DecisionsList, page: &Value) {
         header.extend(MORE_COLUMNS);
     }
     let mut shown = table(&header);
+    if wanted.wide {
+        // As wide as it is: for a pager, or a wide screen.
+        shown.set_content_arrangement(ContentArrangement::Disabled);
+    }
     for item in items {
         shown.add_row(row(item, wanted.wide));
     }
@@ -144,6 +149,14 @@ fn print_line(wanted: &DecisionsList, item: &Value) {
     } else {
         say(row(item, wanted.wide).join("  "));
     }
+}
+
+/// The packages that did not simply allow.
+fn spoke(decision: &Value) -> String {
+    let packages = list(decision, "/packages").iter();
+    let spoke = packages.filter(|one| text(one, "/effect") != "allow" || flag(one, "/patched"));
+    let names: Vec<&str> = spoke.map(|one| text(one, "/package")).collect();
+    names.join(", ")
 }
 
 fn row(item: &Value, wide: bool) -> Vec<String> {
@@ -165,7 +178,7 @@ fn row(item: &Value, wide: bool) -> Vec<String> {
         };
         row.extend([
             names("/reasons", "/code"),
-            names("/packages", "/package"),
+            spoke(decision),
             text(decision, "/mode").to_owned(),
             text(item, "/outcome/kind").to_owned(),
             text(item, "/payload/state").to_owned(),

@@ -123,7 +123,10 @@ pub(in crate::commands) fn print_reasons(decision: &Value) {
     ];
     for (pointer, word) in lines {
         for reason in list(decision, pointer) {
-            let message = [text(reason, "/message"), text(reason, "/reason")].concat();
+            let mut message = [text(reason, "/message"), text(reason, "/reason")].concat();
+            if message.is_empty() {
+                "(the text is gone)".clone_into(&mut message);
+            }
             let code = Some(text(reason, "/code")).filter(|code| !code.is_empty());
             let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
             say(format!(
