@@ -80,6 +80,14 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
+    /// Ends it as a supervisor would, and waits until it is done.
+    pub(crate) fn end(mut self) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().unwrap();
+        assert!(told.success(), "it had ended before:\n{}", self.output());
+        self.child.wait().unwrap();
+    }
+
     /// Ends it at once, as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

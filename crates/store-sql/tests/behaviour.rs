@@ -231,3 +231,44 @@ async fn a_closed_store_refuses() {
         .await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))));
 }
+
+#[tokio::test]
+async fn a_database_of_another_version_is_told_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir).await;
+    store
+        .append_decision(full_record(ambient().as_ref()))
+        .await
+        .unwrap();
+    store.close().await;
+    let file = dir.path().join("crmgate.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
+    for change in [
+        // Tables that were made otherwise.
+        "UPDATE _sqlx_migrations SET checksum = zeroblob(48)",
+        // Tables of a later version.
+        "INSERT INTO _sqlx_migrations SELECT 9999, 'later', installed_on, 1, zeroblob(48), 0 \
+         FROM _sqlx_migrations LIMIT 1",
+    ] {
+        let mut other = sqlx::ConnectOptions::connect(&options).await.unwrap();
+        sqlx::query("CREATE TABLE IF NOT EXISTS kept AS SELECT * FROM _sqlx_migrations")
+            .execute(&mut other)
+            .await
+            .unwrap();
+        sqlx::query(change).execute(&mut other).await.unwrap();
+        let refused = SqliteStore::open(dir.path(), &Settings::default(), ambient()).await;
+        let Err(error @ OpenError::OtherVersion { .. }) = refused else {
+            panic!("a database of another version was opened: {change}");
+        };
+        assert!(error.to_string().contains("does not fit"), "{error}");
+        sqlx::query(
+            "DELETE FROM _sqlx_migrations; INSERT INTO _sqlx_migrations SELECT * FROM kept",
+        )
+        .execute(&mut other)
+        .await
+        .unwrap();
+    }
+    let store = open(&dir).await;
+    let page = store.decisions(&DecisionFilter::default(), None, 9).await;
+    assert_eq!(page.unwrap().items.len(), 1, "nothing is lost");
+}

@@ -47,6 +47,12 @@ fn each_role_may_what_the_table_says() {
             [true, false, false, false, false, false],
         ),
         (Action::ReadMetrics, [true, false, true, false, true, false]),
+        (
+            Action::ExportDecisions,
+            [true, false, false, false, true, false],
+        ),
+        (Action::ReadRecord, [true, false, false, false, true, false]),
+        (Action::Erase, [true, false, false, false, false, false]),
     ];
     assert_eq!(table.len(), Action::ALL.len());
     for (action, expected) in table {

@@ -26,7 +26,13 @@ async fn readiness_tells_what_is_wrong() {
         .collect();
     assert_eq!(
         names,
-        ["store", "policies", "connection lent", "connection own"]
+        [
+            "store",
+            "policies",
+            "record",
+            "connection lent",
+            "connection own"
+        ]
     );
 
     world.crm.fail_lookups(true);
@@ -38,7 +44,7 @@ async fn readiness_tells_what_is_wrong() {
         "the others' gates stay in service"
     );
     assert!(
-        lonely.checks[2]
+        lonely.checks[3]
             .detail
             .as_deref()
             .unwrap()

@@ -10,6 +10,7 @@ mod access;
 mod callers;
 mod connections;
 mod health;
+mod record;
 mod serving;
 mod validate;
 mod world;
