@@ -119,25 +119,22 @@ pub fn case(file: &str, text: &str, name: &str, system: &System) -> Result<Given
         name: file.to_owned(),
         problem: fault.to_string(),
     })?;
-    match cases.iter().find(|case| case.name == name) {
-        Some(case) => Ok(of_case(&format!("{file}#{name}"), case, system)),
-        None => {
-            let nearest = cases::nearest(name, cases.iter().map(|it| it.name.as_str()));
-            let hint = nearest.map_or_else(
-                || {
-                    let names: Vec<String> =
-                        cases.iter().map(|it| format!("`{}`", it.name)).collect();
-                    format!("; there are {}", names.join(", "))
-                },
-                |meant| format!("; did you mean `{meant}`?"),
-            );
-            Err(GivenError::NoCase {
-                file: file.to_owned(),
-                name: name.to_owned(),
-                hint,
-            })
-        }
+    if let Some(case) = cases.iter().find(|case| case.name == name) {
+        return Ok(of_case(&format!("{file}#{name}"), case, system));
     }
+    let names = || cases.iter().map(|it| it.name.as_str());
+    let hint = match cases::nearest(name, names()) {
+        Some(meant) => format!("; did you mean `{meant}`?"),
+        None => {
+            let names: Vec<String> = names().map(|it| format!("`{it}`")).collect();
+            format!("; there are {}", names.join(", "))
+        }
+    };
+    Err(GivenError::NoCase {
+        file: file.to_owned(),
+        name: name.to_owned(),
+        hint,
+    })
 }
 
 /// A case, on a kind of CRM.
@@ -164,13 +161,14 @@ pub fn decision(id: &str, answer: &Document, missing: &Missing<'_>) -> Result<Gi
     let member = |of: &crmgate_domain::Object, name: &str| of.get(name).cloned();
     let payload = member(members, "payload");
     let payload = payload.as_ref().and_then(Document::as_object);
-    let input = payload
-        .and_then(|it| member(it, "input"))
-        .filter(|it| !it.is_null());
-    let input = input
-        .or_else(|| member(members, "input"))
-        .ok_or_else(none)?;
-    let mut given = read(&format!("decision {id}"), &input.to_json(), missing)?;
+    let input = payload.and_then(|it| member(it, "input"));
+    let input = match input.or_else(|| member(members, "input")) {
+        None | Some(Document::Null) => return Err(none()),
+        // The record keeps it as the text that was hashed.
+        Some(Document::String(text)) => text,
+        Some(input) => input.to_json(),
+    };
+    let mut given = read(&format!("decision {id}"), &input, missing)?;
     let hidden = |name: &str| {
         let lists = [payload, Some(members)].into_iter().flatten();
         let mut lists = lists

@@ -140,6 +140,17 @@ fn a_decision_is_judged_by_what_it_kept() {
     let kept = answer(&format!(
         "{{\"input\": {WHOLE}, \"erased\": [\"/input/record/email\"]}}"
     ));
+    let text = Document::from(WHOLE).to_json();
+    let as_text = answer(&format!(
+        "{{\"input\": {text}, \"masked\": [\"/input/record/email\"]}}"
+    ));
+    let given = given::decision("d1", &as_text, &missing).unwrap();
+    assert_eq!(given.operation.connection.name.as_str(), "acme");
+    assert!(
+        given.notes[0].starts_with("masked when it was"),
+        "{:?}",
+        given.notes
+    );
     let given = given::decision("d1", &kept, &missing).unwrap();
     assert_eq!(given.name, "decision d1");
     assert!(

@@ -30,43 +30,80 @@ pub(crate) fn policies(
     policies: Arc<Policies>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let changed = Arc::new(Notify::new());
-    let tell = Arc::clone(&changed);
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // An error may hide a change; reading is never opened as a change, or it would feed itself.
-        if event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-            return;
-        }
-        tell.notify_one();
-    })?;
-    watcher
-        .watch(dir, RecursiveMode::Recursive)
-        .with_context(|| format!("the policies' folder `{}` cannot be watched", dir.display()))?;
-    let dir = dir.to_owned();
+    let mut changes = Changes::of(dir)?;
     tokio::spawn(async move {
-        let work = follow(&dir, watcher, &changed, &policies);
+        let work = async {
+            loop {
+                changes.next().await;
+                reload(&policies).await;
+            }
+        };
         stop.run_until_cancelled(work).await;
     });
     Ok(())
 }
 
-async fn follow(dir: &Path, watcher: RecommendedWatcher, changed: &Notify, policies: &Policies) {
-    let mut seen = looks(dir);
-    loop {
-        let told = tokio::time::timeout(POLL, changed.notified()).await.is_ok();
-        if told {
-            let resting =
-                async { while tokio::time::timeout(REST, changed.notified()).await.is_ok() {} };
-            tokio::time::timeout(AT_LATEST, resting).await.ok();
+/// Changes of a folder, once they rest.
+pub(crate) struct Changes {
+    dir: PathBuf,
+    changed: Arc<Notify>,
+    seen: BTreeSet<(PathBuf, u64, Option<SystemTime>)>,
+    /// Tells as long as it lives.
+    _watcher: RecommendedWatcher,
+}
+
+impl Changes {
+    /// Watches from now on.
+    ///
+    /// # Errors
+    /// When the folder cannot be watched.
+    pub(crate) fn of(dir: &Path) -> anyhow::Result<Self> {
+        let changed = Arc::new(Notify::new());
+        let tell = Arc::clone(&changed);
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                // An error may hide a change; reading is never opened as a change, or it would feed
+                // itself.
+                if event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+                    return;
+                }
+                tell.notify_one();
+            })?;
+        watcher
+            .watch(dir, RecursiveMode::Recursive)
+            .with_context(|| {
+                format!("the policies' folder `{}` cannot be watched", dir.display())
+            })?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            changed,
+            seen: looks(dir),
+            _watcher: watcher,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) {
+        loop {
+            let told = tokio::time::timeout(POLL, self.changed.notified())
+                .await
+                .is_ok();
+            if told {
+                let resting = async {
+                    while tokio::time::timeout(REST, self.changed.notified())
+                        .await
+                        .is_ok()
+                    {}
+                };
+                tokio::time::timeout(AT_LATEST, resting).await.ok();
+            }
+            // Looked at before it is read: what changes in between is seen at the next look.
+            let now = looks(&self.dir);
+            if told || now != self.seen {
+                self.seen = now;
+                return;
+            }
         }
-        // Looked at before it is read: what changes in between is seen at the next look.
-        let now = looks(dir);
-        if told || now != seen {
-            seen = now;
-            reload(policies).await;
-        }
-        // The watcher tells as long as it lives.
-        let _ = &watcher;
     }
 }
 
