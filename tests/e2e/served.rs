@@ -22,6 +22,8 @@ pub(crate) struct Site {
     base: u16,
     pub(crate) salesforce: serve::Running,
     pub(crate) dynamics: serve::Running,
+    pub(crate) salesforce_options: SalesforceOptions,
+    pub(crate) dynamics_options: DynamicsOptions,
     pub(crate) salesforce_token: String,
     pub(crate) dynamics_token: String,
     pub(crate) admin: String,
@@ -44,7 +46,7 @@ impl Site {
         let salesforce_token = options.access_token.clone();
         let base = port_base();
         write_config(dir.path(), base, &options, &app);
-        let salesforce = spawn(salesforce::Simulator::new(options).unwrap().router())
+        let salesforce = spawn(salesforce::Simulator::new(options.clone()).unwrap().router())
             .await
             .unwrap();
         let dynamics = spawn(dynamics::Simulator::new(app.clone()).unwrap().router())
@@ -64,6 +66,8 @@ impl Site {
             base,
             salesforce,
             dynamics,
+            salesforce_options: options,
+            dynamics_options: app,
             salesforce_token,
             dynamics_token,
             admin,

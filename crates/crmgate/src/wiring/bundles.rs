@@ -122,11 +122,13 @@ impl Bundles {
     pub(crate) fn new(config: &Config, ambient: &Arc<dyn Ambient>) -> Result<Self, BuildError> {
         told::describe();
         let all = config.policies.bundles.all.iter();
-        let all = all.map(|(name, source)| Slot {
-            name: name.clone(),
-            source: source.clone(),
-            state: Mutex::default(),
-        });
+        let all = all
+            .inspect(|(name, _)| told::begin(name))
+            .map(|(name, source)| Slot {
+                name: name.clone(),
+                source: source.clone(),
+                state: Mutex::default(),
+            });
         Ok(Self {
             all: all.collect(),
             keys: config.policies.bundles.keys.clone(),

@@ -27,6 +27,20 @@ pub(super) fn describe() {
     );
 }
 
+/// Begins at nothing, so that the first of anything is seen as one more.
+pub(super) fn begin(bundle: &str) {
+    for result in ["changed", "same"] {
+        metrics::counter!("crmgate_bundle_fetches_total",
+            "bundle" => bundle.to_owned(), "result" => result)
+        .increment(0);
+    }
+    for result in ["in_force", "refused"] {
+        metrics::counter!("crmgate_bundle_activations_total",
+            "bundle" => bundle.to_owned(), "result" => result)
+        .increment(0);
+    }
+}
+
 pub(super) fn fetched(slot: &Slot, result: &'static str) {
     metrics::counter!("crmgate_bundle_fetches_total",
         "bundle" => slot.name.clone(), "result" => result)
