@@ -386,6 +386,8 @@ impl<'a> Growth<'_, 'a> {
             }
             Expr::Call { fcn, params, .. } => {
                 let name = syntax::static_path(fcn).unwrap_or_default().join(".");
+                let made = self.size(here, expr);
+                self.factors(here, made, expr);
                 if !size::looks_at_the_outside(&name) {
                     self.each_deep(here, &params.iter().collect::<Vec<_>>());
                 }

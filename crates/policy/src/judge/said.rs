@@ -152,7 +152,8 @@ impl Said {
                 faults.push(rules::cut(&wrong.0, MOST_SAID));
             }
         }
-        if told && members.len() > read {
+        let any = !self.reasons.is_empty() || !self.warnings.is_empty();
+        if told && any && members.len() > read {
             self.and_more(package, rule, members.len() - read);
         }
         faults.truncate(MOST_FAULTS);

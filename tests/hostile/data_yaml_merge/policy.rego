@@ -1,0 +1,8 @@
+# expect: refused data.yaml
+
+# METADATA
+# title: data yaml merge
+# custom: {owner: t, objects: [contact], operations: [create]}
+package crm.hostile.policy
+
+deny contains "x" if false

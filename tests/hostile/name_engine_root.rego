@@ -1,0 +1,4 @@
+# expect: refused is not a policy package
+package crmgate.entry
+
+out := {}

@@ -1,0 +1,4 @@
+# expect: refused METADATA
+package crm.hostile.policy
+
+deny contains "x"

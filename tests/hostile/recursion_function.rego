@@ -1,0 +1,9 @@
+# expect: refused 9 may not use themselves
+
+# METADATA
+# title: recursion function
+# custom: {owner: t, objects: [contact], operations: [create]}
+package crm.hostile.policy
+
+deny contains "x" if f(1)
+f(x) := f(x + 1)
