@@ -35,7 +35,7 @@ const DOORS: &[(&str, &[&str])] = &[
 ];
 
 /// The ground: no I/O, no async, no clock.
-const PURE: &[&str] = &["crmgate-domain", "crmgate-policy", "crmgate-bundle"];
+const PURE: &[&str] = &["crmgate-domain", "crmgate-policy", "crmgate-lint", "crmgate-bundle"];
 const IMPURE: &[&str] = &[
     "tokio",
     "axum",
@@ -51,6 +51,7 @@ const IMPURE: &[&str] = &[
 const VENDOR_FREE: &[&str] = &[
     "domain",
     "policy",
+    "lint",
     "store",
     "store-sql",
     "connector",

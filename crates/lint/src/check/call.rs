@@ -1,6 +1,6 @@
 //! Calls: of the author's functions and of the engine's.
 
-use crmgate_policy::analysis::{self, ExprRef, Span, literal_text, static_path};
+use crmgate_policy::analysis::{self, Expr, ExprRef, Span, literal_text, static_path};
 
 use super::compare::shown;
 use super::env::Env;
@@ -43,6 +43,17 @@ impl<'a> Checker<'_, 'a> {
         self.pattern(&name, params);
         if name == "sprintf" {
             self.format(params, &args);
+        }
+        if name == "object.get"
+            && let ([_, key, ..], [object, _, default, ..]) = (params, args.as_slice())
+            && let Some(path) = keys(key)
+        {
+            let member = |at, name| self.member(&at, name, key.span(), env);
+            let found = path.into_iter().fold(object.clone(), member);
+            return Ty {
+                absent: false,
+                ..found.join(default)
+            };
         }
         let Some((takes, gives)) = builtins::signature(&name) else {
             return Ty::any();
@@ -175,6 +186,14 @@ impl<'a> Checker<'_, 'a> {
                     .remedy(format!("write `{instead}`"))
             });
         }
+    }
+}
+
+/// The literal key, or keys one below the other, that `object.get` asks for.
+fn keys(expr: &ExprRef) -> Option<Vec<&str>> {
+    match expr.as_ref() {
+        Expr::Array { items, .. } => items.iter().map(literal_text).collect(),
+        _ => literal_text(expr).map(|key| vec![key]),
     }
 }
 

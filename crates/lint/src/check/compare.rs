@@ -18,21 +18,35 @@ impl<'a> Checker<'_, 'a> {
         env: &mut Env,
     ) {
         match op {
-            BoolOp::Eq => self.equality(span, sides, env),
+            BoolOp::Eq => {
+                let level = if env.negated {
+                    Level::Warning
+                } else {
+                    Level::Error
+                };
+                self.equality(span, sides, level, env);
+            }
             BoolOp::Ne => {
-                self.equality(span, sides, env);
+                self.equality(span, sides, Level::Warning, env);
                 self.some_not_equal(span, sides, env);
             }
             BoolOp::Lt | BoolOp::Le | BoolOp::Gt | BoolOp::Ge => self.order(span, sides, env),
         }
     }
 
-    pub(super) fn equality(&mut self, span: &'a Span, sides: [&'a ExprRef; 2], env: &mut Env) {
+    /// `level` is how bad it is that they are never equal for what the package governs.
+    pub(super) fn equality(
+        &mut self,
+        span: &'a Span,
+        sides: [&'a ExprRef; 2],
+        level: Level,
+        env: &mut Env,
+    ) {
         let [left, right] = sides.map(|side| self.value(side, env));
         let [lhs, rhs] = sides;
         self.meet(span, [(lhs, &left), (rhs, &right)]);
-        self.words(span, &left, &right, rhs);
-        self.words(span, &right, &left, lhs);
+        self.words(span_of(rhs, span), &left, &right, level);
+        self.words(span_of(lhs, span), &right, &left, level);
         for (ty, side, other, other_ty) in [(&left, lhs, rhs, &right), (&right, rhs, lhs, &left)] {
             let zero = literal(other).is_some_and(|value| value.to_json() == "0");
             let compared = other_ty.kinds.only(Kinds::NUMBER) && !zero;
@@ -77,20 +91,21 @@ impl<'a> Checker<'_, 'a> {
     }
 
     /// A literal that is no value of the field it is compared with.
-    pub(super) fn words(&mut self, span: &'a Span, ty: &Ty, other: &Ty, at: &'a ExprRef) {
+    fn words(&mut self, span: &Span, ty: &Ty, other: &Ty, level: Level) {
         let Some(texts) = &other.texts else { return };
-        let span = if matches!(at.as_ref(), Expr::String { .. }) {
-            at.span()
+        // One of several that is never there does no harm to the others.
+        let level = if texts.len() > 1 {
+            Level::Warning
         } else {
-            span
+            level
         };
         for text in texts.iter().filter(|text| !text.starts_with("native:")) {
-            self.word(span, ty, text);
+            self.word(span, ty, text, level);
         }
     }
 
-    fn word(&mut self, span: &Span, ty: &Ty, text: &str) {
-        if self.not_governed(span, ty, text) {
+    fn word(&mut self, span: &Span, ty: &Ty, text: &str, level: Level) {
+        if self.not_governed(span, ty, text, level) {
             return;
         }
         let Some(words) = ty.words.as_ref().filter(|words| !words.contains(text)) else {
@@ -112,7 +127,7 @@ impl<'a> Checker<'_, 'a> {
     }
 
     /// What the package's metadata rules out. Tells whether it did.
-    fn not_governed(&mut self, span: &Span, ty: &Ty, text: &str) -> bool {
+    fn not_governed(&mut self, span: &Span, ty: &Ty, text: &str, level: Level) -> bool {
         let governs = self.governs();
         let (key, governed): (&str, Vec<String>) = match ty.path.as_deref() {
             Some("input.object") => match &governs.object_names {
@@ -149,7 +164,7 @@ impl<'a> Checker<'_, 'a> {
         let message =
             format!("`{path}` is never `{text}` here: the package's `{key}` do not name it");
         self.push(|file| {
-            Finding::new(Level::Error, "never", file, message)
+            Finding::new(level, "never", file, message)
                 .of(span)
                 .expected(expected)
                 .remedy(remedy)
@@ -264,8 +279,13 @@ impl<'a> Checker<'_, 'a> {
                 });
             }
         }
-        self.words(span, &one, &item, collection);
-        self.words(span, &item, &one, value);
+        let level = if env.negated {
+            Level::Warning
+        } else {
+            Level::Error
+        };
+        self.words(span, &one, &item, level);
+        self.words(span_of(value, span), &item, &one, level);
     }
 
     /// `x[_] != "a"` is true if any item differs.
@@ -299,6 +319,14 @@ impl<'a> Checker<'_, 'a> {
                 .expected("whole minor units: the engine computes in floating point, where 0.1 + 0.2 is not 0.3")
                 .remedy(format!("read the exact field of minor units, as `{minor}`"))
         });
+    }
+}
+
+/// Where a literal text stands; else the whole comparison.
+fn span_of<'a>(side: &'a ExprRef, whole: &'a Span) -> &'a Span {
+    match side.as_ref() {
+        Expr::String { span, .. } => span,
+        _ => whole,
     }
 }
 

@@ -161,7 +161,7 @@ impl<'a> Checker<'_, 'a> {
             self.bind(lhs, &ty, env);
             return;
         }
-        self.equality(span, [lhs, rhs], env);
+        self.equality(span, [lhs, rhs], Level::Error, env);
     }
 
     fn is_free(&self, name: &str, env: &Env) -> bool {

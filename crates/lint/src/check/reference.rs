@@ -1,6 +1,6 @@
 //! References: variables, rules, data, and parts of the input.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crmgate_domain::{Kind, Point};
@@ -8,6 +8,7 @@ use crmgate_policy::analysis::{Expr, ExprRef, Meaning, Span, Step, chain};
 
 use super::Checker;
 use super::env::Env;
+use crate::catalogue::FieldKind;
 use crate::finding::{Finding, Level};
 use crate::schema::{self, Member};
 use crate::types::{Kinds, Shape, Ty, View};
@@ -154,14 +155,18 @@ impl<'a> Checker<'_, 'a> {
             },
             Shape::Object(members) => match members.get(key) {
                 Some(ty) => ty.clone(),
-                None => Ty {
-                    absent: true,
-                    ..Ty::any()
-                },
+                None => {
+                    self.no_member(base, members, key, span);
+                    Ty {
+                        absent: true,
+                        ..Ty::any()
+                    }
+                }
             },
-            Shape::Schema(schema) => self.described(base, schema, key, span, env),
+            Shape::Schema(schema) => self.described(base, schema, key, span),
             Shape::Record(view, objects) => {
                 let objects = Rc::clone(objects);
+                self.of_nothing(base, span, env);
                 self.field(*view, &objects, base, key, span)
             }
             Shape::Changes(objects) => {
@@ -183,6 +188,34 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
+    /// A member that neither a lookup nor a change has.
+    fn no_member(&mut self, base: &Ty, members: &BTreeMap<String, Ty>, key: &str, span: &Span) {
+        let Some(path) = base
+            .path
+            .as_deref()
+            .filter(|path| path.starts_with("input."))
+        else {
+            return;
+        };
+        let known: Vec<&str> = members.keys().map(String::as_str).collect();
+        if base.is_field(FieldKind::Lookup) {
+            let name = path.rsplit('.').next().unwrap_or_default();
+            let message =
+                format!("`{path}` has no member `{key}`: it only says which record is meant");
+            let expected = format!("one of {}", list(known, "or"));
+            self.push(|file| {
+                Finding::new(Level::Error, "unknown_input", file, message)
+                    .of(span)
+                    .expected(expected)
+                    .remedy(format!(
+                        "read `input.related.{name}.{key}`, with `needs: [related.{name}]` in the metadata"
+                    ))
+            });
+        } else {
+            self.unknown_member(path, key, &known, span);
+        }
+    }
+
     /// A member of the input that its schema tells of.
     fn described(
         &mut self,
@@ -190,7 +223,6 @@ impl<'a> Checker<'_, 'a> {
         schema: &'static serde_json::Value,
         key: &str,
         span: &Span,
-        env: &Env,
     ) -> Ty {
         let whole = base.path.clone().unwrap_or_else(|| "input".into());
         let of = match schema::member(schema, key) {
@@ -213,11 +245,11 @@ impl<'a> Checker<'_, 'a> {
                 },
             };
         }
-        self.root(key, ty, span, env)
+        self.root(key, ty, span)
     }
 
     /// A member of the input itself.
-    fn root(&mut self, key: &str, ty: Ty, span: &Span, env: &Env) -> Ty {
+    fn root(&mut self, key: &str, ty: Ty, span: &Span) -> Ty {
         let governs = self.governs();
         let objects = Rc::clone(&governs.objects);
         let view = if key.starts_with("native") {
@@ -229,12 +261,7 @@ impl<'a> Checker<'_, 'a> {
             Ty::shaped(Kinds::OBJECT.or(Kinds::NULL), shape).with_path(&format!("input.{key}"))
         };
         match key {
-            "record" | "native" => {
-                self.null_for(&[Kind::Delete], "a delete", key, span, env);
-                record(Shape::Record(view, objects))
-            }
-            "before" | "native_before" => {
-                self.null_for(&[Kind::Create], "a create", key, span, env);
+            "record" | "native" | "before" | "native_before" => {
                 record(Shape::Record(view, objects))
             }
             "request" => {
@@ -268,18 +295,21 @@ impl<'a> Checker<'_, 'a> {
         });
     }
 
-    /// A part of the input that is null for all that the package governs.
-    fn null_for(&mut self, kinds: &[Kind], word: &str, key: &str, span: &Span, env: &Env) {
-        if env.negated || !self.governs().only(kinds) {
+    /// A field of a record that is null for all that the package governs.
+    fn of_nothing(&mut self, base: &Ty, span: &Span, env: &Env) {
+        let (kind, word, other) = match base.path.as_deref() {
+            Some("input.record" | "input.native") => (Kind::Delete, "a delete", "input.before"),
+            Some("input.before" | "input.native_before") => {
+                (Kind::Create, "a create", "input.record")
+            }
+            _ => return,
+        };
+        if env.negated || !self.governs().only(&[kind]) {
             return;
         }
-        let other = if key.ends_with("before") {
-            "input.record"
-        } else {
-            "input.before"
-        };
+        let path = base.path.as_deref().unwrap_or_default();
         let message = format!(
-            "this can never be true: `input.{key}` is null for {word}, the only operation that the package governs"
+            "this can never be true: `{path}` is null for {word}, the only operation that the package governs"
         );
         self.push(|file| {
             Finding::new(Level::Error, "never", file, message)

@@ -47,3 +47,11 @@ grade := 1 if {
 } else := 2
 
 deny contains "grade" if grade == 2
+
+deny contains "no before" if input.before == null
+
+deny contains "one of several" if input.object in {"contact", "lead"} # finds never
+
+deny contains "in a helper" if regarding_people
+
+regarding_people if input.object in {"contact", "account"}

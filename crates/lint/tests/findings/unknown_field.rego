@@ -31,6 +31,10 @@ deny contains "in what changes, right" if input.changes.email.to == "x"
 
 deny contains "before" if input.before.e_mail == "x" # finds unknown_field, before_in_scan
 
+deny contains "asked for" if object.get(input.record, "emial", "") == "x" # finds unknown_field
+
+deny contains "asked for, right" if object.get(input.record, ["owner", "id"], "") == "x"
+
 deny contains "any field" if {
 	some field, value in input.record
 	value == "x"
