@@ -41,23 +41,21 @@ whats := {
 found contains {"kind": "cards", "field": field} if {
 	settings.cards != "off"
 	some field, text in texts
-
-	# Without separators.
-	some number in regex.find_n(`[0-9]{14,}`, text, -1)
+	some number in (ungrouped(text) | grouped(text))
 	check_digits.card(number)
 }
 
-found contains {"kind": "cards", "field": field} if {
-	settings.cards != "off"
-	some field, text in texts
+# Without separators.
+ungrouped(text) := {number | some number in regex.find_n(`[0-9]{14,}`, text, -1)}
 
-	# In the groups that are printed on cards: 4-4-4-4, or 4-6-4 and 4-6-5.
+# In the groups that are printed on cards: 4-4-4-4, or 4-6-4 and 4-6-5.
+grouped(text) := {number |
 	some run in regex.find_n(`[0-9]+([ -][0-9]+){2,}`, text, -1)
 	groups := regex.split(`[ -]`, run)
 	some at, first in groups
 	count(first) == 4
 	many := {4: 4, 6: 3}[count(groups[at + 1])]
-	check_digits.card(concat("", array.slice(groups, at, at + many)))
+	number := concat("", array.slice(groups, at, at + many))
 }
 
 found contains {"kind": "ibans", "field": field} if {
@@ -67,24 +65,20 @@ found contains {"kind": "ibans", "field": field} if {
 	words := regex.split(`[^A-Za-z0-9]+`, text)
 	some at, word in words
 	regex.match(`^[A-Za-z]{2}[0-9]{2}`, word)
-	some number in ibans(words, at)
-	check_digits.iban(number)
+	length := check_digits.iban_lengths[upper(substring(word, 0, 2))]
+	check_digits.iban(iban(words, at, length))
 }
 
 # What may be an IBAN that begins with a word: the word alone, or it and those behind it, which are
 # of four characters but the last.
-ibans(words, at) := [upper(words[at])] if count(words[at]) > 4
+iban(words, at, _) := upper(words[at]) if count(words[at]) > 4
 
-ibans(words, at) := [number |
-	first := upper(words[at])
-	length := check_digits.iban_lengths[substring(first, 0, 2)]
+iban(words, at, length) := upper(concat("", groups)) if {
+	count(words[at]) == 4
 	groups := array.slice(words, at, at + ceil(length / 4))
 	every group in array.slice(groups, 0, count(groups) - 1) {
 		count(group) == 4
 	}
-	number := upper(concat("", groups))
-] if {
-	count(words[at]) == 4
 }
 
 found contains {"kind": "national_ids", "field": field} if {
