@@ -1,7 +1,7 @@
 //! Bundles and a folder as the sources of one policy set.
 
 use crmgate_domain::ConnectionName;
-use crmgate_policy::{LoadError, LoadErrors, Source, Sources};
+use crmgate_policy::{FileKind, LoadError, LoadErrors, Source, Sources};
 
 use crate::{Bundle, Root, Roots, unfold};
 
@@ -57,6 +57,7 @@ fn clashes(folder: &Sources, one: &Placed<'_>, others: &[Placed<'_>]) -> Vec<Loa
         None => Some(&folder.global),
         Some(name) => folder.connections.get(name).map(|own| &own.files),
     };
+    let strays = one.bundle.files.iter().filter_map(|file| stray(one, file));
     let same_layer = others
         .iter()
         .filter(|other| other.connection == one.connection);
@@ -68,7 +69,22 @@ fn clashes(folder: &Sources, one: &Placed<'_>, others: &[Placed<'_>]) -> Vec<Loa
                 .flatten()
                 .filter_map(|file| beside(one, file)),
         )
+        .chain(strays)
         .collect()
+}
+
+/// At its root a connection's layer has settings of parameters that others own. In the global layer
+/// they would be parameters that no root covers.
+fn stray(one: &Placed<'_>, file: &Source) -> Option<LoadError> {
+    let settings = FileKind::of(&file.path) == FileKind::Params && !file.path.contains('/');
+    if !settings || one.connection.is_some() {
+        return None;
+    }
+    let path = format!("{}:/{}", one.name, file.path);
+    let message =
+        "at a bundle's root these are a connection's settings, and this is the global layer";
+    let fault = LoadError::file("params", &path, message);
+    Some(fault.remedy("put parameters and their schema into the folder of their pack"))
 }
 
 const NARROW: &str = "give each bundle `roots` of its own in its manifest";

@@ -210,6 +210,19 @@ fn forms_that_are_not_taken_are_told_by_name() {
         let fault = opened(&files).unwrap_err();
         assert!(fault.to_string().contains(told), "{told}: {fault}");
     }
+    let mut laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for (one, next) in ('a'..='n').zip('b'..='o') {
+        let many = vec![format!("*{one}"); 9].join(", ");
+        laughs.push_str(&format!("{next}: &{next} [{many}]\n"));
+    }
+    let fault_of_laughs = opened(&[("x/data.yaml", &laughs)]).unwrap_err();
+    assert!(
+        fault_of_laughs.to_string().contains("not YAML"),
+        "{fault_of_laughs}"
+    );
+    let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
+    assert!(opened(&[("x/data.json", &deep)]).is_err());
+    assert!(opened(&[("x/data.yaml", &deep)]).is_err());
     let not_text = super::entry("a.rego", b"package \xff");
     let bytes = crate::archive::pack(&[not_text]).unwrap();
     assert!(

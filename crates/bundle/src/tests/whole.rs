@@ -172,6 +172,27 @@ fn roots_are_kept_apart_per_layer() {
 }
 
 #[test]
+fn settings_at_the_root_are_a_connections() {
+    let bundle = opened(&[
+        ("params.yaml", "sales: {a: {b: 1}}"),
+        ("params.schema.json", "{}"),
+    ]);
+    let bundle = bundle.unwrap();
+    let told = load(Sources::default(), &[placed("central", &bundle)]).unwrap_err();
+    assert!(
+        told.contains("central:/params.yaml: at a bundle's root"),
+        "{told}"
+    );
+    let acme: ConnectionName = "acme".parse().unwrap();
+    let own = Placed {
+        connection: Some(&acme),
+        ..placed("own", &bundle)
+    };
+    let told = load(Sources::default(), &[own]).unwrap_err();
+    assert!(told.contains("there is no parameter `sales`"), "{told}");
+}
+
+#[test]
 fn roots_can_be_said() {
     let build = |roots: &[&str]| {
         let roots = roots.iter().map(|root| Root::parse(root)).collect();

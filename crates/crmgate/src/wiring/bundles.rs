@@ -82,14 +82,14 @@ struct State {
     trouble: Option<BundleTrouble>,
     /// Whether its server can wait for something new.
     long_poll: bool,
+    /// The archive of what a start found, until it is known to be in force and kept.
+    unsaved: Option<Bytes>,
 }
 
 /// A bundle that was checked.
 struct Held {
     bundle: Bundle,
     etag: Option<String>,
-    /// Until there is a copy on disk.
-    archive: Bytes,
 }
 
 /// Why a bundle's newest state is not in force.
@@ -158,17 +158,21 @@ impl Bundles {
             _ => self.fetch(slot, None).await,
         };
         let held = match fetched {
-            Ok(Fetched::New { archive, etag, .. }) => self.check(slot, archive, etag).await,
+            Ok(Fetched::New { archive, etag, .. }) => {
+                let held = self.check(slot, &archive, etag).await;
+                held.map(|held| (held, archive))
+            }
             // Nothing was asked that could be the same.
             Ok(Fetched::Same) => Err(Trouble::new("status", "the server sent nothing")),
             Err(trouble) => Err(trouble),
         };
         match held {
-            Ok(held) => {
+            Ok((held, archive)) => {
                 let now = self.ambient.now();
                 let mut state = slot.state();
                 state.active = Some(Arc::new(held));
                 state.last_success = Some(now);
+                state.unsaved = Some(archive);
             }
             Err(trouble) => {
                 if prefer == Prefer::Fresh {
@@ -187,7 +191,7 @@ impl Bundles {
         let Some((archive, etag)) = self.copies.read(&slot.name, &slot.shown_source()).await else {
             return false;
         };
-        match self.check(slot, archive, etag).await {
+        match self.check(slot, &archive, etag).await {
             Ok(held) => {
                 let mut state = slot.state();
                 state.active = Some(Arc::new(held));
@@ -210,7 +214,7 @@ impl Bundles {
     async fn check(
         &self,
         slot: &Slot,
-        archive: Bytes,
+        archive: &Bytes,
         etag: Option<String>,
     ) -> Result<Held, Trouble> {
         let verification = if self.keys.is_empty() {
@@ -229,15 +233,17 @@ impl Bundles {
         for warning in &bundle.warnings {
             tracing::warn!(bundle = slot.name, "{warning}");
         }
-        Ok(Held {
-            bundle,
-            etag,
-            archive,
-        })
+        Ok(Held { bundle, etag })
     }
 
     /// Puts the newest state into force, or leaves the last good one there.
-    async fn offer(&self, slot: &Slot, held: Held, policies: &Policies) -> Result<(), Trouble> {
+    async fn offer(
+        &self,
+        slot: &Slot,
+        held: Held,
+        archive: &Bytes,
+        policies: &Policies,
+    ) -> Result<(), Trouble> {
         let held = Arc::new(held);
         let _alone = self.trying.lock().await;
         slot.state().candidate = Some(Arc::clone(&held));
@@ -256,7 +262,7 @@ impl Bundles {
                 state.since = Some(now);
             }
             told::in_force(slot, &held);
-            self.keep(slot, &held).await;
+            self.keep(slot, &held, archive).await;
             return Ok(());
         };
         slot.state().candidate = None;
@@ -268,14 +274,14 @@ impl Bundles {
     }
 
     /// Keeps a copy of what is in force for a start without the server.
-    async fn keep(&self, slot: &Slot, held: &Held) {
+    async fn keep(&self, slot: &Slot, held: &Held, archive: &Bytes) {
         if !matches!(slot.source.origin, Origin::Http(_)) {
             return;
         }
         let source = slot.shown_source();
         let kept = self
             .copies
-            .write(&slot.name, &source, &held.archive, held.etag.as_deref());
+            .write(&slot.name, &source, archive, held.etag.as_deref());
         if let Err(error) = kept.await {
             tracing::warn!(bundle = slot.name, %error, "no copy of the bundle could be kept");
         }

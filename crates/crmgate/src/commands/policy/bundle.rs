@@ -68,6 +68,11 @@ async fn write(arguments: &BundleBuild) -> Result<Exit, Failure> {
         Ok(built) => built,
         Err(error) => return Ok(refused(&arguments.file, &error, output)),
     };
+    if arguments.connection.is_none()
+        && let Err(errors) = alone(&arguments.file, &built.bundle)
+    {
+        return Ok(broken(&errors, output));
+    }
     std::fs::write(&arguments.file, &built.archive).map_err(|error| {
         let message = format!("`{}` cannot be written: {error}", arguments.file.display());
         Failure::new(Exit::System, message)
@@ -130,14 +135,7 @@ async fn check(arguments: &BundleVerify) -> Result<Exit, Failure> {
         Ok(bundle) => bundle,
         Err(error) => return Ok(refused(&arguments.file, &error, output)),
     };
-    let name = arguments.file.file_stem().unwrap_or_default();
-    let name = name.to_string_lossy().replace(".tar", "");
-    let placed = Placed {
-        name: &name,
-        connection: None,
-        bundle: &bundle,
-    };
-    let loaded = match combine(Sources::default(), &[placed]) {
+    let loaded = match alone(&arguments.file, &bundle) {
         Ok(sources) => load(&sources).await?,
         Err(errors) => Err(errors),
     };
@@ -160,6 +158,18 @@ async fn check(arguments: &BundleVerify) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// The bundle as the whole of the global layer, under the name of its file.
+fn alone(file: &Path, bundle: &Opened) -> Result<Sources, LoadErrors> {
+    let name = file.file_stem().unwrap_or_default();
+    let name = name.to_string_lossy().replace(".tar", "");
+    let placed = Placed {
+        name: &name,
+        connection: None,
+        bundle,
+    };
+    combine(Sources::default(), &[placed])
 }
 
 fn tell(arguments: &BundleShow) -> Result<Exit, Failure> {

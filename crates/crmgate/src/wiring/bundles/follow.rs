@@ -76,9 +76,10 @@ impl Bundles {
         };
         if fresh {
             told::well(slot, self.ambient.now());
-            if let Some(held) = slot.held() {
-                self.keep(slot, &held).await;
-            }
+        }
+        let unsaved = slot.state().unsaved.take();
+        if let (true, Some(held), Some(archive)) = (fresh, slot.held(), unsaved) {
+            self.keep(slot, &held, &archive).await;
         }
         match &slot.source.origin {
             Origin::Http(http) => self.poll(slot, http, policies, fresh).await,
@@ -94,18 +95,15 @@ impl Bundles {
         }
         loop {
             let asked = Instant::now();
-            let waits = slot.state().long_poll && http.long_poll.is_some();
+            let waited = slot.state().long_poll && http.long_poll.is_some();
             let looked = self.look(slot, policies).await;
             failures = if looked.is_ok() { 0 } else { failures + 1 };
+            let can_wait = slot.state().long_poll && http.long_poll.is_some();
             let pause = match looked {
                 Err(_) => after_failure(http.max_delay, failures, self.chance()),
-                // A server that waits is asked again at once, unless it does not wait after all.
-                Ok(seen) if waits && (seen == Seen::Changed || asked.elapsed() >= LOOK) => {
-                    Duration::ZERO
-                }
-                Ok(_) if !waits && slot.state().long_poll && http.long_poll.is_some() => {
-                    Duration::ZERO
-                }
+                // A server that waits is asked again at once, unless it did not wait after all.
+                Ok(_) if can_wait && (!waited || asked.elapsed() >= LOOK) => Duration::ZERO,
+                Ok(Seen::Changed) if can_wait => LOOK,
                 Ok(_) => between(http, self.chance()),
             };
             tokio::time::sleep(pause).await;
@@ -163,7 +161,7 @@ impl Bundles {
             return Ok(Seen::Same);
         };
         slot.state().long_poll = long_poll;
-        let held = self.check(slot, archive, etag).await?;
+        let held = self.check(slot, &archive, etag).await?;
         let same = active.as_ref().is_some_and(|active| {
             active.bundle.digest == held.bundle.digest && active.etag == held.etag
         });
@@ -171,7 +169,7 @@ impl Bundles {
             self.same(slot, policies);
             return Ok(Seen::Same);
         }
-        self.offer(slot, held, policies).await?;
+        self.offer(slot, held, &archive, policies).await?;
         Ok(Seen::Changed)
     }
 

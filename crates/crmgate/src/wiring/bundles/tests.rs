@@ -366,7 +366,8 @@ async fn a_start_needs_no_server_but_for_the_first_time() {
     let policies = world.policies(&config, &bundles).await.unwrap();
     let revision = policies.status().revision;
     let slot = &bundles.all[0];
-    bundles.keep(slot, &slot.held().unwrap()).await;
+    let archive = slot.state().unsaved.clone().unwrap();
+    bundles.keep(slot, &slot.held().unwrap(), &archive).await;
 
     world.show(Shown::status(500));
     let again = world.bundles(&config, Prefer::Copy).await;
@@ -389,7 +390,7 @@ async fn a_start_needs_no_server_but_for_the_first_time() {
     let tampered = world.bundles(&config, Prefer::Copy).await;
     assert!(tampered.all[0].held().is_none());
     // Another address is another bundle.
-    bundles.keep(slot, &slot.held().unwrap()).await;
+    bundles.keep(slot, &slot.held().unwrap(), &archive).await;
     let moved = world.config_at(&format!("{}/other.tar.gz", world.server.uri()));
     assert!(
         world.bundles(&moved, Prefer::Copy).await.all[0]
