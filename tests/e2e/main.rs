@@ -10,20 +10,23 @@
     reason = "a test's failure is its message, and tests may look at the environment"
 )]
 
-mod bundles;
 #[path = "../support/catalogue.rs"]
 mod catalogue;
+mod bundles;
 mod clients;
 mod control;
 mod crash;
+mod decision_log;
 mod demo;
 mod doors;
+mod hostile;
 mod monitoring;
 mod needs;
 mod opa;
 #[path = "../support/pki.rs"]
 mod pki;
 mod process;
+mod record;
 mod reload;
 mod served;
 mod tour;

@@ -16,6 +16,7 @@ pub(crate) struct LayerSet {
     /// Sorted by name.
     pub(crate) packages: Vec<Package>,
     engines: Engines,
+    any_heavy: bool,
     index: Index,
     /// File, first and last line, name of every rule: so that an error can name its rule.
     rules: BTreeMap<String, Vec<(u32, u32, String)>>,
@@ -70,6 +71,7 @@ impl LayerSet {
                 .map(|log| LogRules::new(&log, &files, data))
                 .transpose()?,
             engines: Engines::new(&packages, &uses, &files, data, threads)?,
+            any_heavy: packages.iter().any(|package| package.heavy),
             index: Index::new(&packages),
             packages,
             rules,
@@ -80,6 +82,7 @@ impl LayerSet {
     pub(crate) fn with_data(&self, data: &Object) -> Result<Self, LoadError> {
         Ok(Self {
             engines: self.engines.with_data(data, &self.packages)?,
+            any_heavy: self.any_heavy,
             index: self.index.clone(),
             packages: self.packages.clone(),
             rules: self.rules.clone(),
@@ -141,7 +144,7 @@ impl LayerSet {
 
     /// Whether any package that governs may outrun the time limit.
     pub(crate) fn heavy(&self, target: &Target<'_>, set: &BTreeMap<String, Enforcement>) -> bool {
-        if !self.packages.iter().any(|package| package.heavy) {
+        if !self.any_heavy {
             return false;
         }
         let governing = self.governing(target, set);

@@ -202,7 +202,7 @@ async fn policies(
     let mut lines = bundle_lines(&source);
     let checked = match source.read() {
         Ok(sources) => {
-            let checker = ChildChecker::new()?;
+            let checker = ChildChecker::within(config.policies.loading)?;
             checker.check(&sources).await.map(|()| sources)
         }
         Err(errors) => Err(errors),

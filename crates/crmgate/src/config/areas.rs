@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crmgate_enforce::SlowSettings;
 use crmgate_listen::ForwardedHeaders;
 use ipnet::IpNet;
 use url::Url;
 
+use super::loading::Loading;
 use super::section::Section;
 use super::{Bundles, secret, value};
 
@@ -53,6 +55,8 @@ pub(crate) struct Policies {
     pub(crate) dir: PathBuf,
     pub(crate) watch: bool,
     pub(crate) time_limit: Duration,
+    pub(crate) loading: Loading,
+    pub(crate) slow: SlowSettings,
     pub(crate) bundles: Bundles,
 }
 
@@ -61,12 +65,16 @@ impl Policies {
         let dir = section.path("dir").unwrap_or_default();
         let watch = section.need("watch", value::flag);
         let time_limit = section.need("time_limit", value::duration);
+        let loading = Loading::read(&mut section);
+        let slow = super::loading::slow(&mut section);
         let bundles = Bundles::read(&mut section);
         section.finish();
         Self {
             dir,
             watch,
             time_limit,
+            loading,
+            slow,
             bundles,
         }
     }

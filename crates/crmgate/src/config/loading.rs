@@ -1,6 +1,8 @@
-//! What loading policies may take.
+//! What loading policies may take, and what becomes of those that take long to evaluate.
 
 use std::time::Duration;
+
+use crmgate_enforce::SlowSettings;
 
 use super::section::Section;
 use super::value;
@@ -34,6 +36,15 @@ impl Loading {
             section.fault("load_memory", "expected at least \"256 MiB\"");
         }
         loading
+    }
+}
+
+/// Reads `slow_threads`, `slow_deadline` and `slow_bench` of `policies`.
+pub(super) fn slow(section: &mut Section<'_>) -> SlowSettings {
+    SlowSettings {
+        threads: section.need("slow_threads", value::count),
+        deadline: section.need("slow_deadline", value::duration),
+        bench: section.need("slow_bench", value::duration),
     }
 }
 

@@ -113,7 +113,8 @@ impl PolicyChecker for ChildChecker {
         };
         let text = sources::write(sources).map_err(|error| failed(&error))?;
         let mut child = self.spawn().map_err(|error| failed(&error))?;
-        let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (input, output, errors) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let mut heard = Heard::default();
         let ended = {
             let send = async {
@@ -147,7 +148,8 @@ impl PolicyChecker for ChildChecker {
                 "a policy takes longer than 50 ms over an empty record"
             );
         }
-        if self.ended(status, &said, &heard)? {
+        let read = sources.connections.values().all(|own| own.faults.is_empty());
+        if self.ended(status, &said, &heard)? && read {
             return Ok(());
         }
         // The child lived to tell, so the same load ends here, too; this one's faults are typed.
@@ -213,7 +215,10 @@ fn restrict(memory: Option<u64>, seconds: Option<u64>) {
     use rlimit::Resource;
     let limits = [
         (Resource::AS, memory),
-        (Resource::CPU, seconds.map(|seconds| seconds + GRACE.as_secs())),
+        (
+            Resource::CPU,
+            seconds.map(|seconds| seconds + GRACE.as_secs()),
+        ),
         (Resource::CORE, Some(0)),
     ];
     for (resource, limit) in limits {
