@@ -34,21 +34,46 @@ pub(crate) fn run(layers: &[Parsed], found: &mut Vec<Finding>) {
             packages.map(|package| Speaker::new(layer, package))
         })
         .collect();
+    let mut pairs = Vec::new();
     for (index, one) in speakers.iter().enumerate() {
         engines_codes(one, found);
         no_scopes(one, found);
         for other in speakers.iter().skip(index + 1) {
             if one.meets(other) {
-                codes(one, other, found);
-                copies(one, other, found);
-                patches(one, other, found);
+                codes(one, other, &mut pairs);
+                copies(one, other, &mut pairs);
+                patches(one, other, &mut pairs);
                 for (a, b) in [(one, other), (other, one)] {
-                    refused(a, b, found);
-                    scopes(a, b, found);
+                    refused(a, b, &mut pairs);
+                    scopes(a, b, &mut pairs);
                 }
             }
         }
+        // What one says against many is told once.
+        found.extend(merged(std::mem::take(&mut pairs)));
     }
+}
+
+/// Other places that one finding names.
+const ALSO: usize = 5;
+
+/// The first finding of each place, with the places of those that say the same of others.
+fn merged(pairs: Vec<Finding>) -> impl Iterator<Item = Finding> {
+    let mut first: BTreeMap<(String, Option<u32>, Option<u32>, &str), Finding> = BTreeMap::new();
+    for finding in pairs {
+        let key = (
+            finding.file.clone(),
+            finding.line,
+            finding.column,
+            finding.code,
+        );
+        match first.get_mut(&key) {
+            None => _ = first.insert(key, finding),
+            Some(known) if known.also.len() < ALSO => known.also.extend(finding.also),
+            Some(_) => {}
+        }
+    }
+    first.into_values()
 }
 
 /// A package and what it says outright.
