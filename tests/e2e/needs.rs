@@ -11,16 +11,21 @@ fn tools() -> PathBuf {
 /// The path of a need, or `None` after saying that the test is skipped. In CI
 /// (`CRMGATE_REQUIRE=python,node`) a missing one fails.
 fn need(name: &str, path: PathBuf) -> Option<PathBuf> {
+    need_from(name, path, "`tests/run clients`")
+}
+
+/// The same for what comes from elsewhere.
+fn need_from(name: &str, path: PathBuf, from: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
     let required = std::env::var("CRMGATE_REQUIRE").unwrap_or_default();
     assert!(
         !required.split(',').any(|required| required == name),
-        "`{name}` is required and missing: {} (run `tests/run clients`)",
+        "`{name}` is required and missing: {} (it comes with {from})",
         path.display()
     );
-    eprintln!("skipped: needs {name}, which `tests/run clients` installs");
+    eprintln!("skipped: needs {name}, which comes with {from}");
     None
 }
 
@@ -39,11 +44,23 @@ pub(crate) fn node() -> Option<PathBuf> {
 pub(crate) fn opa() -> Option<PathBuf> {
     let named = std::env::var_os("OPA").map(PathBuf::from);
     let pinned = tools().join("go/bin/opa");
-    let on_path = || {
-        let path = std::env::var_os("PATH")?;
-        let mut files = std::env::split_paths(&path).map(|dir| dir.join("opa"));
-        files.find(|file| file.is_file())
-    };
     let found = named.or_else(|| Some(pinned.clone()).filter(|file| file.is_file()));
-    need("opa", found.or_else(on_path).unwrap_or(pinned))
+    need("opa", found.or_else(|| on_path("opa")).unwrap_or(pinned))
+}
+
+/// Prometheus' tool for rules: the one that the variable `PROMTOOL` names, or the one on the path.
+pub(crate) fn promtool() -> Option<PathBuf> {
+    let named = std::env::var_os("PROMTOOL").map(PathBuf::from);
+    let found = named.or_else(|| on_path("promtool"));
+    need_from(
+        "promtool",
+        found.unwrap_or_else(|| "promtool".into()),
+        "Prometheus",
+    )
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let mut files = std::env::split_paths(&path).map(|dir| dir.join(name));
+    files.find(|file| file.is_file())
 }

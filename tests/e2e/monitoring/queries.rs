@@ -1,6 +1,8 @@
 //! Every query of the dashboard and the alerts, held against the real numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use promql_parser::parser::{self, Expr, LabelModifier, VectorSelector};
 use promql_parser::util::{ExprVisitor, walk_expr};
@@ -35,6 +37,38 @@ async fn every_query_asks_for_what_there_is() {
         .flat_map(|query| faults(query, &scrape))
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let text = site.control("/metrics").await.body;
+    promtool(text.as_str().unwrap());
+}
+
+/// Prometheus' own tool reads the rules, tries them on made-up series, and looks at the numbers.
+fn promtool(metrics: &str) {
+    let Some(tool) = crate::needs::promtool() else {
+        return;
+    };
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus");
+    for arguments in [
+        ["check", "rules", "alerts.yaml"].as_slice(),
+        &["test", "rules", "alerts.test.yaml"],
+        &["check", "metrics"],
+    ] {
+        let mut running = Command::new(&tool)
+            .args(arguments)
+            .current_dir(rules)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = running.stdin.take().unwrap();
+        // Only the last one reads it.
+        let _ = input.write_all(metrics.as_bytes());
+        drop(input);
+        let done = running.wait_with_output().unwrap();
+        let told = [done.stdout, done.stderr].concat();
+        let told = String::from_utf8_lossy(&told);
+        assert!(done.status.success(), "promtool {arguments:?}: {told}");
+    }
 }
 
 fn faults(query: &Query, scrape: &Scrape) -> Vec<String> {
