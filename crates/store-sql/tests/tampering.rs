@@ -1,10 +1,6 @@
 //! Whatever somebody with the database file in his hands does to the record is found out.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that fails, fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that fails, fails")]
 
 use std::sync::{Arc, LazyLock};
 
@@ -371,7 +367,11 @@ async fn erased_and_pruned_is_not_tampered_with() {
     for file in ["crmgate.db", "crmgate.db-wal"] {
         let bytes = std::fs::read(dir.path().join(file)).unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
-        assert_eq!(text.matches("ada@example.com").count() > 2, false, "{file}");
+        let left = text.matches("ada@example.com").count();
+        assert!(
+            left <= 2,
+            "{file}: only the two that came later, not {left}"
+        );
     }
     let report = verify(&dir, &[checkpoint]).await;
     assert!(report.whole, "{report:#?}");

@@ -88,11 +88,7 @@ impl Verification {
         self.entries += 1;
         let mut sound = true;
         if self.last.is_some_and(|last| entry.position <= last) {
-            sound = self.fault(
-                entry,
-                FaultKind::Order,
-                "is not behind the one before it".into(),
-            );
+            sound = self.fault(entry, FaultKind::Order, "is not behind the one before it");
         }
         self.last = Some(entry.position);
         sound &= self.link(entry);
@@ -111,7 +107,7 @@ impl Verification {
         let (next, previous) = (seen.next, seen.head.chained.hash);
         if entry.link < next {
             let text = format!("repeats link {} of its chain: it was put in", entry.link);
-            return self.fault(entry, FaultKind::Inserted, text);
+            return self.fault(entry, FaultKind::Inserted, &text);
         }
         seen.next = entry.link + 1;
         seen.entries += 1;
@@ -119,7 +115,7 @@ impl Verification {
         if entry.link > next {
             let count = entry.link - next;
             let text = format!("{count} entries of its chain before it are missing");
-            return self.fault(entry, FaultKind::Missing, text);
+            return self.fault(entry, FaultKind::Missing, &text);
         }
         self.hash(entry, previous)
     }
@@ -127,7 +123,7 @@ impl Verification {
     fn hash(&mut self, entry: &Entry, previous: Digest) -> bool {
         chain::hash_of(entry, previous) == entry.hash || {
             let text = "does not fit its hash: it, or the one before it in its chain, was changed";
-            self.fault(entry, FaultKind::Edited, text.into())
+            self.fault(entry, FaultKind::Edited, text)
         }
     }
 
@@ -154,7 +150,7 @@ impl Verification {
             .then(|| serde_json::from_str::<Start>(&entry.envelope).ok())
             .flatten();
         let Some(start) = start else {
-            let text = "begins a chain and is no start".into();
+            let text = "begins a chain and is no start";
             return self.fault(entry, FaultKind::Inserted, text);
         };
         let mut sound = true;
@@ -181,7 +177,7 @@ impl Verification {
         } else {
             format!("names an end of chain {chain} that is not the one which is there")
         };
-        self.fault(entry, FaultKind::Missing, text)
+        self.fault(entry, FaultKind::Missing, &text)
     }
 
     fn payload(&mut self, raw: &RawEntry) -> bool {
@@ -193,13 +189,13 @@ impl Verification {
                 true
             }
             (None, Some(_)) => {
-                let text = "has a payload, and none was recorded".into();
+                let text = "has a payload, and none was recorded";
                 self.fault(entry, FaultKind::Payload, text)
             }
             (Some(committed), Some(payload)) => {
                 self.payloads.kept += 1;
                 chain::commitment(payload) == *committed || {
-                    let text = "has a payload that is not the recorded one".into();
+                    let text = "has a payload that is not the recorded one";
                     self.fault(entry, FaultKind::Payload, text)
                 }
             }
@@ -211,7 +207,7 @@ impl Verification {
         for (wanted, number) in expected {
             if wanted.chained != entry.chained() {
                 let text = format!("is not the one that checkpoint {number} saw: rewritten");
-                self.fault(entry, FaultKind::Rewritten, text);
+                self.fault(entry, FaultKind::Rewritten, &text);
             }
         }
     }
@@ -233,7 +229,7 @@ impl Verification {
             false
         };
         if unreadable {
-            let text = "says what is erased or pruned in a form that is not known".into();
+            let text = "says what is erased or pruned in a form that is not known";
             self.fault(entry, FaultKind::Edited, text);
         }
     }
@@ -252,7 +248,7 @@ impl Verification {
     }
 
     /// Always `false`.
-    fn fault(&mut self, entry: &Entry, kind: FaultKind, text: String) -> bool {
+    fn fault(&mut self, entry: &Entry, kind: FaultKind, text: &str) -> bool {
         if let Some(seen) = self.chains.get_mut(&entry.chain) {
             seen.first_bad.get_or_insert(entry.position);
         }
@@ -297,7 +293,7 @@ impl Verification {
             if !fits {
                 let count = first.link;
                 let text = format!("{count} entries of its chain before it are missing");
-                self.fault(&first, FaultKind::Missing, text);
+                self.fault(&first, FaultKind::Missing, &text);
             }
         }
     }
@@ -314,7 +310,7 @@ impl Verification {
             };
             let first = seen.first.clone();
             let text = format!("names chain {}, which is missing", named.chained.chain);
-            self.fault(&first, FaultKind::Missing, text);
+            self.fault(&first, FaultKind::Missing, &text);
         }
     }
 
@@ -332,7 +328,7 @@ impl Verification {
         for first in unnamed {
             let text = "begins a chain that no later start names: it was put in, or the start \
                         that names it is gone";
-            self.fault(&first, FaultKind::Inserted, text.into());
+            self.fault(&first, FaultKind::Inserted, text);
         }
     }
 

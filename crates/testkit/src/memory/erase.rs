@@ -149,13 +149,16 @@ impl Erasing for MemoryStore {
 impl Inner {
     fn prune_payloads(&mut self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let old = |at: Timestamp| at < before;
-        let places: Vec<usize> = (0..self.decisions.len())
-            .filter(|place| old(self.decisions[*place].1.decision.at))
+        let places: Vec<(usize, u64)> = self
+            .decisions
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, record))| old(record.decision.at))
+            .map(|(place, (position, _))| (place, *position))
             .collect();
         let mut count = 0;
         let mut up_to = 0;
-        for place in places {
-            let position = self.decisions[place].0;
+        for (place, position) in places {
             up_to = position;
             let kept = self
                 .record
