@@ -10,8 +10,11 @@ use crmgate_domain::{
 use crmgate_policy::JudgeOptions;
 use crmgate_policy::cases::{self, System};
 
+mod decision;
 mod input;
 mod operation;
+
+pub use decision::decision;
 
 /// What is to be judged.
 #[derive(Clone)]
@@ -76,8 +79,13 @@ pub enum GivenError {
         hint: String,
     },
     /// A decision that keeps no input.
-    #[error("decision `{0}` keeps no input: its payload was not recorded, or is erased")]
-    NoPayload(String),
+    #[error("decision `{id}` keeps no input: its payload is {state}")]
+    NoPayload {
+        /// The decision.
+        id: String,
+        /// Why, in the record's word.
+        state: String,
+    },
 }
 
 /// Reads an input by its form. `name` is the file's, for messages.
@@ -123,13 +131,13 @@ pub fn case(file: &str, text: &str, name: &str, system: &System) -> Result<Given
         return Ok(of_case(&format!("{file}#{name}"), case, system));
     }
     let names = || cases.iter().map(|it| it.name.as_str());
-    let hint = match cases::nearest(name, names()) {
-        Some(meant) => format!("; did you mean `{meant}`?"),
-        None => {
+    let hint = cases::nearest(name, names()).map_or_else(
+        || {
             let names: Vec<String> = names().map(|it| format!("`{it}`")).collect();
             format!("; there are {}", names.join(", "))
-        }
-    };
+        },
+        |meant| format!("; did you mean `{meant}`?"),
+    );
     Err(GivenError::NoCase {
         file: file.to_owned(),
         name: name.to_owned(),
@@ -149,46 +157,6 @@ pub fn of_case(name: &str, case: &cases::Case, system: &System) -> Given {
         params: case.params.clone(),
         notes: Vec::new(),
     }
-}
-
-/// What a recorded decision kept: the answer of `GET /v1/decisions/{id}`.
-///
-/// # Errors
-/// When it kept no input, or one that can't be read.
-pub fn decision(id: &str, answer: &Document, missing: &Missing<'_>) -> Result<Given, GivenError> {
-    let none = || GivenError::NoPayload(id.to_owned());
-    let members = answer.as_object().ok_or_else(none)?;
-    let member = |of: &crmgate_domain::Object, name: &str| of.get(name).cloned();
-    let payload = member(members, "payload");
-    let payload = payload.as_ref().and_then(Document::as_object);
-    let input = payload.and_then(|it| member(it, "input"));
-    let input = match input.or_else(|| member(members, "input")) {
-        None | Some(Document::Null) => return Err(none()),
-        // The record keeps it as the text that was hashed.
-        Some(Document::String(text)) => text,
-        Some(input) => input.to_json(),
-    };
-    let mut given = read(&format!("decision {id}"), &input, missing)?;
-    let hidden = |name: &str| {
-        let lists = [payload, Some(members)].into_iter().flatten();
-        let mut lists = lists
-            .filter_map(|it| it.get(name))
-            .filter_map(|it| match it {
-                Document::Array(items) if !items.is_empty() => Some(items.clone()),
-                _ => None,
-            });
-        lists.next().map(|items| {
-            let items: Vec<String> = items.iter().map(Document::to_json).collect();
-            format!(
-                "{name} when it was recorded, so it may be judged otherwise now: {}",
-                items.join(", ")
-            )
-        })
-    };
-    given
-        .notes
-        .extend(["erased", "masked"].into_iter().filter_map(hidden));
-    Ok(given)
 }
 
 /// An object of a file of its own: parameters.

@@ -3,6 +3,7 @@
 use crmgate_authoring::given::{self, GivenError, Missing};
 use crmgate_authoring::{Given, explained};
 use crmgate_domain::{Document, Effect, Kind, Point};
+use crmgate_policy::Ungoverned;
 
 use crate::folder::{folder, loaded, systems};
 
@@ -134,33 +135,32 @@ fn a_decision_is_judged_by_what_it_kept() {
         systems: &systems,
     };
     let answer = |payload: &str| {
-        let text = format!("{{\"decision\": {{\"id\": \"d1\"}}, \"payload\": {payload}}}");
+        let text = format!(
+            "{{\"decision\": {{\"id\": \"d1\", \"effect\": \"allow\", \"ungoverned\": true, \"revision\": \"0123456789abcdef\"}}, \"payload\": {payload}}}"
+        );
         Document::parse(text.as_bytes()).unwrap()
     };
-    let kept = answer(&format!(
-        "{{\"input\": {WHOLE}, \"erased\": [\"/input/record/email\"]}}"
-    ));
     let text = Document::from(WHOLE).to_json();
-    let as_text = answer(&format!(
-        "{{\"input\": {text}, \"masked\": [\"/input/record/email\"]}}"
-    ));
-    let given = given::decision("d1", &as_text, &missing).unwrap();
-    assert_eq!(given.operation.connection.name.as_str(), "acme");
-    assert!(
-        given.notes[0].starts_with("masked when it was"),
-        "{:?}",
-        given.notes
-    );
-    let given = given::decision("d1", &kept, &missing).unwrap();
-    assert_eq!(given.name, "decision d1");
-    assert!(
-        given.notes[0].starts_with("erased when it was recorded"),
-        "{:?}",
-        given.notes
-    );
-    for gone in ["null", "{}", "{\"input\": null}"] {
+    let masked =
+        "[\"/input/record/email\", \"/a\", \"/b\", \"/c\", \"/d\", \"/e\", \"/f\", \"/g\", \"/h\"]";
+    for input in [WHOLE, &text] {
+        let kept = answer(&format!("{{\"input\": {input}, \"masked\": {masked}}}"));
+        let given = given::decision("d1", &kept, &missing).unwrap();
+        assert_eq!(given.name, "decision d1");
+        assert_eq!(given.operation.connection.name.as_str(), "acme");
+        assert_eq!(given.options.ungoverned, Ungoverned::Allow);
+        assert_eq!(given.notes[0], "recorded as allow by revision 0123456789ab");
+        let note = &given.notes[1];
+        assert!(note.starts_with("masked before it was recorded"), "{note}");
+        assert!(note.ends_with("/g, and 1 more"), "{note}");
+    }
+    for (gone, state) in [
+        ("null", "not shown"),
+        ("{\"state\": \"erased\", \"input\": null}", "erased"),
+    ] {
         let told = given::decision("d1", &answer(gone), &missing).unwrap_err();
-        assert!(told.to_string().contains("keeps no input"), "{told}");
+        let expected = format!("decision `d1` keeps no input: its payload is {state}");
+        assert_eq!(told.to_string(), expected);
     }
 }
 

@@ -1,14 +1,14 @@
 //! Which tests run, and how they go.
 
 use crmgate_authoring::Wanted;
-use crmgate_authoring::suite::{Kind, Verdict};
+use crmgate_authoring::suite::{Kind, Test, Verdict};
 use regex::Regex;
 
 use crate::folder::{folder, run, suite, systems, write};
 
 fn names(wanted: &Wanted) -> Vec<String> {
     let report = run(folder().path(), wanted);
-    report.tests.iter().map(|test| test.title()).collect()
+    report.tests.iter().map(Test::title).collect()
 }
 
 #[test]
