@@ -75,7 +75,6 @@ impl Catalogue {
     /// Writes a bundle (`policies/…`, `crmgate_said.rego`, `data.json`) and `inputs.jsonl` beside
     /// it: a line for every case, `{"name","packages","input"}`. Cases with parameters of their own
     /// are left out.
-    #[allow(dead_code, reason = "for the benchmark beside OPA")]
     pub(crate) fn write(&self, dir: &Path) -> std::io::Result<()> {
         for (path, text) in self.modules() {
             let file = dir.join("bundle/policies").join(path);
