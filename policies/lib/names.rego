@@ -20,7 +20,8 @@ key(folded_words) := concat(" ", sort(folded_words))
 
 latin(name) := name if regex.match(`^[ -~]*$`, name)
 
-latin(name) := strings.replace_n(data.reference.letters, name) if not regex.match(`^[ -~]*$`, name)
+# Greek writes two letters for the sound of `u`.
+latin(name) := strings.replace_n(data.reference.letters, replace(replace(name, "ου", "u"), "ού", "u")) if not regex.match(`^[ -~]*$`, name)
 
 # Without doubled letters, and with one spelling for `ph` and `f`, `ck` and `k`, `kh` and `h`, `oo`,
 # `ou` and `u`, `ee` and `i`.
