@@ -67,6 +67,7 @@ mod schema;
 mod teams;
 mod types;
 mod unused;
+mod variables;
 mod words;
 
 pub use catalogue::{Catalogue, Field, FieldKind, Object};
@@ -125,8 +126,13 @@ fn of_loading(fault: &LoadError, layers: &[Parsed], found: &[Finding]) -> Option
     if fault.code == "syntax" && source.is_some() {
         return None;
     }
-    let told = |f: &&Finding| f.code == "unsafe" && f.file == fault.file;
-    if fault.code == "unsafe" && found.iter().any(|f| told(&f) && f.line == fault.line) {
+    let better = match fault.code {
+        "unsafe" => "unsafe",
+        "call" => "deprecated",
+        _ => "",
+    };
+    let here = |f: &&Finding| f.code == better && f.file == fault.file && f.line == fault.line;
+    if found.iter().any(|f| here(&f)) {
         return None;
     }
     // Told with the line that reads it.

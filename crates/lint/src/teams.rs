@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crmgate_domain::{Document, Enforcement, PatchOp};
+use crmgate_domain::{Document, PatchOp};
 use crmgate_policy::Reserved;
-use crmgate_policy::analysis::{
-    ConstantPatch, Expr, Literal, Module, Place, Query, Rule, RuleBody, RuleHead, RuleNode,
-    constant_patches, literal_text, static_path,
-};
+use crmgate_policy::analysis::{Expr, Literal, Query, RuleBody, literal_text};
 
 use crate::conditions::Conditions;
 use crate::finding::{Finding, Level};
-use crate::layer::{Package, Parsed};
+use crate::layer::Parsed;
+
+mod speaker;
+
+use speaker::{Refusal, Speaker, first};
 
 /// Codes that the engine gives itself.
 const ENGINES: [&str; 8] = [
@@ -76,130 +77,6 @@ fn merged(pairs: Vec<Finding>) -> impl Iterator<Item = Finding> {
     first.into_values()
 }
 
-/// A package and what it says outright.
-struct Speaker<'a> {
-    connection: Option<&'a str>,
-    package: &'a Package,
-    patches: Vec<(&'a str, ConstantPatch<'a>)>,
-    refusals: Vec<Refusal<'a>>,
-    scopes: BTreeMap<&'a str, (&'a str, Place)>,
-    /// Whether every scope it asks for is a literal.
-    all_scopes: bool,
-    /// A rule that takes its scopes from a list that is empty.
-    no_scopes: Option<(&'a str, Place, String)>,
-    /// Each reserved rule's text, blanks aside, with its place.
-    texts: BTreeMap<String, (&'a str, Place)>,
-    /// All rules' texts together.
-    whole: BTreeSet<String>,
-}
-
-/// A rule of `deny`.
-struct Refusal<'a> {
-    file: &'a str,
-    place: Place,
-    code: Option<&'a str>,
-    bodies: &'a [RuleBody],
-}
-
-impl<'a> Speaker<'a> {
-    fn new(layer: &'a Parsed, package: &'a Package) -> Self {
-        let mut all = Self {
-            connection: layer.connection.as_deref(),
-            package,
-            patches: Vec::new(),
-            refusals: Vec::new(),
-            scopes: BTreeMap::new(),
-            all_scopes: true,
-            no_scopes: None,
-            texts: BTreeMap::new(),
-            whole: BTreeSet::new(),
-        };
-        let own = layer.modules.iter().take(layer.own);
-        for module in own.filter(|module| module.package_name() == package.name) {
-            let patches = constant_patches(module).into_iter();
-            all.patches
-                .extend(patches.map(|patch| (module.file.as_str(), patch)));
-            for node in &module.rules {
-                all.rule(layer, module, node);
-            }
-        }
-        all
-    }
-
-    fn rule(&mut self, layer: &Parsed, module: &'a Module, node: &'a RuleNode) {
-        let text: Vec<&str> = node.node.span().text().split_whitespace().collect();
-        let text = text.join(" ");
-        if Reserved::ALL.iter().any(|rule| rule.name() == node.name) {
-            self.texts
-                .entry(text.clone())
-                .or_insert((module.file.as_str(), node.place));
-        }
-        self.whole.insert(text);
-        let Rule::Spec {
-            head: RuleHead::Set { key: Some(key), .. },
-            bodies,
-            ..
-        } = node.node.as_ref()
-        else {
-            return;
-        };
-        match node.name.as_str() {
-            "deny" => self.refusals.push(Refusal {
-                file: &module.file,
-                place: node.place,
-                code: code(key),
-                bodies,
-            }),
-            "allow_scopes" => {
-                if let Some(scope) = literal_text(key) {
-                    self.scopes.insert(scope, (&module.file, node.place));
-                } else {
-                    self.all_scopes = false;
-                    let list = first(bodies).and_then(|query| empty_list(layer, query));
-                    self.no_scopes = list.map(|list| (module.file.as_str(), node.place, list));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn meets(&self, other: &Self) -> bool {
-        let apart = matches!((self.connection, other.connection), (Some(a), Some(b)) if a != b);
-        let (mine, theirs) = (&self.package.metadata, &other.package.metadata);
-        let off = |package: &Package| package.metadata.enforcement == Enforcement::Off;
-        let governs = (&self.package.governs, &other.package.governs);
-        let objects = match (&governs.0.object_names, &governs.1.object_names) {
-            (Some(a), Some(b)) => !a.is_disjoint(b),
-            _ => true,
-        };
-        !apart
-            && !off(self.package)
-            && !off(other.package)
-            && objects
-            && mine.connections.meet(&theirs.connections)
-            && !mine.operations.is_disjoint(&theirs.operations)
-            && !mine.points.is_disjoint(&theirs.points)
-    }
-
-    fn enforced(&self) -> bool {
-        self.package.metadata.enforcement == Enforcement::Enforce
-    }
-
-    /// The package and who answers for it.
-    fn named(&self) -> String {
-        format!("`{}` of {}", self.package.name, self.package.metadata.owner)
-    }
-}
-
-fn code(key: &Expr) -> Option<&str> {
-    let Expr::Object { fields, .. } = key else {
-        return None;
-    };
-    let mut fields = fields.iter();
-    let (_, _, value) = fields.find(|(_, key, _)| literal_text(key) == Some("code"))?;
-    literal_text(value)
-}
-
 fn engines_codes(one: &Speaker<'_>, found: &mut Vec<Finding>) {
     for refusal in &one.refusals {
         if let Some(code) = refusal.code.filter(|code| ENGINES.contains(code)) {
@@ -223,23 +100,6 @@ fn no_scopes(one: &Speaker<'_>, found: &mut Vec<Finding>) {
                 .remedy("name the scopes, or take `allow_scopes` out"),
         );
     }
-}
-
-/// The list that a body goes through, when it is data and empty.
-fn empty_list(layer: &Parsed, query: &Query) -> Option<String> {
-    query.stmts.iter().find_map(|statement| {
-        let Literal::SomeIn { collection, .. } = &statement.literal else {
-            return None;
-        };
-        let path = static_path(collection)?;
-        let (root, rest) = path.split_first()?;
-        let (first, rest) = rest.split_first().filter(|_| root == "data")?;
-        let mut at = layer.data.get(first)?;
-        for key in rest {
-            at = at.as_object()?.get(key)?;
-        }
-        matches!(at, Document::Array(items) if items.is_empty()).then(|| path.join("."))
-    })
 }
 
 fn codes(one: &Speaker<'_>, other: &Speaker<'_>, found: &mut Vec<Finding>) {
@@ -345,10 +205,6 @@ fn patches(one: &Speaker<'_>, other: &Speaker<'_>, found: &mut Vec<Finding>) {
             );
         }
     }
-}
-
-fn first(bodies: &[RuleBody]) -> Option<&Query> {
-    bodies.first().map(|body| body.query.as_ref())
 }
 
 /// Whether two bodies ask for different values of one thing.

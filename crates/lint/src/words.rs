@@ -18,7 +18,7 @@ pub(crate) fn nearest<'k>(
         .filter(|word| *word != written)
         .map(|word| (strsim::osa_distance(&lower, &word.to_lowercase()), word))
         .filter(|(distance, _)| *distance <= most)
-        .min()
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }
 

@@ -156,9 +156,14 @@ impl<'a> Checker<'_, 'a> {
         let Some(instead) = builtins::instead_of(name) else {
             return;
         };
-        let message = format!("`{name}` is deprecated");
+        let (level, message) = if analysis::builtin(name).is_some() {
+            (Level::Warning, format!("`{name}` is deprecated"))
+        } else {
+            let message = format!("`{name}` is deprecated, and this engine does not have it");
+            (Level::Error, message)
+        };
         self.push(|file| {
-            Finding::new(Level::Warning, "deprecated", file, message)
+            Finding::new(level, "deprecated", file, message)
                 .of(fcn.span())
                 .remedy(format!("write {instead}"))
         });

@@ -1,6 +1,6 @@
 //! Comparisons: between kinds that never meet, with words that no field has, of money.
 
-use crmgate_policy::analysis::{BoolOp, Expr, ExprRef, Span, literal};
+use crmgate_policy::analysis::{BoolOp, Expr, ExprRef, Span, literal, literal_text};
 
 use super::Checker;
 use super::env::Env;
@@ -219,7 +219,7 @@ impl<'a> Checker<'_, 'a> {
             return;
         }
         let message = format!(
-            "`{}` is {} and `{}` is {}: what is larger is decided by their kinds alone, always alike",
+            "`{}` is {} and `{}` is {}: which is larger depends on their kinds alone, whatever the values",
             shown(lhs),
             a.words(),
             shown(rhs),
@@ -332,6 +332,9 @@ fn span_of<'a>(side: &'a ExprRef, whole: &'a Span) -> &'a Span {
 
 /// An expression as it is written, short.
 pub(super) fn shown(expr: &ExprRef) -> String {
+    if let Some(text) = literal_text(expr) {
+        return format!("{text:?}");
+    }
     let text = expr.span().text();
     let mut short: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if short.chars().count() > 60 {

@@ -83,7 +83,13 @@ impl Checker<'_, '_> {
             None if objects.others => Level::Info,
             None => Level::Warning,
         };
-        let whose = list(objects.names.iter().map(String::as_str), "and");
+        let whose = match objects.names.len() {
+            1..=3 => format!(
+                " of {}",
+                list(objects.names.iter().map(String::as_str), "and")
+            ),
+            _ => String::new(),
+        };
         let whole = base.path.as_deref().unwrap_or("the record");
         let remedy = match near {
             Some(near) => did_you_mean(near),
@@ -93,7 +99,7 @@ impl Checker<'_, '_> {
             ),
             None => "name a field of the vocabulary or `input.native.X`; a connection's own mapping is known with `--config`".into(),
         };
-        let message = format!("`{whole}` has no field `{name}`: no mapping of {whose} knows it");
+        let message = format!("`{whole}` has no field `{name}`: no mapping{whose} knows it");
         self.push(|file| {
             Finding::new(level, "unknown_field", file, message)
                 .of(span)

@@ -16,11 +16,8 @@ impl<'a> Checker<'_, 'a> {
         };
         let verbs = verbs(text);
         if verbs.len() != items.len() {
-            let message = format!(
-                "the format asks for {} values, and {} are given",
-                verbs.len(),
-                items.len()
-            );
+            let (asked, given) = (verbs.len(), items.len());
+            let message = format!("the format has {asked} of `%…`, and the list has {given} items");
             self.push(|file| {
                 Finding::new(Level::Error, "format", file, message)
                     .of(format.span())

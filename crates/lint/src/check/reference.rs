@@ -52,7 +52,7 @@ impl<'a> Checker<'_, 'a> {
         let Some(node) = self.node.filter(|_| !self.muted && !name.starts_with('_')) else {
             return;
         };
-        let bound = crate::unused::bound(&node.node);
+        let bound = crate::variables::bound(&node.node);
         if bound.contains(name) {
             return;
         }

@@ -6,8 +6,8 @@
 #   operations: [create]
 package crm.team.deprecated
 
-deny contains "x" if any([input.record.email == "x"]) # finds deprecated, call
+deny contains "x" if any([input.record.email == "x"]) # finds deprecated
 
-deny contains "y" if re_match("a", "b") # finds deprecated, call
+deny contains "y" if re_match("a", "b") # finds deprecated
 
 deny contains "z" if regex.match("a", "b")

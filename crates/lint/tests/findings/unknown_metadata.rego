@@ -2,7 +2,7 @@
 # title: A title
 # custom:
 #   owner: team
-#   objects: [contcat, Account, Quote__c]  # finds unknown_object
+#   objects: [contact, contcat, Account, Quote__c]  # finds unknown_object
 #   operations: [create]
 #   needs: [related.acount, related.owner] # finds unknown_relation
 package crm.team.unknown_metadata
