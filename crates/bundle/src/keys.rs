@@ -240,7 +240,7 @@ pub struct SigningKey {
 }
 
 enum Pair {
-    Secret(hmac::Key),
+    Secret(Box<hmac::Key>),
     Rsa(RsaKeyPair),
     Ec(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
@@ -259,7 +259,10 @@ impl SigningKey {
     /// When the text is no such key, or one for another algorithm.
     pub fn new(algorithm: Algorithm, text: &str) -> Result<Self, BundleError> {
         let pair = match algorithm.family() {
-            Family::Secret => Pair::Secret(hmac::Key::new(algorithm.hmac(), &secret(text)?)),
+            Family::Secret => {
+                let key = hmac::Key::new(algorithm.hmac(), &secret(text)?);
+                Pair::Secret(Box::new(key))
+            }
             _ => Self::private(algorithm, text)?,
         };
         Ok(Self { algorithm, pair })

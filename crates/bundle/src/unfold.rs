@@ -98,13 +98,11 @@ fn without_params(source: Source, params: &mut Object) -> Result<Option<Source>,
     if !inner.is_empty() || !object.contains(PARAMS) {
         return Ok(Some(source));
     }
-    match object.remove(PARAMS) {
-        Some(Document::Object(values)) => merge(params, &values, &source.path)?,
-        _ => {
-            let problem = "`params`: expected a mapping of teams";
-            return Err(BundleError::entry(format!("/{}", source.path), problem));
-        }
-    }
+    let Some(Document::Object(values)) = object.remove(PARAMS) else {
+        let problem = "`params`: expected a mapping of teams";
+        return Err(BundleError::entry(format!("/{}", source.path), problem));
+    };
+    merge(params, &values, &source.path)?;
     Ok((!object.is_empty()).then(|| Source {
         path: "data.json".to_owned(),
         text: Document::Object(object).to_json(),

@@ -210,6 +210,17 @@ fn forms_that_are_not_taken_are_told_by_name() {
         let fault = opened(&files).unwrap_err();
         assert!(fault.to_string().contains(told), "{told}: {fault}");
     }
+    let not_text = super::entry("a.rego", b"package \xff");
+    let bytes = crate::archive::pack(&[not_text]).unwrap();
+    assert!(
+        fault(&bytes, &Limits::default())
+            .to_string()
+            .contains("UTF-8")
+    );
+}
+
+#[test]
+fn data_that_explodes_or_sinks_is_refused() {
     let mut laughs = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (one, next) in ('a'..='n').zip('b'..='o') {
         let many = vec![format!("*{one}"); 9].join(", ");
@@ -223,13 +234,10 @@ fn forms_that_are_not_taken_are_told_by_name() {
     let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
     assert!(opened(&[("x/data.json", &deep)]).is_err());
     assert!(opened(&[("x/data.yaml", &deep)]).is_err());
-    let not_text = super::entry("a.rego", b"package \xff");
-    let bytes = crate::archive::pack(&[not_text]).unwrap();
-    assert!(
-        fault(&bytes, &Limits::default())
-            .to_string()
-            .contains("UTF-8")
-    );
+}
+
+#[test]
+fn what_opa_would_run_is_left_out_and_said() {
     let with_wasm = opened(&[
         ("a.rego", POLICY),
         ("policy.wasm", "\0asm"),

@@ -231,22 +231,20 @@ async fn policies(
 fn bundle_lines(source: &CombinedSource) -> Vec<Line> {
     let told = source.bundles().into_iter().map(|bundle| {
         let revision = bundle.revision.unwrap_or_default();
-        match bundle.trouble {
-            Some(trouble) => Line::new(Verdict::Warning, "bundle", bundle.name, trouble.message),
-            None => {
-                let copy = if bundle.from_copy {
-                    " (the kept copy)"
-                } else {
-                    ""
-                };
-                let who = bundle.signed_by.map_or_else(
-                    || "unsigned".to_owned(),
-                    |keyid| format!("signed by `{keyid}`"),
-                );
-                let message = format!("revision `{revision}`{copy}, {who}, from {}", bundle.source);
-                Line::new(Verdict::Ok, "bundle", bundle.name, message)
-            }
+        if let Some(trouble) = bundle.trouble {
+            return Line::new(Verdict::Warning, "bundle", bundle.name, trouble.message);
         }
+        let copy = if bundle.from_copy {
+            " (the kept copy)"
+        } else {
+            ""
+        };
+        let who = bundle.signed_by.map_or_else(
+            || "unsigned".to_owned(),
+            |keyid| format!("signed by `{keyid}`"),
+        );
+        let message = format!("revision `{revision}`{copy}, {who}, from {}", bundle.source);
+        Line::new(Verdict::Ok, "bundle", bundle.name, message)
     });
     told.collect()
 }

@@ -40,7 +40,7 @@ async fn write(arguments: &BundleBuild) -> Result<Exit, Failure> {
     let text = arguments.key.as_deref().map(secret).transpose()?;
     let algorithm = algorithm(&arguments.signature.algorithm)?;
     let key = text.as_deref().map(|text| SigningKey::new(algorithm, text));
-    let key = key.transpose().map_err(of_key)?;
+    let key = key.transpose().map_err(|error| of_key(&error))?;
     let signing = key
         .as_ref()
         .zip(text.as_deref())
@@ -119,7 +119,8 @@ async fn check(arguments: &BundleVerify) -> Result<Exit, Failure> {
     let mut verification = Verification::default();
     if let Some(file) = &arguments.key {
         let algorithm = algorithm(&arguments.signature.algorithm)?;
-        let key = VerificationKey::new(algorithm, &secret(file)?, None).map_err(of_key)?;
+        let key = VerificationKey::new(algorithm, &secret(file)?, None)
+            .map_err(|error| of_key(&error))?;
         verification
             .keys
             .insert(arguments.signature.keyid.clone(), key);
@@ -238,7 +239,7 @@ fn algorithm(name: &str) -> Result<Algorithm, Failure> {
         .map_err(|problem| Failure::new(Exit::Usage, format!("--algorithm: {problem}")))
 }
 
-fn of_key(error: BundleError) -> Failure {
+fn of_key(error: &BundleError) -> Failure {
     Failure::new(Exit::Config, format!("--key: {error}"))
 }
 
