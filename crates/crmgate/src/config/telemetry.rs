@@ -109,3 +109,6 @@ fn fraction(value: &Value) -> Result<f64, String> {
             )
         })
 }
+
+#[cfg(test)]
+mod tests;

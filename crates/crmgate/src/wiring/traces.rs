@@ -28,7 +28,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::FilterFn;
+use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::{Telemetry, Upstream};
@@ -124,9 +124,11 @@ impl Traces {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_filter(FilterFn::new(|about| {
-                about.is_span() && about.target() == SPANS
-            }))
+            .with_filter(
+                FilterFn::new(|about| about.is_span() && about.target() == SPANS)
+                    // What is finer stays switched off everywhere.
+                    .with_max_level_hint(LevelFilter::DEBUG),
+            )
             .boxed()
     }
 
