@@ -26,7 +26,7 @@ mod size;
 #[cfg(test)]
 mod tests;
 
-use names::{Names, Stands};
+use names::{Names, Scope, Stands};
 use size::Size;
 
 /// Copies of what a rule is given that one value may hold, where it is looked through.
@@ -314,8 +314,8 @@ impl<'a> Growth<'_, 'a> {
         let mut size = one;
         for query in queries {
             // A name that was looked at once gives nothing new the second time.
-            let (loops, mut seen) = here.names.loops(query);
-            let shares = loops > 0 && terms.iter().any(|term| self.shares(here, term, &mut seen));
+            let (loops, mut scope) = here.names.loops(query);
+            let shares = loops > 0 && terms.iter().any(|term| self.shares(here, term, &mut scope));
             if loops > 1 || shares {
                 size = size.or(one.in_a_loop());
             }
@@ -323,32 +323,45 @@ impl<'a> Growth<'_, 'a> {
         size
     }
 
+    /// Whether a function gives more than a plain value, whatever it is given.
+    fn gives_parts(&mut self, here: &Here<'a>, fcn: &'a ExprRef) -> bool {
+        if let Some(id) = calls::function(self.symbols, here.module, fcn) {
+            return !self.group(id).is_scalar();
+        }
+        let name = syntax::static_path(fcn).unwrap_or_default().join(".");
+        !size::made_by(&name, Size::GIVEN).is_scalar()
+    }
+
     /// Whether each run of a loop gives the same parts again: of something else than what it runs
     /// over.
-    fn shares(&mut self, here: &Here<'a>, expr: &'a ExprRef, seen: &mut BTreeSet<&'a str>) -> bool {
+    fn shares(&mut self, here: &Here<'a>, expr: &'a ExprRef, scope: &mut Scope<'a>) -> bool {
         match expr.as_ref() {
             Expr::Array { items, .. } | Expr::Set { items, .. } => {
-                items.iter().any(|item| self.shares(here, item, seen))
+                items.iter().any(|item| self.shares(here, item, scope))
             }
             Expr::Object { fields, .. } => fields.iter().any(|(_, key, value)| {
-                self.shares(here, key, seen) || self.shares(here, value, seen)
+                self.shares(here, key, scope) || self.shares(here, value, scope)
             }),
-            Expr::Call { params, .. } => {
-                !self.size(here, expr).is_scalar()
-                    && params.iter().any(|param| self.shares(here, param, seen))
+            Expr::Call { fcn, params, .. } => {
+                self.gives_parts(here, fcn)
+                    && params.iter().any(|param| self.shares(here, param, scope))
             }
             Expr::Var { .. } | Expr::RefDot { .. } | Expr::RefBrack { .. } => {
                 let Some((root, _)) = syntax::chain(expr) else {
                     return true;
                 };
-                if seen.contains(root) || here.names.runs_over(expr) {
+                if scope.seen.contains(root) || here.names.runs_over(expr) {
                     return false;
+                }
+                if let Some(value) = scope.assigned.get(root).copied() {
+                    scope.seen.insert(root);
+                    return self.shares(here, value, scope);
                 }
                 match here.names.stands_for(root) {
                     Some(Stands::Given) => return true,
                     Some(Stands::For(values)) => {
-                        seen.insert(root);
-                        return values.iter().any(|value| self.shares(here, value, seen));
+                        scope.seen.insert(root);
+                        return values.iter().any(|value| self.shares(here, value, scope));
                     }
                     None => {}
                 }

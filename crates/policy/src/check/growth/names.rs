@@ -17,6 +17,14 @@ pub(super) struct Names<'a> {
     given: BTreeSet<&'a str>,
 }
 
+/// The names of one query.
+pub(super) struct Scope<'a> {
+    /// Those that run, and those that were followed already.
+    pub(super) seen: BTreeSet<&'a str>,
+    /// Those that get a value in it, whatever the same name stands for outside.
+    pub(super) assigned: BTreeMap<&'a str, &'a ExprRef>,
+}
+
 /// What a name stands for.
 pub(super) enum Stands<'n, 'a> {
     /// What the rule is given.
@@ -108,11 +116,19 @@ impl<'a> Names<'a> {
         self.declared.contains(name).then_some(Stands::For(&[]))
     }
 
-    /// How many loops a query runs inside one another, and the names that run.
-    pub(super) fn loops(&self, query: &'a Query) -> (usize, BTreeSet<&'a str>) {
+    /// How many loops a query runs inside one another, and the names that are its own.
+    pub(super) fn loops(&self, query: &'a Query) -> (usize, Scope<'a>) {
         let mut loops = 0;
         let mut own = BTreeSet::new();
+        let mut assigned = BTreeMap::new();
         for statement in &query.stmts {
+            if let Literal::Expr { expr, .. } = &statement.literal
+                && let Expr::AssignExpr { op, lhs, rhs, .. } = expr.as_ref()
+                && let Expr::Var { span, .. } = lhs.as_ref()
+                && *op == AssignOp::ColEq
+            {
+                assigned.insert(span.text(), rhs);
+            }
             if let Literal::SomeIn { key, value, .. } = &statement.literal {
                 loops += 1;
                 key.iter().for_each(|key| symbols::variables(key, &mut own));
@@ -140,7 +156,11 @@ impl<'a> Names<'a> {
                 other => syntax::parts(other, &mut |part| open.push(part)),
             }
         }
-        (loops, own)
+        let scope = Scope {
+            seen: own,
+            assigned,
+        };
+        (loops, scope)
     }
 
     /// Whether a reference goes through every place of a collection, as `lines[_]` does.

@@ -107,6 +107,9 @@ fn the_catalogue_and_odd_shapes_are_followed_to_an_end() {
     heavy(&format!(
         "x0 := input.record.lines\n{long}\ndeny contains \"x\" if count(x90) > 1"
     ));
+    heavy(
+        "deny contains \"x\" if { some w in f([w | some v in [1]; w := v]); w == 1 }\nf(x) := [x]",
+    );
     heavy("deny contains \"x\" if { [a, b] = [b, a]; a = input.record.x; b = input.record.y }");
     heavy("deny contains \"x\" if { some i; input.record.lines[i] == input.record.lines[_] }");
     heavy("deny contains \"x\" if { walk(input.record, [p, v]); p[0] == v }");
