@@ -60,7 +60,7 @@ const ALSO: usize = 5;
 
 /// The first finding of each place, with the places of those that say the same of others.
 fn merged(pairs: Vec<Finding>) -> impl Iterator<Item = Finding> {
-    let mut first: BTreeMap<(String, Option<u32>, Option<u32>, &str), Finding> = BTreeMap::new();
+    let mut first: BTreeMap<_, Finding> = BTreeMap::new();
     for finding in pairs {
         let key = (
             finding.file.clone(),

@@ -153,16 +153,17 @@ impl<'a> Checker<'_, 'a> {
                 absent: true,
                 ..item.as_ref().clone()
             },
-            Shape::Object(members) => match members.get(key) {
-                Some(ty) => ty.clone(),
-                None => {
+            Shape::Object(members) => {
+                if let Some(ty) = members.get(key) {
+                    ty.clone()
+                } else {
                     self.no_member(base, members, key, span);
                     Ty {
                         absent: true,
                         ..Ty::any()
                     }
                 }
-            },
+            }
             Shape::Schema(schema) => self.described(base, schema, key, span),
             Shape::Record(view, objects) => {
                 let objects = Rc::clone(objects);
