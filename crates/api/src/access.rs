@@ -53,6 +53,11 @@ pub const ROUTES: &[Access] = &[
     route("PUT", "/v1/connections/{name}/mode", Action::SwitchMode),
     route("GET", "/v1/policies", Action::ReadPolicies),
     route("POST", "/v1/policies/reload", Action::ReloadPolicies),
+    route(
+        "GET",
+        "/v1/policies/revisions/{revision}",
+        Action::ReadPolicies,
+    ),
     route("GET", "/v1/tokens", Action::ReadTokens),
     route("POST", "/v1/tokens", Action::ManageTokens),
     route("DELETE", "/v1/tokens/{id}", Action::ManageTokens),

@@ -12,8 +12,8 @@ mod bodies;
 
 pub(crate) use bodies::{
     ConnectionBody, ConnectionList, CreatedTokenBody, DecisionBody, DecisionPage, HoldBody,
-    HoldPage, ModeBody, PoliciesBody, ReloadedBody, ReportBody, TokenList, TokenRequestBody,
-    ValidateBody, ValidatedBody,
+    HoldPage, ModeBody, PoliciesBody, ReloadedBody, ReportBody, RevisionBody, TokenList,
+    TokenRequestBody, ValidateBody, ValidatedBody,
 };
 
 use crate::error::CODES;
@@ -44,6 +44,7 @@ use crate::routes::{connections, decisions, export, holds, policies, record, tok
         connections::set_mode,
         policies::show,
         policies::reload,
+        policies::revision,
         tokens::list,
         tokens::create,
         tokens::revoke,

@@ -39,6 +39,7 @@ pub(crate) fn router(parts: &Arc<Parts>) -> Router<Arc<Parts>> {
         .route("/v1/connections/{name}/mode", put(connections::set_mode))
         .route("/v1/policies", get(policies::show))
         .route("/v1/policies/reload", post(policies::reload))
+        .route("/v1/policies/revisions/{revision}", get(policies::revision))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route_layer(guard)

@@ -12,6 +12,8 @@ use tokio::sync::Mutex;
 
 use crate::{Action, AppError, BundleStatus, Principal, meters, sources};
 
+pub use revision::RevisionSources;
+
 /// Where policies come from: a folder, bundles. Files are the binary's business.
 pub trait PolicySource: Send + Sync {
     /// Reads all sources.
@@ -312,5 +314,6 @@ async fn last_good(
 }
 
 mod apart;
+mod revision;
 #[cfg(test)]
 mod tests;

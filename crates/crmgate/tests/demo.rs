@@ -129,6 +129,20 @@ fn the_commands_work_on_a_running_demo() {
     ask(r#"{"last_name": "Ada", "email": "ada@example.com"}"#, 0);
     let refused = ask(r#"{"last_name": "Ada", "email": "ada"}"#, 1);
     assert!(text(&refused.stdout).contains("`ada` is not an e-mail address"));
+    let newest = json(dir, &["decisions", "list", "--effect", "deny"], 0);
+    let id = newest["items"][0]["decision"]["id"].as_str().unwrap();
+    let eval = ["policy", "eval", "current", "--decision", id];
+    let told = json(dir, &eval, 1);
+    assert_eq!(told["judgement"]["reasons"][0]["code"], "email_form");
+    let only = [&eval[..], &["--package", "crm.quality.email"]].concat();
+    let told = text(&run(dir, &only, 1).stdout);
+    assert!(
+        told.contains("note: recorded as deny by revision"),
+        "{told}"
+    );
+    assert!(told.contains("deny at quality/email.rego:"), "{told}");
+    let gone = "0".repeat(64);
+    run(dir, &["policy", "eval", &gone, "--decision", id], 5);
     ask("{", 2);
     std::fs::write(
         dir.join("big.json"),

@@ -433,6 +433,19 @@ bodies! {
         bundles: Vec<Value>,
     }
 
+    /// A revision that is or was in force.
+    RevisionBody {
+        /// Its name.
+        revision: String,
+        /// When it last came into force.
+        at: String,
+        /// Whether all of its sources are here, and not only those of connections that the caller
+        /// sees.
+        whole: bool,
+        /// Its sources, as a text in JSON: `global` and `connections`.
+        sources: String,
+    }
+
     /// A connection whose newest layer is not in force.
     BrokenLayerBody {
         /// The connection.

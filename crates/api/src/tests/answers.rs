@@ -8,7 +8,7 @@ use super::create;
 use super::world::World;
 use crate::openapi::{
     ConnectionBody, ConnectionList, CreatedTokenBody, DecisionBody, DecisionPage, HoldPage,
-    PoliciesBody, ReloadedBody, ReportBody, TokenList, ValidatedBody,
+    PoliciesBody, ReloadedBody, ReportBody, RevisionBody, TokenList, ValidatedBody,
 };
 
 /// Reads an answer; a field that the document does not know, or misses, fails.
@@ -56,7 +56,22 @@ async fn answers_are_as_the_document_says() {
     let _: ConnectionList = read("connections", &get("/v1/connections").await);
     let _: ConnectionBody = read("connection", &get("/v1/connections/acme-a").await);
     let _: ReportBody = read("report", &get("/v1/connections/acme-a/report").await);
-    let _: PoliciesBody = read("policies", &get("/v1/policies").await);
+    let policies: PoliciesBody = read("policies", &get("/v1/policies").await);
+    let path = format!("/v1/policies/revisions/{}", policies.revision);
+    let stored: RevisionBody = read("revision", &get(&path).await);
+    assert_eq!(stored.revision, policies.revision);
+    let sources = crmgate_app::sources::read(&stored.sources).unwrap();
+    let again = crmgate_policy::PolicySet::load(&sources).unwrap();
+    assert_eq!(again.revision().as_str(), policies.revision);
+    let other = format!("/v1/policies/revisions/{}", "0".repeat(64));
+    assert_eq!(world.call("admin", "GET", &other, None).await.status, 404);
+    let other = world
+        .call("admin", "GET", "/v1/policies/revisions/x", None)
+        .await;
+    assert_eq!(
+        (other.status.as_u16(), &other.json["code"]),
+        (400, &json!("invalid"))
+    );
     let _: TokenList = read("tokens", &get("/v1/tokens").await);
     let reloaded = world
         .call("admin", "POST", "/v1/policies/reload", None)

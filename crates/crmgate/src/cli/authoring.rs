@@ -43,8 +43,8 @@ pub(crate) struct PolicyTest {
 
 #[derive(Debug, Args)]
 pub(crate) struct PolicyEval {
-    /// The folder.
-    #[arg(default_value = "policies", value_name = "DIR")]
+    /// The folder; or a revision that a running crmgate has or had in force, or `current`.
+    #[arg(default_value = "policies", value_name = "DIR|REVISION")]
     pub(crate) dir: PathBuf,
     /// What is judged: a file with the policy input, with an operation as `validate` takes it, or
     /// with data cases (`FILE.yaml#NAME`); `-` is standard input.

@@ -17,6 +17,7 @@ mod check;
 mod eval;
 mod inputs;
 mod known;
+mod revision;
 mod systems;
 mod test;
 

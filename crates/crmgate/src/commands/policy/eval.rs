@@ -5,7 +5,7 @@ use crmgate_authoring::{Given, explained};
 use crmgate_domain::{Document, Effect, Object};
 use crmgate_policy::PolicySet;
 
-use super::{broken, inputs, load, systems};
+use super::{broken, inputs, load, revision, systems};
 use crate::ambient;
 use crate::cli::PolicyEval;
 use crate::client::Api;
@@ -40,7 +40,11 @@ pub(super) async fn run(eval: &PolicyEval) -> Result<Exit, Failure> {
     if let Some(connection) = &eval.connection {
         given.operation.connection.name = connection.clone();
     }
-    let (sources, set) = match load(&eval.dir).await? {
+    let loaded = match revision::named(&eval.dir) {
+        Some(name) => revision::load(&Api::open(&eval.remote)?, name, &mut given.notes).await?,
+        None => load(&eval.dir).await?,
+    };
+    let (sources, set) = match loaded {
         Ok(loaded) => loaded,
         Err(errors) => return Ok(broken(&errors, output)),
     };
