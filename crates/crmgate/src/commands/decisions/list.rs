@@ -122,7 +122,8 @@ fn print(wanted: &DecisionsList, page: &Value) {
     }
     let items = list(page, "/items");
     if wanted.ndjson {
-        return items.iter().for_each(|item| say(item));
+        items.iter().for_each(say);
+        return;
     }
     let mut header = COLUMNS.to_vec();
     if wanted.wide {

@@ -32,7 +32,6 @@ struct Vouchers {
 /// What was found out.
 #[derive(Serialize)]
 struct Found {
-    whole: bool,
     #[serde(flatten)]
     report: Report,
     /// Lines that are no checkpoints, or not signed with the key.
@@ -52,8 +51,8 @@ pub(super) async fn run(wanted: &DecisionsVerify) -> Result<Exit, Failure> {
         (None, None) => check.finish(),
     };
     report.uncertain.extend(vouchers.doubts);
+    report.whole &= vouchers.bad.is_empty();
     let found = Found {
-        whole: report.whole && vouchers.bad.is_empty(),
         report,
         bad_checkpoints: vouchers.bad,
     };
@@ -62,7 +61,7 @@ pub(super) async fn run(wanted: &DecisionsVerify) -> Result<Exit, Failure> {
     } else {
         print(&found);
     }
-    Ok(if found.whole { Exit::Done } else { Exit::No })
+    Ok(if found.report.whole { Exit::Done } else { Exit::No })
 }
 
 /// The key and the checkpoints, from files or, told as such, from the gate itself.
@@ -235,7 +234,7 @@ fn unusable(path: &Path, error: &std::io::Error) -> Failure {
 
 fn print(found: &Found) {
     let report = &found.report;
-    say(if found.whole {
+    say(if found.report.whole {
         "WHOLE: the record is as it was written, as far as can be told"
     } else {
         "NOT WHOLE: the record is not as it was written"
