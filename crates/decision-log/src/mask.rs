@@ -60,6 +60,15 @@ impl HashKey {
         Self(key.into())
     }
 
+    /// A key of 32 bytes for another purpose, from which nobody can tell this one.
+    #[must_use]
+    pub fn derived(&self, purpose: &str) -> Option<[u8; 32]> {
+        let mut hmac = Hmac::<Sha256>::new_from_slice(&self.0).ok()?;
+        hmac.update(b"derived:");
+        hmac.update(purpose.as_bytes());
+        Some(hmac.finalize().into_bytes().into())
+    }
+
     /// What stands for a value.
     #[must_use]
     pub fn of(&self, value: &Document) -> String {

@@ -83,7 +83,8 @@ impl Gate {
     async fn ask_after(self: &Arc<Self>, twin: &Unfinished) -> Twin {
         let under_way = self.in_flight().enter(twin.decision);
         let limit = self.settings().judge_within;
-        let looking = self.connector().read_back(&twin.read_back);
+        let read_back = self.unsealed(&twin.read_back);
+        let looking = self.connector().read_back(&read_back);
         let Ok(Ok(found)) = tokio::time::timeout(limit, looking).await else {
             return Twin::Unknown;
         };

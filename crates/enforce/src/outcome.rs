@@ -167,7 +167,8 @@ impl Gate {
         read_back: &ReadBack,
     ) -> Option<Learned> {
         let limit = self.settings().judge_within;
-        let looking = self.connector().read_back(read_back);
+        let read_back = self.unsealed(read_back);
+        let looking = self.connector().read_back(&read_back);
         let found = tokio::time::timeout(limit, looking).await.ok()?;
         match found {
             Ok(ReadBackResult::Happened(record_id)) => Some(Learned {

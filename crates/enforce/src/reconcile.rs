@@ -164,7 +164,7 @@ async fn read_back(gate: &Gate, write: &Unfinished) -> Result<ReadBackResult, Fa
         let why = "the connection has no credential of its own to look with";
         return Ok(ReadBackResult::Uncertain(why.to_owned()));
     }
-    connector.read_back(&write.read_back).await
+    connector.read_back(&gate.unsealed(&write.read_back)).await
 }
 
 fn joinable(gate: &Gate, at: Timestamp) -> bool {

@@ -7,13 +7,14 @@ use crmgate_decision_log::mask::pointer;
 use crmgate_decision_log::{Event, Scrubber};
 use crmgate_domain::{Document, Operation, Redaction, Views};
 use crmgate_policy::{LogVerdict, MaskOp, MaskRule};
-use crmgate_store::{DecisionRecord, Payload, PayloadState};
+use crmgate_store::{DecisionRecord, Payload, PayloadState, ReadBack};
 
 use crate::Gate;
 use crate::settings::PayloadKept;
 
 pub(crate) mod classes;
 mod hide;
+pub(crate) mod seal;
 pub(crate) mod seen;
 #[cfg(test)]
 mod tests;
@@ -77,6 +78,16 @@ impl Gate {
             change: change.cloned(),
             besides: Vec::new(),
         }
+    }
+
+    /// A read-back as the store gets it.
+    pub(crate) fn sealed(&self, read_back: &ReadBack) -> ReadBack {
+        seal::seal(read_back, &self.settings().log.key, self.ambient())
+    }
+
+    /// A read-back as the store gave it, readable again.
+    pub(crate) fn unsealed(&self, read_back: &ReadBack) -> ReadBack {
+        seal::unseal(read_back, &self.settings().log.key)
     }
 
     /// Masks a decision. INVARIANT: this is the only way into the record, and what cannot be

@@ -140,7 +140,7 @@ impl Gate {
         record.payload_hash = Some(outgoing.hash());
         record.basis = Some(Basis::Judged);
         record.changed = change.changed_fields();
-        record.read_back = Some(read_back.clone());
+        record.read_back = Some(self.sealed(&read_back));
         let decision = record.decision.clone();
         let changed = record.changed.clone();
         let sending = Sending {

@@ -56,6 +56,7 @@ async fn an_export_is_whole_over_many_pages_and_goes_on_where_it_is_told() {
     assert_eq!(rest, events[1..]);
     let mut record = world.store.all_decisions().pop().unwrap();
     let ambient = crmgate_testkit::TestAmbient::default();
+    ambient.advance(std::time::Duration::from_secs(3_600));
     for _ in 0..600 {
         record.decision.id = DecisionId::fresh(&ambient);
         world.store.append_decision(record.clone()).await.unwrap();
