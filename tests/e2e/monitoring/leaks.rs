@@ -128,118 +128,130 @@ fn secrets(site: &Site) -> Vec<Secret> {
 
 /// Every door, with what it takes.
 async fn plant(site: &Site) {
-    let (sf, dv, control) = (
-        site.salesforce_url(),
-        site.dynamics_url(),
-        site.control_url(),
-    );
-    let person = |name: &str| json!({"LastName": name, "Email": EMAIL, "Phone": PHONE});
+    let control = site.control_url();
     for name in ["Allowed", "Refused", "Held", "Broken", "Odd"] {
         site.create(true, &person(name)).await;
         let there = json!({"lastname": name, "emailaddress1": EMAIL, "telephone1": PHONE});
         site.create(false, &there).await;
     }
-    sign_in(site, &sf).await;
+    sign_in(site, &site.salesforce_url()).await;
+    for knock in odd_requests(site) {
+        let request = Request::builder()
+            .method(knock.method)
+            .uri(&knock.url)
+            .header(knock.header.0, knock.header.1)
+            .header("content-type", "application/json")
+            .body(Bytes::from(knock.body))
+            .unwrap();
+        let answer = site.gate.execute_bytes(request, 4 << 20).await;
+        assert!(answer.is_ok(), "{} {}: {answer:?}", knock.method, knock.url);
+    }
+    let wanted = json!({
+        "connection": "acme-sf",
+        "operation": {
+            "kind": "create",
+            "object": "contact",
+            "record": {"last_name": "Refused", "email": EMAIL, "phone": PHONE},
+        },
+    });
+    let url = format!("{control}/v1/validate");
+    let answer = call(&site.plain, "POST", &url, &site.admin, Some(&wanted)).await;
+    assert_eq!(answer.unwrap().status, 200);
+}
+
+fn person(name: &str) -> serde_json::Value {
+    json!({"LastName": name, "Email": EMAIL, "Phone": PHONE})
+}
+
+/// A request that no good client would send.
+struct Knock {
+    method: &'static str,
+    url: String,
+    header: (&'static str, String),
+    body: String,
+}
+
+/// Secrets in paths, queries, headers and bodies; good tokens with bad requests, and bad ones.
+fn odd_requests(site: &Site) -> Vec<Knock> {
+    let (sf, dv, control) = (
+        site.salesforce_url(),
+        site.dynamics_url(),
+        site.control_url(),
+    );
     let data = format!("{sf}/services/data/v66.0");
-    let json_body = person("Allowed").to_string();
-    let odd = [
+    let contacts = format!("{dv}/api/data/v9.2/contacts");
+    let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
+    let basic = || ("authorization", format!("Basic {BASIC}"));
+    let cookie = || ("cookie", format!("sid={COOKIE}"));
+    let good = person("Allowed").to_string();
+    let broken = format!("{{\"Email\": \"{EMAIL}\", \"x\": {BODY}");
+    let (own, dv_own) = (&site.salesforce_token, &site.dynamics_token);
+    let query = format!("q=SELECT+Id+FROM+Contact+WHERE+Email='{EMAIL}'&sid={QUERY}");
+    [
         (
             "POST",
             format!("{data}/sobjects/Contact"),
-            "authorization",
-            format!("Bearer {BEARER}"),
-            json_body.clone(),
+            bearer(BEARER),
+            good.clone(),
         ),
         (
             "POST",
             format!("{data}/sobjects/Contact?access_token={QUERY}"),
-            "cookie",
-            format!("sid={COOKIE}"),
-            json_body.clone(),
+            cookie(),
+            good.clone(),
         ),
         (
             "GET",
-            format!("{data}/query?q=SELECT+Id+FROM+Contact+WHERE+Email='{EMAIL}'&sid={QUERY}"),
-            "authorization",
-            format!("Bearer {}", site.salesforce_token),
+            format!("{data}/query?{query}"),
+            bearer(own),
             String::new(),
         ),
         (
             "GET",
             format!("{sf}/nowhere?token={QUERY}"),
-            "authorization",
-            format!("Basic {BASIC}"),
+            basic(),
             String::new(),
         ),
         (
             "POST",
             format!("{data}/sobjects/Contact"),
-            "authorization",
-            format!("Bearer {}", site.salesforce_token),
-            format!("{{\"Email\": \"{EMAIL}\", \"x\": {BODY}"),
+            bearer(own),
+            broken.clone(),
         ),
-        (
-            "POST",
-            format!("{dv}/api/data/v9.2/contacts"),
-            "authorization",
-            format!("Bearer {BEARER}"),
-            json_body.clone(),
-        ),
+        ("POST", contacts.clone(), bearer(BEARER), good.clone()),
         (
             "PATCH",
-            format!("{dv}/api/data/v9.2/contacts(emailaddress1='{EMAIL}')?{QUERY}=1"),
-            "authorization",
-            format!("Bearer {}", site.dynamics_token),
-            json_body.clone(),
+            format!("{contacts}(emailaddress1='{EMAIL}')?{QUERY}=1"),
+            bearer(dv_own),
+            good,
         ),
         (
             "GET",
             format!("{dv}/{QUERY}?code={QUERY}"),
-            "cookie",
-            format!("session={COOKIE}"),
+            cookie(),
             String::new(),
         ),
         (
             "GET",
             format!("{control}/v1/decisions?token={QUERY}"),
-            "authorization",
-            format!("Bearer {BEARER}"),
+            bearer(BEARER),
             String::new(),
         ),
         (
             "POST",
             format!("{control}/v1/validate"),
-            "authorization",
-            format!("Bearer {}", site.admin),
-            format!("{{\"connection\": \"acme-sf\", {BODY}"),
+            bearer(&site.admin),
+            broken,
         ),
-        (
-            "GET",
-            format!("{control}/readyz"),
-            "authorization",
-            format!("Basic {BASIC}"),
-            String::new(),
-        ),
-    ];
-    for (method, url, header, content, body) in odd {
-        let request = Request::builder()
-            .method(method)
-            .uri(url.replace(' ', "+"))
-            .header(header, content)
-            .header("content-type", "application/json")
-            .body(Bytes::from(body))
-            .unwrap();
-        let answer = site.gate.execute_bytes(request, 4 << 20).await;
-        assert!(answer.is_ok(), "{method} {url}: {answer:?}");
-    }
-    let wanted = json!({
-        "connection": "acme-sf",
-        "operation": {"kind": "create", "object": "contact", "record": {"last_name": "Refused", "email": EMAIL, "phone": PHONE}},
-    });
-    let url = format!("{control}/v1/validate");
-    call(&site.plain, "POST", &url, &site.admin, Some(&wanted))
-        .await
-        .unwrap();
+        ("GET", format!("{control}/readyz"), basic(), String::new()),
+    ]
+    .map(|(method, url, header, body)| Knock {
+        method,
+        url,
+        header,
+        body,
+    })
+    .into()
 }
 
 /// Clients that sign in through the gate, rightly and wrongly.
