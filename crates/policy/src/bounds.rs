@@ -102,11 +102,11 @@ pub(crate) fn install(engine: &mut Engine) -> Result<(), String> {
             return Err(format!("the engine has no function `{name}`"));
         };
         let bounded = move |args: Vec<Value>| {
-            bound(&args).map_err(|too_much| exceeded(name, too_much))?;
+            bound(&args).map_err(|too_much| exceeded(name, &too_much))?;
             let made = original(call.span, call.params(args.len()), &args, true)
                 // Its own place is no line of the policy; the engine adds the call's.
                 .map_err(|error| Failed(Told::read(&error).message))?;
-            count(size::shallow(&made)).map_err(|too_much| exceeded(name, too_much))?;
+            count(size::shallow(&made)).map_err(|too_much| exceeded(name, &too_much))?;
             Ok(made)
         };
         engine
@@ -116,7 +116,7 @@ pub(crate) fn install(engine: &mut Engine) -> Result<(), String> {
     Ok(())
 }
 
-fn exceeded(function: &'static str, too_much: TooMuch) -> Exceeded {
+fn exceeded(function: &'static str, too_much: &TooMuch) -> Exceeded {
     let most = too_much.most;
     Exceeded {
         function,

@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that fails, fails"
 )]
 
@@ -105,7 +106,7 @@ fn expression() -> impl Strategy<Value = String> {
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("{{{a}, {b}}}")),
             1 => (inner.clone(), inner.clone()).prop_map(|(c, t)| format!("[w | some v in [{c}]; w := {t}]")),
             1 => (inner.clone(), inner.clone()).prop_map(|(c, t)| format!("{{v: w | some v in [{c}]; w := {t}}}")),
-            1 => inner.prop_map(|of| format!("f({of})")),
+            1 => inner.prop_map(|of| format!("made({of})")),
         ]
     })
 }
@@ -115,8 +116,7 @@ fn rule() -> impl Strategy<Value = String> {
         prop_oneof![
             expression(),
             expression().prop_map(|of| format!("not {of}")),
-            expression().prop_map(|of| format!("w := {of}")),
-            expression().prop_map(|of| format!("some w in {of}")),
+            expression().prop_map(|of| format!("some w in {of}; w != v")),
             expression().prop_map(|of| format!("every w in {of} {{ w != 1 }}")),
         ],
         1..3,
@@ -141,10 +141,10 @@ fn policy() -> impl Strategy<Value = String> {
     let rules = prop::collection::vec(rule(), 1..4);
     (rules, expression(), expression()).prop_map(|(rules, helper, function)| {
         format!(
-            "# METADATA\n# title: t\n# custom: {{owner: t, objects: [contact], operations: [create]}}\npackage crm.own.fuzzed\n\n{}\n\nhelper := w if {{ v := 2; f := 1; helper := f; w := {}; helper != v }}\n\nf(v) := {}\n",
+            "# METADATA\n# title: t\n# custom: {{owner: t, objects: [contact], operations: [create]}}\npackage crm.own.fuzzed\n\n{}\n\nhelper := w if {{ v := 2; w := {} }}\n\nmade(v) := {}\n",
             rules.join("\n\n"),
-            helper.replace("helper", "1").replace("f(", "count("),
-            function.replace("helper", "2").replace("f(", "count("),
+            helper.replace("helper", "v").replace("made(", "count("),
+            function.replace("made(", "count("),
         )
     })
 }
