@@ -11,6 +11,7 @@ mod callers;
 mod connections;
 mod health;
 mod record;
+mod revisions;
 mod serving;
 mod validate;
 mod world;
