@@ -1,6 +1,8 @@
 //! Operations that wait for people.
 
-use crmgate_domain::{HoldId, Mode};
+use crmgate_decision_log::REDACTED;
+use crmgate_decision_log::mask::{Hint, hint};
+use crmgate_domain::{Document, HoldId, Mode};
 use crmgate_store::{Hold, HoldStatus};
 use jiff::ToSpan as _;
 
@@ -17,12 +19,14 @@ const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
 impl Gate {
     /// Stores the operation as held, or joins the hold of an equal one.
     pub(crate) async fn hold(&self, ask: &Ask, assessment: Assessment, round: u32) -> Answer {
-        let change = assessment.change.summary();
+        let change = without_credentials(assessment.change.summary());
         let record = self.entry(Verdict::of(assessment, Mode::Enforce, round));
         let decision = record.decision.clone();
-        let Some(operation) = record.operation.clone() else {
+        let Some(mut operation) = record.operation.clone() else {
             return self.unable_answer(None, "an operation without a name cannot be held");
         };
+        // People see what they agree to, not how it was asked for.
+        operation.request = None;
         let approvals = decision.judgement.approvals.clone();
         // The first to expire ends the wait: without it the others are not enough.
         let seconds = approvals
@@ -62,4 +66,20 @@ impl Gate {
             ..told(decision.id, &decision.judgement, Reply::Refused(refusal))
         }
     }
+}
+
+/// A change without the values that only a program should know.
+fn without_credentials(change: Document) -> Document {
+    let Document::Object(members) = change else {
+        return change;
+    };
+    let members = members.into_iter().map(|(name, value)| {
+        let value = if hint(&name) == Some(Hint::Secret) && !value.is_null() {
+            REDACTED.into()
+        } else {
+            without_credentials(value)
+        };
+        (name, value)
+    });
+    Document::Object(members.collect())
 }

@@ -183,7 +183,7 @@ impl Masking<'_> {
     }
 
     /// Asks the rules, where there are any, about the whole event.
-    fn ask<'r>(&self, record: &'r DecisionRecord) -> Result<Option<Rules>, String> {
+    fn ask(&self, record: &DecisionRecord) -> Result<Option<Rules>, String> {
         let connection = self.gate.connection();
         let policies = self.gate.policies().current();
         if !policies.has_log_rules(connection) {

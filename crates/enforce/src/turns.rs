@@ -16,8 +16,8 @@ use crmgate_domain::{Candidate, Operation, RevisionId};
 use crmgate_policy::{JudgeOptions, Judged, PolicySet, Target, Watch};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::settings::SlowSettings;
 use crate::Gate;
+use crate::settings::SlowSettings;
 
 /// An average judgement that takes longer is made aside.
 const SLOW: Duration = Duration::from_millis(2);

@@ -216,14 +216,12 @@ impl Marker<'_> {
         if value.is_null() {
             return Treatment::Keep;
         }
-        let class = match self.known.of(view).get(name) {
-            Some(class) => *class,
-            None => {
-                let class = self.work_out(view, name);
-                self.learned.push((view, name.to_owned(), class));
-                class
-            }
-        };
+        let known = self.known.of(view).get(name).copied();
+        let class = known.unwrap_or_else(|| {
+            let class = self.work_out(view, name);
+            self.learned.push((view, name.to_owned(), class));
+            class
+        });
         let by_class = match class {
             Class::Plain => Treatment::Keep,
             Class::Personal => self.settings.personal,

@@ -137,3 +137,17 @@ fn without_rules_nothing_is_asked() {
     assert!(!set.has_log_rules(&acme()));
     assert_eq!(ask(&set, "acme", "{}").unwrap(), LogVerdict::default());
 }
+
+#[test]
+fn the_example_masks_and_drops() {
+    let log = include_str!("../../../../examples/decision-log/log.rego");
+    let set = set(log, None).unwrap_or_else(|errors| panic!("{errors}"));
+    let event = r#"{"input": {"object": "case", "actor": {"client": "night-run"}}, "result": {"effect": "allow"}}"#;
+    let said = ask(&set, "acme", event).unwrap();
+    assert!(said.drop);
+    let expected = [
+        "/input/native/Loyalty_Number__c",
+        "/input/record/description",
+    ];
+    assert_eq!(paths(&said), expected);
+}

@@ -102,3 +102,11 @@ kind = \"kafka\"
     }
     assert!(!told.contains("hunter2"), "{told}");
 }
+
+#[test]
+fn the_example_is_a_configuration() {
+    let text = include_str!("../../../../../examples/decision-log/crmgate.toml");
+    let log = read(text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(log.sinks.len(), 2);
+    assert_eq!(log.kept.personal, Some(Treatment::Hash));
+}
