@@ -138,6 +138,27 @@ impl Ledger for SqliteStore {
         entries(self.reader(), after, limit).await
     }
 
+    async fn misfiled(&self, after: u64, up_to: u64) -> Result<Vec<u64>, StoreError> {
+        // The record of a create is filed by its outcome: only one that the entry names must fit.
+        let found: Vec<i64> = sqlx::query_scalar(
+            "SELECT l.seq FROM ledger l LEFT JOIN decisions d ON d.seq = l.seq \
+             WHERE l.seq > ? AND l.seq <= ? AND l.kind = 'decision' AND (d.seq IS NULL \
+             OR d.id IS NOT unhex(replace(l.envelope ->> 'id', '-', '')) OR d.at IS NOT l.at \
+             OR d.connection IS NOT l.envelope ->> 'connection' \
+             OR d.effect IS NOT l.envelope ->> 'effect' OR d.mode IS NOT l.envelope ->> 'mode' \
+             OR d.object IS NOT l.envelope ->> '$.operation.object' \
+             OR d.actor IS NOT l.envelope ->> '$.operation.actor' \
+             OR d.record_id IS NOT coalesce(l.envelope ->> '$.operation.record_id', d.record_id)) \
+             ORDER BY l.seq",
+        )
+        .bind(after.cast_signed())
+        .bind(up_to.cast_signed())
+        .fetch_all(self.reader())
+        .await
+        .map_err(|error| unavailable(&error))?;
+        Ok(found.into_iter().map(i64::unsigned_abs).collect())
+    }
+
     async fn extent(&self) -> Result<Extent, StoreError> {
         // One statement, so that first and last are of one moment.
         let rows = sqlx::query(

@@ -412,3 +412,30 @@ async fn pruning_goes_in_steps_and_stops_before_what_a_sink_lacks() {
     assert!(report.whole, "{report:#?}");
     assert_eq!(report.payloads.missing, 0);
 }
+
+/// What decisions are found by is no part of the chains: the self-check compares it with them.
+#[tokio::test]
+async fn a_decision_hidden_from_listings_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    written(&dir).await;
+    let misfiled = async || {
+        let store = open(&dir).await;
+        let found = store.misfiled(0, 100).await.unwrap();
+        store.close().await;
+        found
+    };
+    assert!(misfiled().await.is_empty());
+    let mut hand = hand(&dir).await;
+    for (sql, position) in [
+        ("UPDATE decisions SET connection = 'other' WHERE seq = 4", 4),
+        ("UPDATE decisions SET effect = 'allow' WHERE seq = 6", 6),
+        ("UPDATE decisions SET record_id = NULL WHERE seq = 8", 8),
+        ("UPDATE decisions SET id = zeroblob(16) WHERE seq = 11", 11),
+        ("UPDATE decisions SET at = at + 1 WHERE seq = 13", 13),
+        ("DELETE FROM decisions WHERE seq = 15", 15),
+    ] {
+        sqlx::query(sql).execute(&mut hand).await.unwrap();
+        assert_eq!(misfiled().await.last(), Some(&position), "{sql}");
+    }
+    assert_eq!(misfiled().await, [4, 6, 8, 11, 13, 15]);
+}

@@ -201,6 +201,16 @@ pub trait Ledger {
     /// When the store cannot be read.
     async fn entries(&self, after: u64, limit: usize) -> Result<Vec<RawEntry>, StoreError>;
 
+    /// Decisions behind `after` and up to `up_to` that listings would not find, or would find as
+    /// something else, because what they are found by does not fit their entry: their positions.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn misfiled(&self, after: u64, up_to: u64) -> Result<Vec<u64>, StoreError> {
+        let _ = (after, up_to);
+        Ok(Vec::new())
+    }
+
     /// How far the record reaches, all that was acknowledged included.
     ///
     /// # Errors

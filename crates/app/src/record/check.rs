@@ -17,6 +17,9 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// When a pass that could not read is tried again.
 const AGAIN: Duration = Duration::from_secs(60);
 
+/// What was found out, and the decisions that listings would not find.
+type Checked = (Report, Vec<u64>);
+
 impl Record {
     /// Verifies the end, then everything, then everything again after a while.
     pub(super) async fn check_always(&self) {
@@ -37,7 +40,7 @@ impl Record {
         }
     }
 
-    async fn pass(&self, from: u64, pause: Duration) -> Result<Report, StoreError> {
+    async fn pass(&self, from: u64, pause: Duration) -> Result<Checked, StoreError> {
         let checkpoints = self.signed_checkpoints().await?;
         let mut check = if from > 0 {
             Verification::tail(checkpoints, from)
@@ -45,14 +48,17 @@ impl Record {
             Verification::new(checkpoints)
         };
         let mut after = from;
+        let mut misfiled = Vec::new();
         loop {
             let page = self.store.entries(after, PAGE).await?;
+            let before = after;
             for raw in &page {
                 check.take(raw);
                 after = raw.entry.position;
             }
+            misfiled.extend(self.store.misfiled(before, after).await?);
             if page.len() < PAGE {
-                return Ok(check.finish());
+                return Ok((check.finish(), misfiled));
             }
             tokio::time::sleep(pause).await;
         }
@@ -82,18 +88,29 @@ impl Record {
         }
     }
 
-    fn learn_check(&self, report: Result<Report, StoreError>) {
+    fn learn_check(&self, report: Result<Checked, StoreError>) {
         let mut known = self.known();
-        let report = match report {
-            Ok(report) => report,
+        let (report, misfiled) = match report {
+            Ok(checked) => checked,
             Err(error) => {
                 tracing::warn!(%error, "the record could not be verified");
                 known.check_problem = Some(format!("the record could not be verified: {error}"));
                 return;
             }
         };
-        known.check_problem = None;
-        let faults = report.faults.len() as u64 + report.more_faults + report.payloads.missing;
+        known.check_problem = misfiled.first().map(|first| {
+            tracing::error!(
+                decisions = misfiled.len(),
+                first,
+                "decisions are filed wrongly"
+            );
+            let count = misfiled.len();
+            format!("listings do not find {count} decisions by what they are, first entry {first}")
+        });
+        let faults = report.faults.len() as u64
+            + report.more_faults
+            + report.payloads.missing
+            + misfiled.len() as u64;
         metrics::gauge!("crmgate_record_whole").set(if report.whole { 1.0 } else { 0.0 });
         metrics::gauge!("crmgate_record_faults").set(number(faults));
         metrics::gauge!("crmgate_record_verified_entries").set(number(report.entries));
