@@ -1,13 +1,5 @@
 //! Whatever is written, the linter comes back, and every place that it names is there.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +7,8 @@ use std::time::{Duration, Instant};
 use crmgate_lint::{Findings, check, render, sarif};
 use crmgate_policy::{Sources, read_folder};
 use proptest::prelude::*;
+
+use crate::support;
 
 /// What one set of files may take, in a debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

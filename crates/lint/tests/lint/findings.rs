@@ -4,22 +4,14 @@
 //! in `# finds <code>, …`; on every other line nothing may be found. What is said is kept as a
 //! snapshot, to be read as a stranger would.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crmgate_lint::{Findings, Level, check, render};
 use crmgate_policy::{PolicySet, Sources, read_folder};
+
+use crate::support;
 
 type Place = (String, u32, String);
 
@@ -149,7 +141,7 @@ fn every_kind_of_finding_is_made_once_and_documented() {
         .flat_map(|(_, sources)| expected(sources))
         .map(|(_, _, code)| code)
         .collect();
-    let documented = include_str!("../src/lib.rs");
+    let documented = include_str!("../../src/lib.rs");
     let codes = codes();
     assert!(codes.len() > 30, "{codes:?}");
     for code in codes {
