@@ -92,7 +92,10 @@ async fn reload(site: &Site) -> Answer {
 async fn create(site: &Site, salesforce: bool) -> Answer {
     let (url, token) = if salesforce {
         (
-            format!("{}/services/data/v66.0/sobjects/Contact", site.salesforce_url()),
+            format!(
+                "{}/services/data/v66.0/sobjects/Contact",
+                site.salesforce_url()
+            ),
             &site.salesforce_token,
         )
     } else {
@@ -111,7 +114,10 @@ async fn wrong(site: &Site, case: &Path) -> Option<String> {
     let (word, rest) = expected(case);
     let reloaded = reload(site).await;
     if reloaded.status != 200 {
-        return Some(format!("the reload was answered {}: {}", reloaded.status, reloaded.body));
+        return Some(format!(
+            "the reload was answered {}: {}",
+            reloaded.status, reloaded.body
+        ));
     }
     let refused = reloaded.body["without"] == serde_json::json!(["acme-sf"]);
     let ready = site.control("/readyz").await;
@@ -121,7 +127,10 @@ async fn wrong(site: &Site, case: &Path) -> Option<String> {
     }
     let neighbour = create(site, false).await;
     if neighbour.header("crmgate-effect") != Some("allow") {
-        return Some(format!("the neighbour got {}: {}", neighbour.status, neighbour.body));
+        return Some(format!(
+            "the neighbour got {}: {}",
+            neighbour.status, neighbour.body
+        ));
     }
     if refused {
         return told(site, &rest).await;
@@ -129,11 +138,23 @@ async fn wrong(site: &Site, case: &Path) -> Option<String> {
     let answer = create(site, true).await;
     let effect = answer.header("crmgate-effect").unwrap_or("none").to_owned();
     let decision = answer.header("crmgate-decision").unwrap_or("none");
-    let record = site.control(&format!("/v1/decisions/{decision}")).await.body.to_string();
+    let record = site
+        .control(&format!("/v1/decisions/{decision}"))
+        .await
+        .body
+        .to_string();
     let right = match word.as_str() {
         "allow" | "deny" => effect == word && answer.body.to_string().len() < 300_000,
         "slow" => effect == "error" && record.contains("did not end within"),
-        _ => effect == "error" && record.contains(&serde_json::to_string(&rest).unwrap().trim_matches('"').to_owned()),
+        _ => {
+            effect == "error"
+                && record.contains(
+                    &serde_json::to_string(&rest)
+                        .unwrap()
+                        .trim_matches('"')
+                        .to_owned(),
+                )
+        }
     };
     let shown: String = record.chars().take(500).collect();
     (!right || record.len() > 600_000).then(|| format!("{effect}: {} {shown}", answer.body))
@@ -176,16 +197,30 @@ async fn every_hostile_policy_is_its_tenants_own_trouble() {
         if let Some(wrong) = wrong(&site, &case).await {
             faults.push(format!("{name}: {wrong}"));
         }
-        assert!(!gate.ended(), "{name} ended the process:\n{}", gate.output());
+        assert!(
+            !gate.ended(),
+            "{name} ended the process:\n{}",
+            gate.output()
+        );
         layer.clear();
         reload(&site).await;
     }
-    assert!(faults.is_empty(), "{} wrong\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} wrong\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
     let ready = site.control("/readyz").await;
     assert_eq!(ready.status, 200, "{}", ready.body);
     assert_ne!(ready.body["state"], "failed", "{}", ready.body);
     let mended = create(&site, true).await;
-    assert_eq!(mended.header("crmgate-effect"), Some("allow"), "{}", mended.body);
+    assert_eq!(
+        mended.header("crmgate-effect"),
+        Some("allow"),
+        "{}",
+        mended.body
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,7 +231,12 @@ async fn a_layer_that_is_mended_comes_into_force_by_itself() {
     layer.put(&corpus().join("recursion_rule.rego"));
     until(&site, "degraded").await;
     let answer = create(&site, true).await;
-    assert_eq!(answer.header("crmgate-effect"), Some("allow"), "{}", answer.body);
+    assert_eq!(
+        answer.header("crmgate-effect"),
+        Some("allow"),
+        "{}",
+        answer.body
+    );
     layer.clear();
     until(&site, "ok").await;
 }
@@ -235,6 +275,9 @@ async fn a_load_has_a_limit_of_time_and_of_memory() {
     let big = format!("{{\"a\": [{}1]}}", "1, ".repeat(4_000_000));
     fs::write(site.path().join("policies/global/data.json"), big).unwrap();
     let (sound, told) = check("CRMGATE__POLICIES__LOAD_MEMORY", "256 MiB");
-    assert!(!sound && told.contains("needed more than the 256 MiB of memory"), "{told}");
+    assert!(
+        !sound && told.contains("needed more than the 256 MiB of memory"),
+        "{told}"
+    );
     assert!(told.contains("global/data.json"), "{told}");
 }

@@ -221,7 +221,7 @@ async fn policies(
         Err(errors) => {
             lines.extend(errors.all().iter().map(|fault| {
                 Line::new(Verdict::Fault, "policies", dir.as_str(), fault.to_string())
-            }))
+            }));
         }
     }
     Ok(lines)

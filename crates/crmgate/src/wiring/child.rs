@@ -148,7 +148,10 @@ impl PolicyChecker for ChildChecker {
                 "a policy takes longer than 50 ms over an empty record"
             );
         }
-        let read = sources.connections.values().all(|own| own.faults.is_empty());
+        let read = sources
+            .connections
+            .values()
+            .all(|own| own.faults.is_empty());
         if self.ended(status, &said, &heard)? && read {
             return Ok(());
         }
@@ -189,7 +192,7 @@ pub(crate) fn try_policies(mut limits: impl Iterator<Item = String>) -> u8 {
     let Some(sources) = text.ok().and_then(|text| sources::read(&text).ok()) else {
         return NOT_SOURCES as u8;
     };
-    match PolicySet::try_out(&sources, |step| tell(step)) {
+    match PolicySet::try_out(&sources, tell) {
         Ok(()) => LOADED as u8,
         Err(_) => FAULTS as u8,
     }
