@@ -12,10 +12,15 @@ use super::{broken, inputs, load, systems};
 use crate::ambient;
 use crate::cli::PolicyBench;
 use crate::exit::{Exit, Failure};
-use crate::output::{Bar, Output, say, say_json, table};
+use crate::output::{Bar, Output, complain, say, say_json, table};
 
 pub(super) async fn run(bench: &PolicyBench) -> Result<Exit, Failure> {
     let output = bench.form.output;
+    if cfg!(debug_assertions) {
+        complain(
+            "note: this build is not optimized; judging takes several times as long as it would",
+        );
+    }
     let baseline = bench.baseline.as_deref().map(baseline).transpose()?;
     let (sources, set) = match load(&bench.dir).await? {
         Ok(loaded) => loaded,
@@ -61,7 +66,7 @@ fn measured(
     let mut bar = Bar::new("measuring");
     let whole = |time: Duration| usize::try_from(time.as_millis()).unwrap_or(usize::MAX);
     Ok(measure(sources, loading, &subjects, time, &mut |spent| {
-        bar.at(whole(spent).min(whole(time)), whole(time))
+        bar.at(whole(spent).min(whole(time)), whole(time));
     }))
 }
 
