@@ -124,6 +124,10 @@ async fn new_package_set(writer: &mut Writer, names: &str) -> Result<i64, sqlx::
 impl DecisionLog for SqliteStore {
     async fn append_decision(&self, record: DecisionRecord) -> Result<u64, StoreError> {
         let row = Box::new(DecisionRow::new(&record, self.ambient())?);
+        if let Some(read_back) = &record.read_back {
+            let id = *record.decision.id.uuid().as_bytes();
+            self.open_writes().begin(id, *read_back.join_key.bytes());
+        }
         self.queue()
             .ask(|reply| Command::Decision(row, reply))
             .await

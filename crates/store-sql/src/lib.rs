@@ -19,6 +19,7 @@ mod lock;
 mod meters;
 mod misc;
 mod open;
+mod open_writes;
 mod outcomes;
 mod prune;
 mod tokens;

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::OpenError;
 use crate::lock::DirLock;
 use crate::meters::Meters;
+use crate::open_writes::OpenWrites;
 use crate::writer::{self, Command, Opening, Queue};
 
 /// How many reads go on at once.
@@ -44,6 +45,7 @@ impl Default for Settings {
 pub struct SqliteStore {
     queue: Queue,
     reader: SqlitePool,
+    open_writes: OpenWrites,
     options: SqliteConnectOptions,
     ambient: Arc<dyn Ambient>,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -68,7 +70,7 @@ impl SqliteStore {
         std::fs::create_dir_all(dir).map_err(|error| unusable(error.to_string()))?;
         let lock = DirLock::take(dir)?;
         let options = options(&dir.join("crmgate.db"), settings);
-        migrate(&options).await.map_err(|error| match error {
+        let open_writes = migrate(&options).await.map_err(|error| match error {
             MigrateError::VersionMissing(_)
             | MigrateError::VersionMismatch(_)
             | MigrateError::VersionTooNew(..)
@@ -83,6 +85,8 @@ impl SqliteStore {
             .max_connections(READERS)
             .min_connections(0)
             .acquire_timeout(settings.busy_timeout)
+            // A connection to a file does not go stale.
+            .test_before_acquire(false)
             .connect_lazy_with(options.clone().read_only(true));
         let (queue, task) = writer::start(Opening {
             options: options.clone(),
@@ -92,6 +96,7 @@ impl SqliteStore {
         Ok(Self {
             queue,
             reader,
+            open_writes,
             options,
             ambient,
             task: Mutex::new(Some(task)),
@@ -146,6 +151,10 @@ impl SqliteStore {
         self.ambient.as_ref()
     }
 
+    pub(crate) const fn open_writes(&self) -> &OpenWrites {
+        &self.open_writes
+    }
+
     pub(crate) const fn reader(&self) -> &SqlitePool {
         &self.reader
     }
@@ -169,9 +178,10 @@ fn options(file: &Path, settings: &Settings) -> SqliteConnectOptions {
     }
 }
 
-async fn migrate(options: &SqliteConnectOptions) -> Result<(), MigrateError> {
+async fn migrate(options: &SqliteConnectOptions) -> Result<OpenWrites, MigrateError> {
     let mut connection = options.connect().await?;
     sqlx::migrate!("./migrations").run(&mut connection).await?;
+    let open_writes = OpenWrites::load(&mut connection).await?;
     connection.close().await?;
-    Ok(())
+    Ok(open_writes)
 }

@@ -58,7 +58,14 @@ fn unfinished(row: &SqliteRow) -> Result<Unfinished, StoreError> {
 impl AttemptLog for SqliteStore {
     async fn append_outcome(&self, outcome: Outcome) -> Result<(), StoreError> {
         let row = Box::new(OutcomeRow::new(&outcome)?);
-        self.queue().ask(|reply| Command::Outcome(row, reply)).await
+        let ends = row.ends.then_some(row.decision);
+        self.queue()
+            .ask(|reply| Command::Outcome(row, reply))
+            .await?;
+        if let Some(decision) = ends {
+            self.open_writes().end(&decision);
+        }
+        Ok(())
     }
 
     async fn unfinished(
@@ -81,6 +88,9 @@ impl AttemptLog for SqliteStore {
         join_key: PayloadHash,
         since: Timestamp,
     ) -> Result<Option<Unfinished>, StoreError> {
+        if !self.open_writes().may_hold(join_key.bytes()) {
+            return Ok(None);
+        }
         let mut query = QueryBuilder::<Sqlite>::new(SELECT);
         query
             .push("WHERE r.join_key = ")
