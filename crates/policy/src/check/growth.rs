@@ -16,30 +16,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use crmgate_domain::Object;
 use regorus::unstable::ArithOp;
 
-use super::{calls, fault};
+use super::calls;
 use crate::LoadError;
 use crate::symbols::{GroupId, Meaning, Symbols};
 use crate::syntax::{self, Expr, ExprRef, Part, Query, Rule, RuleHead, RuleNode};
 
 mod names;
 mod size;
+mod steps;
 #[cfg(test)]
 mod tests;
 
 use names::{Names, Scope, Stands};
 use size::Size;
-
-/// Copies of what a rule is given that one value may hold, where it is looked through.
-const MAX_COPIES: u64 = 10_000;
-/// More than these take a while.
-const MANY_COPIES: u64 = 256;
-/// Loops within loops whose results are shared: the results of one are looked through as often as
-/// the other runs.
-const MAX_LOOPS: u32 = 1;
-/// Numbers multiplied with one another.
-const MAX_FACTORS: u64 = 64;
-/// More than these take a while.
-const MANY_FACTORS: u64 = 8;
 
 /// Finds values that grow beyond bounds, and gives the modules with rules that may take a step
 /// long. The rules must not be recursive.
@@ -97,7 +86,7 @@ impl<'a> Growth<'_, 'a> {
         }
         self.know(id, Known::Open);
         let rules: Vec<(usize, &'a RuleNode)> = self.symbols.rules(id).collect();
-        let mut size = Size::NOTHING;
+        let mut size: Option<Size> = None;
         for (module, rule) in &rules {
             let here = Here {
                 module: *module,
@@ -106,10 +95,16 @@ impl<'a> Growth<'_, 'a> {
                 compared: rules.len() > 1,
             };
             let one = self.rule(&here, &rule.node);
-            size = size.and(one);
+            size = Some(match size {
+                None => one,
+                Some(size) if gathers(&rule.node) => size.and(one),
+                // Of several definitions of one value, one gives it.
+                Some(size) => size.or(one),
+            });
             syntax::every_expr(&rule.node, &mut |expr| self.looked_through(&here, expr));
             self.modifiers(&here, &rule.node);
         }
+        let size = size.unwrap_or(Size::NOTHING);
         self.know(id, Known::Size(size));
         size
     }
@@ -151,7 +146,7 @@ impl<'a> Growth<'_, 'a> {
                     } else {
                         one
                     };
-                    size = size.and(one);
+                    size = if keyed { size.and(one) } else { size.or(one) };
                 }
             }
             RuleHead::Set { key, .. } => {
@@ -371,90 +366,18 @@ impl<'a> Growth<'_, 'a> {
             _ => false,
         }
     }
+}
 
-    /// Where an expression makes the engine look through a value.
-    fn looked_through(&mut self, here: &Here<'a>, expr: &'a ExprRef) {
-        match expr.as_ref() {
-            Expr::BoolExpr { lhs, rhs, .. } | Expr::AssignExpr { lhs, rhs, .. }
-                if !matches!(lhs.as_ref(), Expr::Var { .. })
-                    || matches!(expr.as_ref(), Expr::BoolExpr { .. }) =>
-            {
-                // Two values are looked through as far as the smaller one goes.
-                let size = self.size(here, lhs).smaller(self.size(here, rhs));
-                self.deep(here, size, expr);
+/// Whether the definitions of a rule together make one collection.
+fn gathers(rule: &Rule) -> bool {
+    match rule {
+        Rule::Spec { head, .. } => match head {
+            RuleHead::Set { .. } => true,
+            RuleHead::Compr { refr, .. } => {
+                syntax::chain(refr).is_some_and(|(_, steps)| !steps.is_empty())
             }
-            Expr::BinExpr { lhs, rhs, .. } => self.each_deep(here, &[lhs, rhs]),
-            Expr::ArithExpr { lhs, rhs, .. } => {
-                self.each_deep(here, &[lhs, rhs]);
-                let size = self.size(here, expr);
-                self.factors(here, size, expr);
-            }
-            Expr::Membership { value, .. } => self.each_deep(here, &[value]),
-            Expr::Set { items, .. } => self.each_deep(here, &items.iter().collect::<Vec<_>>()),
-            Expr::SetCompr { term, .. } => self.each_deep(here, &[term]),
-            Expr::ObjectCompr { key, value, .. } => self.each_deep(here, &[key, value]),
-            Expr::Object { fields, .. } => {
-                let keys: Vec<&ExprRef> = fields.iter().map(|(_, key, _)| key).collect();
-                self.each_deep(here, &keys);
-            }
-            Expr::Call { fcn, params, .. } => {
-                let name = syntax::static_path(fcn).unwrap_or_default().join(".");
-                let made = self.size(here, expr);
-                self.factors(here, made, expr);
-                if !size::looks_at_the_outside(&name) {
-                    self.each_deep(here, &params.iter().collect::<Vec<_>>());
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn each_deep(&mut self, here: &Here<'a>, exprs: &[&'a ExprRef]) {
-        for expr in exprs {
-            let size = self.size(here, expr);
-            self.deep(here, size, expr);
-        }
-    }
-
-    fn deep(&mut self, here: &Here<'a>, size: Size, expr: &'a ExprRef) {
-        if size.copies > MAX_COPIES {
-            let message = format!(
-                "the value holds what it is made of more than {MAX_COPIES} times over, and is looked through here"
-            );
-            self.refuse(
-                here,
-                expr,
-                message,
-                "name each part once, or compare the parts",
-            );
-        } else if size.loops > MAX_LOOPS {
-            let message = "the value gathers in a loop what other loops gathered in loops, and is looked through here".to_owned();
-            let remedy = "gather only what is needed of each, or compare counts and keys instead of whole collections";
-            self.refuse(here, expr, message, remedy);
-        } else if size.copies > MANY_COPIES || size.loops > 0 {
-            self.heavy.insert(here.module);
-        }
-    }
-
-    fn factors(&mut self, here: &Here<'a>, size: Size, expr: &'a ExprRef) {
-        if size.factors > MAX_FACTORS {
-            let message = format!("the number is a product of more than {MAX_FACTORS} numbers");
-            self.refuse(
-                here,
-                expr,
-                message,
-                "keep numbers below 2^53: the engine is exact no further",
-            );
-        } else if size.factors > MANY_FACTORS {
-            self.heavy.insert(here.module);
-        }
-    }
-
-    fn refuse(&mut self, here: &Here<'a>, expr: &'a ExprRef, message: String, remedy: &str) {
-        if let Some(module) = self.symbols.modules.get(here.module) {
-            let place = expr.span().into();
-            self.found
-                .push(fault("growth", &module.file, place, message).remedy(remedy));
-        }
+            RuleHead::Func { .. } => false,
+        },
+        Rule::Default { .. } => false,
     }
 }
