@@ -7,6 +7,7 @@
 )]
 
 mod benches;
+mod catalogue;
 mod folder;
 mod inputs;
 mod reports;
