@@ -1,8 +1,9 @@
 //! Finds hidden values again where somebody quotes them.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use crmgate_domain::{Document, Object};
 
 use super::REDACTED;
@@ -19,18 +20,57 @@ const SHORTEST_PART: usize = 4;
 /// The values that must not be quoted.
 #[derive(Debug, Default)]
 pub struct Scrubber {
-    found: Option<AhoCorasick>,
-    /// Whether each of them counts as a word of its own only.
-    words: Vec<bool>,
-    /// All of them, in lower case: parts of a long text are quoted, too.
-    lower: Vec<String>,
+    /// Each with whether it counts as a word of its own only.
+    patterns: Vec<(String, bool)>,
+    begins: Begins,
+    /// Made when something looks like one of them: mostly nothing does.
+    found: OnceLock<Option<AhoCorasick>>,
+}
+
+/// How the values begin: a text in which none begins holds none.
+#[derive(Debug)]
+struct Begins([u64; BITS / 64]);
+
+/// Enough that few texts are taken for one that they are not.
+const BITS: usize = 8_192;
+
+impl Default for Begins {
+    fn default() -> Self {
+        Self([0; BITS / 64])
+    }
+}
+
+impl Begins {
+    fn place(three: &[u8]) -> (usize, u64) {
+        let folded = three.iter().fold(0_usize, |sum, byte| {
+            (sum << 5) ^ (sum >> 9) ^ usize::from(byte.to_ascii_lowercase())
+        });
+        let bit = folded.wrapping_mul(0x9E37_79B1) >> 7 & (BITS - 1);
+        (bit / 64, 1 << (bit % 64))
+    }
+
+    fn add(&mut self, text: &str) {
+        if let Some(three) = text.as_bytes().get(..SHORTEST) {
+            let (word, bit) = Self::place(three);
+            if let Some(word) = self.0.get_mut(word) {
+                *word |= bit;
+            }
+        }
+    }
+
+    fn may_be_in(&self, text: &str) -> bool {
+        text.as_bytes().windows(SHORTEST).any(|three| {
+            let (word, bit) = Self::place(three);
+            self.0.get(word).is_some_and(|word| word & bit != 0)
+        })
+    }
 }
 
 impl Scrubber {
     /// Looks for these values, and for every text and number inside them.
     ///
     /// # Errors
-    /// When they are too many or too long to look for.
+    /// When they are too many to look for.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a Document>) -> Result<Self, String> {
         let mut patterns: Vec<(String, bool)> = Vec::new();
         for value in values {
@@ -38,45 +78,59 @@ impl Scrubber {
         }
         patterns.sort();
         patterns.dedup_by(|one, other| one.0 == other.0);
-        if patterns.is_empty() {
-            return Ok(Self::default());
-        }
         if patterns.len() > MOST {
             return Err(format!("more than {MOST} values would have to be hidden"));
         }
-        let found = AhoCorasick::builder()
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::LeftmostLongest)
-            .kind(Some(aho_corasick::AhoCorasickKind::NoncontiguousNFA))
-            .build(patterns.iter().map(|(text, _)| text))
-            .map_err(|error| error.to_string())?;
+        let mut begins = Begins::default();
+        patterns.iter().for_each(|(text, _)| begins.add(text));
         Ok(Self {
-            found: Some(found),
-            words: patterns.iter().map(|(_, word)| *word).collect(),
-            lower: patterns
-                .iter()
-                .map(|(text, _)| text.to_lowercase())
-                .collect(),
+            patterns,
+            begins,
+            found: OnceLock::new(),
         })
     }
 
     /// Whether there is nothing to look for.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.found.is_none()
+        self.patterns.is_empty()
+    }
+
+    /// Whether a JSON text may hold one of the values. No says so for certain.
+    #[must_use]
+    pub fn may_be_in(&self, json: &str) -> bool {
+        // What is escaped looks different.
+        !self.is_empty() && (json.contains('\\') || self.begins.may_be_in(json))
+    }
+
+    fn matcher(&self) -> Option<&AhoCorasick> {
+        let make = || {
+            AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .match_kind(MatchKind::LeftmostLongest)
+                .kind(Some(AhoCorasickKind::NoncontiguousNFA))
+                .build(self.patterns.iter().map(|(text, _)| text))
+                .ok()
+        };
+        self.found.get_or_init(make).as_ref()
     }
 
     /// The text without the values.
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let Some(found) = &self.found else {
+        if self.is_empty() || !self.begins.may_be_in(text) {
             return Cow::Borrowed(text);
+        }
+        // Too long to look for: then all of it goes.
+        let Some(found) = self.matcher() else {
+            return Cow::Borrowed(REDACTED);
         };
         let mut out = String::new();
         let mut copied = 0;
         for hit in found.find_iter(text) {
-            let word = self.words.get(hit.pattern().as_usize()).copied();
-            if word.unwrap_or_default() && !stands_alone(text, hit.start(), hit.end()) {
+            let pattern = self.patterns.get(hit.pattern().as_usize());
+            if pattern.is_some_and(|(_, word)| *word) && !stands_alone(text, hit.start(), hit.end())
+            {
                 continue;
             }
             out.push_str(text.get(copied..hit.start()).unwrap_or_default());
@@ -122,7 +176,8 @@ impl Scrubber {
             return false;
         }
         let bare = bare.to_lowercase();
-        self.lower.iter().any(|value| value.contains(&bare))
+        let mut patterns = self.patterns.iter();
+        patterns.any(|(value, _)| value.to_lowercase().contains(&bare))
     }
 
     /// The texts and numbers of a document without the values.
@@ -132,13 +187,14 @@ impl Scrubber {
         }
         match document {
             Document::String(text) => {
-                if let Cow::Owned(scrubbed) = self.text(text) {
-                    *text = scrubbed;
+                let scrubbed = self.text(text);
+                if scrubbed != text.as_str() {
+                    *text = scrubbed.into_owned();
                 }
             }
             Document::Number(number) => {
                 let text = number.as_str();
-                if let Cow::Owned(_) = self.text(text) {
+                if self.text(text) != text {
                     *document = REDACTED.into();
                 }
             }

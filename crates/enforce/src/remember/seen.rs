@@ -79,11 +79,16 @@ impl Seen {
 
     /// The values that are not kept as they are.
     pub(crate) fn hidden(&self) -> impl Iterator<Item = Document> {
-        let texts = self
-            .spans
-            .iter()
-            .filter_map(|span| self.text.get(span.value.clone()));
-        texts.filter_map(|text| Document::parse(text.as_bytes()).ok())
+        let places = self.spans.iter();
+        let mut texts: Vec<&str> = places
+            .filter_map(|span| self.text.get(span.value.clone()))
+            .collect();
+        // One value stands in many places: in the record, in its native form, in what changes.
+        texts.sort_unstable();
+        texts.dedup();
+        texts
+            .into_iter()
+            .filter_map(|text| Document::parse(text.as_bytes()).ok())
     }
 
     /// What may be kept: without the values of marked places, and without those values anywhere
@@ -94,7 +99,12 @@ impl Seen {
             cuts.extend(self.whole.iter().map(Span::cut));
         }
         if !scrubber.is_empty() {
-            cuts.extend(self.leaves.iter().map(|it| (it.start, it.clone(), None)));
+            let quoting = |it: &&Range<usize>| {
+                let leaf = self.text.get(Range::clone(it));
+                leaf.is_some_and(|leaf| scrubber.may_be_in(leaf))
+            };
+            let quoting = self.leaves.iter().filter(quoting);
+            cuts.extend(quoting.map(|it| (it.start, it.clone(), None)));
         }
         cuts.sort_by_key(|(member, value, _)| (*member, std::cmp::Reverse(value.end)));
         let mut kept = Kept {

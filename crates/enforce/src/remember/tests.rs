@@ -334,3 +334,46 @@ fn sorted(value: serde_json::Value) -> serde_json::Value {
         plain => plain,
     }
 }
+
+/// Prints what writing down and masking take; run it by name, optimized.
+#[test]
+#[ignore = "measures"]
+fn timing() {
+    let (operation, mut views) = contact();
+    for n in 0..30 {
+        let native = views.native.as_mut().unwrap();
+        native.set(&format!("Field{n}__c"), n.into());
+        let record = views.record.as_mut().unwrap();
+        record.set(
+            &format!("field{n}"),
+            format!("some business text {n}").into(),
+        );
+    }
+    let settings = LogSettings::default();
+    let classes = Classes::default();
+    let time = |what: &str, work: &mut dyn FnMut()| {
+        work();
+        let start = std::time::Instant::now();
+        (0..5_000).for_each(|_| work());
+        println!("{what}: {:?}", start.elapsed() / 5_000);
+    };
+    let write = || {
+        let table = classes.table(&operation);
+        let mut marker = table.marker(&operation, None, &settings, &[]);
+        let seen = Seen::of(&operation, &views, &mut marker);
+        table.learn(marker.finish());
+        seen
+    };
+    let seen = write();
+    println!("{} bytes", seen.text.len());
+    time("write and hash", &mut || drop(write()));
+    time("hidden values and scrubber", &mut || {
+        let hidden: Vec<Document> = seen.hidden().collect();
+        drop(Scrubber::new(&hidden).unwrap());
+    });
+    let hidden: Vec<Document> = seen.hidden().collect();
+    let scrubber = Scrubber::new(&hidden).unwrap();
+    time("cut and scrub", &mut || {
+        drop(seen.kept(&scrubber, &settings.key, false));
+    });
+}
