@@ -61,7 +61,11 @@ pub(super) async fn run(wanted: &DecisionsVerify) -> Result<Exit, Failure> {
     } else {
         print(&found);
     }
-    Ok(if found.report.whole { Exit::Done } else { Exit::No })
+    Ok(if found.report.whole {
+        Exit::Done
+    } else {
+        Exit::No
+    })
 }
 
 /// The key and the checkpoints, from files or, told as such, from the gate itself.
