@@ -41,28 +41,44 @@ whats := {
 found contains {"kind": "cards", "field": field} if {
 	settings.cards != "off"
 	some field, text in texts
-	some number in (ungrouped(text) | grouped(text))
-	check_digits.card(number)
-}
-
-# Without separators.
-ungrouped(text) := {number | some number in regex.find_n(`[0-9]{14,}`, text, -1)}
-
-# In the groups that are printed on cards: 4-4-4-4, or 4-6-4 and 4-6-5.
-grouped(text) := {number |
-	some run in regex.find_n(`[0-9]+([ -][0-9]+){2,}`, text, -1)
-	groups := regex.split(`[ -]`, run)
-	some at, first in groups
-	count(first) == 4
-	many := {4: 4, 6: 3}[count(groups[at + 1])]
-	number := concat("", array.slice(groups, at, at + many))
+	holds_card(text)
 }
 
 found contains {"kind": "ibans", "field": field} if {
 	settings.ibans != "off"
 	some field, text in texts
 	regex.match(`[A-Za-z]{2}[0-9]{2}[^A-Za-z0-9]?[A-Za-z0-9]{4}`, text)
-	words := regex.split(`[^A-Za-z0-9]+`, text)
+	holds_iban(regex.split(`[^A-Za-z0-9]+`, text))
+}
+
+found contains {"kind": "national_ids", "field": field} if {
+	settings.national_ids != "off"
+	some field, text in texts
+	some pattern in id_patterns
+	holds_national_id({upper(replace(word, " ", "")) | some word in regex.find_n(pattern, text, -1)})
+}
+
+# Without separators.
+holds_card(text) if {
+	some number in {digits | some digits in regex.find_n(`[0-9]{14,}`, text, -1)}
+	check_digits.card(number)
+}
+
+holds_card(text) if {
+	some run in regex.find_n(`[0-9]+([ -][0-9]+){2,}`, text, -1)
+	some number in grouped(regex.split(`[ -]`, run))
+	check_digits.card(number)
+}
+
+# In the groups that are printed on cards: 4-4-4-4, or 4-6-4 and 4-6-5.
+grouped(groups) := {number |
+	some at, first in groups
+	count(first) == 4
+	many := {4: 4, 6: 3}[count(groups[at + 1])]
+	number := concat("", array.slice(groups, at, at + many))
+}
+
+holds_iban(words) if {
 	some at, word in words
 	regex.match(`^[A-Za-z]{2}[0-9]{2}`, word)
 	length := check_digits.iban_lengths[upper(substring(word, 0, 2))]
@@ -81,23 +97,17 @@ iban(words, at, length) := upper(concat("", groups)) if {
 	}
 }
 
-found contains {"kind": "national_ids", "field": field} if {
-	settings.national_ids != "off"
-	some field, text in texts
-	some number in in_question(text)
+# Words that begin like a number, and the numbers that are written with blanks: British, French.
+id_patterns := [
+	`[A-Za-z]{0,6}[0-9][0-9A-Za-z.+-]{6,18}[0-9A-Za-z]`,
+	`[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]`,
+	`[12] [0-9]{2} [0-9]{2} [0-9][0-9ABab] [0-9]{3} [0-9]{3} [0-9]{2}`,
+]
+
+holds_national_id(numbers) if {
+	some number in numbers
 	some country in settings.countries
 	national_ids.valid(country, number)
-}
-
-# Words that begin like a number, and the numbers that are written with blanks: British, French.
-in_question(text) := {number |
-	some pattern in [
-		`[A-Za-z]{0,6}[0-9][0-9A-Za-z.+-]{6,18}[0-9A-Za-z]`,
-		`[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]`,
-		`[12] [0-9]{2} [0-9]{2} [0-9][0-9ABab] [0-9]{3} [0-9]{3} [0-9]{2}`,
-	]
-	some word in regex.find_n(pattern, text, -1)
-	number := upper(replace(word, " ", ""))
 }
 
 finding(found_one) := {

@@ -15,9 +15,10 @@ import data.lib.phone
 import data.lib.places
 import data.lib.text
 
-written[field] := input.record[field] if {
+written[field] := number if {
 	some field in ["phone", "mobile_phone"]
-	text.filled(input.record[field])
+	number := input.record[field]
+	text.filled(number)
 }
 
 # A country that is named and not known is not guessed at.

@@ -50,27 +50,33 @@ screened("last_name") if input.changes.last_name
 screened("last_name") if input.changes.first_name
 
 # A list's entry is hit by all words of a name, or by so many of them that stand side by side; one
-# word alone hits only as the whole name.
-hits contains {"field": field, "entry": entry} if {
+# word alone hits only as the whole name. The same name may be on several lists.
+told[field] := entries if {
 	count(settings.lists) > 0
 	some field, name in written
 	text.filled(name)
 	screened(field)
 	words := names.words(name)
-	some from, _ in words
-	some to in numbers.range(from + 1, count(words))
-	to - from > min([1, count(words) - 1])
-	some entry in data.screening.parties[names.key(array.slice(words, from, to))]
-	entry.list in settings.lists
+	count(words) > 0
+	entries := concat(", ", sort(hits(words)))
+	entries != ""
 }
 
-# The same name may be on several lists.
-told[field] := concat(", ", sort({entry |
-	some hit in hits
-	hit.field == field
-	entry := sprintf("%s of `%s`", [hit.entry.reference, hit.entry.list])
-})) if {
-	some field in {hit.field | some hit in hits}
+hits(words) := {entries |
+	some at in numbers.range(0, (count(words) * count(words)) - 1)
+	entries := listed(words, floor(at / count(words)), (at % count(words)) + 1)
+	entries != ""
+}
+
+# The entries of the name that stands from one word to another.
+listed(words, from, to) := concat(", ", sort(entries)) if {
+	to - from > min([1, count(words) - 1])
+	on_lists := data.screening.parties[names.key(array.slice(words, from, to))]
+	entries := {entry |
+		some found in on_lists
+		found.list in settings.lists
+		entry := sprintf("%s of `%s`", [found.reference, found.list])
+	}
 }
 
 require_approval contains {
