@@ -31,13 +31,6 @@ looked_at(field) if input.changes[field]
 
 looked_at(_) if input.operation.point == "scan"
 
-# What is said of each kind of number.
-whats := {
-	"cards": {"code": "card_number", "what": "a payment card number"},
-	"ibans": {"code": "iban", "what": "an IBAN"},
-	"national_ids": {"code": "national_id", "what": "a national identification number"},
-}
-
 found contains {"kind": "cards", "field": field} if {
 	settings.cards != "off"
 	some field, text in texts
@@ -110,18 +103,23 @@ holds_national_id(numbers) if {
 	national_ids.valid(country, number)
 }
 
-finding(found_one) := {
-	"code": whats[found_one.kind].code,
-	"message": sprintf("`%s` seems to hold %s", [found_one.field, whats[found_one.kind].what]),
-	"fields": [found_one.field],
+# What is said of each kind of number.
+codes := {"cards": "card_number", "ibans": "iban", "national_ids": "national_id"}
+
+whats := {"cards": "a payment card number", "ibans": "an IBAN", "national_ids": "a national identification number"}
+
+finding(kind, field) := {
+	"code": codes[kind],
+	"message": sprintf("`%s` seems to hold %s", [field, whats[kind]]),
+	"fields": [field],
 }
 
-deny contains finding(one) if {
+deny contains finding(one.kind, one.field) if {
 	some one in found
 	settings[one.kind] == "deny"
 }
 
-warn contains finding(one) if {
+warn contains finding(one.kind, one.field) if {
 	some one in found
 	settings[one.kind] == "warn"
 }

@@ -3,10 +3,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crmgate_domain::FieldSet;
-use crmgate_policy::{PolicySet, Source, Sources, cases, read_folder};
+use crmgate_policy::{PolicySet, Source, Sources, Target, cases, read_folder};
 
 fn policies() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies")
@@ -152,4 +153,26 @@ fn the_examples_tighten_the_catalogue_for_their_connection() {
         .filter(|(connection, _)| connection.is_some());
     let own: Vec<&str> = own.map(|(_, package)| package.name.as_str()).collect();
     assert_eq!(own, ["crm.acme.quotes"]);
+}
+
+/// What may take a step long is judged apart from everything else, which costs.
+#[test]
+fn no_pack_is_judged_apart() {
+    let sources = read_folder(&policies()).unwrap();
+    let connection = "acme-sf".parse().unwrap();
+    let set = PolicySet::load(&sources).unwrap();
+    let mut apart = BTreeSet::new();
+    for case in packs(&sources).iter().flat_map(|pack| cases_of(pack)) {
+        let target = Target {
+            connection: &connection,
+            object: &case.object,
+            native_object: &case.object,
+            kind: case.operation,
+            point: case.point,
+        };
+        if set.is_heavy(&target) {
+            apart.insert(format!("{:?} {}", case.operation, case.object));
+        }
+    }
+    assert!(apart.is_empty(), "{apart:?}");
 }
