@@ -19,7 +19,7 @@ use regorus::unstable::ArithOp;
 use super::calls;
 use crate::LoadError;
 use crate::symbols::{GroupId, Meaning, Symbols};
-use crate::syntax::{self, Expr, ExprRef, Part, Query, Rule, RuleHead, RuleNode};
+use crate::syntax::{self, Expr, ExprRef, Part, Query, Rule, RuleHead, RuleNode, Step};
 
 mod names;
 mod size;
@@ -130,19 +130,26 @@ impl<'a> Growth<'_, 'a> {
         match head {
             RuleHead::Compr { refr, assign, .. } => {
                 values.extend(assign.iter().map(|assign| &assign.value));
-                let keyed = syntax::chain(refr).is_some_and(|(_, steps)| !steps.is_empty());
+                let steps = syntax::chain(refr).map_or_else(Vec::new, |(_, steps)| steps);
+                let keyed = !steps.is_empty();
+                let mut keys = Size::NOTHING;
+                for step in &steps {
+                    if let Step::Index(key) = step {
+                        let one = self.size(here, key);
+                        self.deep(here, one, key);
+                        keys = keys.with(one);
+                    }
+                }
                 for value in values {
                     let one = self.size(here, value);
                     if here.compared {
                         self.deep(here, one, value);
                     }
                     let one = if keyed {
-                        self.gathered(
-                            here,
-                            one,
-                            &[value],
-                            bodies.iter().map(|body| body.query.as_ref()),
-                        )
+                        let row = keys.with(one);
+                        let queries = bodies.iter().map(|body| body.query.as_ref());
+                        let all = self.gathered(here, row, &[value], queries);
+                        all.gathered(row.is_small())
                     } else {
                         one
                     };
@@ -153,12 +160,9 @@ impl<'a> Growth<'_, 'a> {
                 if let Some(key) = key {
                     let one = self.size(here, key);
                     self.deep(here, one, key);
-                    let all = self.gathered(
-                        here,
-                        one,
-                        &[key],
-                        bodies.iter().map(|body| body.query.as_ref()),
-                    );
+                    let queries = bodies.iter().map(|body| body.query.as_ref());
+                    let all = self.gathered(here, one, &[key], queries);
+                    let all = all.gathered(one.is_scalar());
                     size = size.and(all);
                 }
             }
@@ -205,22 +209,27 @@ impl<'a> Growth<'_, 'a> {
             }
             Expr::Array { items, .. } | Expr::Set { items, .. } => {
                 let sizes = items.iter().map(|item| self.size(here, item));
-                sizes.fold(Size::NOTHING, Size::and)
+                sizes.fold(Size::NOTHING, Size::with)
             }
             Expr::Object { fields, .. } => {
                 let values = fields.iter().flat_map(|(_, key, value)| [key, value]);
                 let sizes = values.map(|value| self.size(here, value));
-                sizes.fold(Size::NOTHING, Size::and)
+                sizes.fold(Size::NOTHING, Size::with)
             }
             Expr::ArrayCompr { term, query, .. } | Expr::SetCompr { term, query, .. } => {
                 let one = self.size(here, term);
-                self.gathered(here, one, &[term], std::iter::once(query.as_ref()))
+                let all = self.gathered(here, one, &[term], std::iter::once(query.as_ref()));
+                all.gathered(one.is_scalar())
             }
             Expr::ObjectCompr {
                 key, value, query, ..
             } => {
-                let one = self.size(here, key).and(self.size(here, value));
-                self.gathered(here, one, &[key, value], std::iter::once(query.as_ref()))
+                let one = Size::NOTHING
+                    .with(self.size(here, key))
+                    .with(self.size(here, value));
+                let queries = std::iter::once(query.as_ref());
+                let all = self.gathered(here, one, &[key, value], queries);
+                all.gathered(one.is_small())
             }
             Expr::Call { fcn, params, .. } => self.call(here, fcn, params),
             Expr::UnaryExpr { expr, .. } => self.size(here, expr),
@@ -251,12 +260,17 @@ impl<'a> Growth<'_, 'a> {
             };
         };
         if let Some(size) = self.local(here, root) {
-            return size;
+            return if steps.is_empty() {
+                size
+            } else {
+                size.member()
+            };
         }
         match self.symbols.meaning(here.module, expr) {
             // A field of a record, as `input.record.name`, is a plain value.
             Some(Meaning::Input(steps)) if steps.len() >= 2 => Size::FIELD,
-            Some(Meaning::Rule(id, _)) => self.group(id),
+            Some(Meaning::Rule(id, rest)) if rest.is_empty() => self.group(id),
+            Some(Meaning::Rule(id, _)) => self.group(id).member(),
             Some(Meaning::Rules(ids)) => {
                 let sizes = ids.into_iter().map(|id| self.group(id));
                 sizes.fold(Size::NOTHING, Size::and)
@@ -281,8 +295,9 @@ impl<'a> Growth<'_, 'a> {
         // A name that leads back to itself adds nothing to what it is.
         here.sizes.borrow_mut().insert(name, Size::SCALAR);
         let mut size = Size::SCALAR;
-        for value in values {
-            size = size.or(self.size(here, value));
+        for definition in values {
+            let one = self.size(here, definition.value);
+            size = size.or(if definition.member { one.member() } else { one });
         }
         here.sizes.borrow_mut().insert(name, size);
         Some(size)
@@ -311,7 +326,7 @@ impl<'a> Growth<'_, 'a> {
             // A name that was looked at once gives nothing new the second time.
             let (loops, mut scope) = here.names.loops(query);
             let shares = loops > 0 && terms.iter().any(|term| self.shares(here, term, &mut scope));
-            if loops > 1 || shares {
+            if shares || (loops > 1 && !one.is_small()) {
                 size = size.or(one.in_a_loop());
             }
         }
@@ -356,7 +371,7 @@ impl<'a> Growth<'_, 'a> {
                     Some(Stands::Given) => return true,
                     Some(Stands::For(values)) => {
                         scope.seen.insert(root);
-                        return values.iter().any(|value| self.shares(here, value, scope));
+                        return values.iter().any(|one| self.shares(here, one.value, scope));
                     }
                     None => {}
                 }

@@ -10,7 +10,7 @@ use crate::syntax::{self, Expr, ExprRef, Literal, Part, Query, Rule, RuleHead, S
 /// What the names that a rule declares are made of, wherever in it.
 pub(super) struct Names<'a> {
     /// Names with the values they get, or the collections they run through.
-    defined: BTreeMap<&'a str, Vec<&'a ExprRef>>,
+    defined: BTreeMap<&'a str, Vec<Definition<'a>>>,
     /// All names that the rule declares; those without a value stand for places.
     declared: BTreeSet<&'a str>,
     /// Arguments.
@@ -25,12 +25,20 @@ pub(super) struct Scope<'a> {
     pub(super) assigned: BTreeMap<&'a str, &'a ExprRef>,
 }
 
+/// One thing that a name stands for.
+#[derive(Clone, Copy)]
+pub(super) struct Definition<'a> {
+    pub(super) value: &'a ExprRef,
+    /// Whether it is a member of that value, not the value.
+    pub(super) member: bool,
+}
+
 /// What a name stands for.
 pub(super) enum Stands<'n, 'a> {
     /// What the rule is given.
     Given,
     /// One of these, or of what is in them.
-    For(&'n [&'a ExprRef]),
+    For(&'n [Definition<'a>]),
 }
 
 impl<'a> Names<'a> {
@@ -56,10 +64,10 @@ impl<'a> Names<'a> {
             match part {
                 Part::Expr(expr) => {
                     if let Expr::AssignExpr { op, lhs, rhs, .. } = expr.as_ref() {
-                        names.define(lhs, rhs);
+                        names.define(lhs, rhs, false);
                         // What is unified goes both ways.
                         if *op == AssignOp::Eq {
-                            names.define(rhs, lhs);
+                            names.define(rhs, lhs, false);
                         }
                     }
                     syntax::parts(expr, &mut |part| open.push(part));
@@ -83,25 +91,33 @@ impl<'a> Names<'a> {
                 collection,
                 ..
             } => {
-                key.iter().for_each(|key| self.define(key, collection));
-                self.define(value, collection);
+                key.iter()
+                    .for_each(|key| self.define(key, collection, true));
+                self.define(value, collection, true);
             }
             Literal::Every {
                 key, value, domain, ..
             } => {
                 for name in key.iter().chain([value]) {
-                    self.defined.entry(name.text()).or_default().push(domain);
+                    let member = Definition {
+                        value: domain,
+                        member: true,
+                    };
+                    self.defined.entry(name.text()).or_default().push(member);
                 }
             }
             Literal::SomeVars { .. } | Literal::Expr { .. } | Literal::NotExpr { .. } => {}
         }
     }
 
-    fn define(&mut self, pattern: &'a ExprRef, value: &'a ExprRef) {
+    fn define(&mut self, pattern: &'a ExprRef, value: &'a ExprRef, member: bool) {
         let mut found = BTreeSet::new();
         symbols::variables(pattern, &mut found);
         for name in found {
-            self.defined.entry(name).or_default().push(value);
+            // What a pattern takes apart is a part, too.
+            let member = member || !matches!(pattern.as_ref(), Expr::Var { .. });
+            let definition = Definition { value, member };
+            self.defined.entry(name).or_default().push(definition);
         }
     }
 

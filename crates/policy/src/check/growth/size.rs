@@ -14,6 +14,8 @@ pub(super) struct Size {
     /// Numbers multiplied with one another.
     pub(super) factors: u64,
     scalar: bool,
+    /// Whether all its members are plain values.
+    flat: bool,
 }
 
 impl Size {
@@ -24,7 +26,12 @@ impl Size {
     /// A field of a record.
     pub(super) const FIELD: Self = Self::new(1, true);
     /// Anything that a rule is given: the input, data.
-    pub(super) const GIVEN: Self = Self::new(1, false);
+    pub(super) const GIVEN: Self = Self {
+        flat: false,
+        ..Self::new(1, false)
+    };
+    /// Plain values in a collection.
+    const ROW: Self = Self::new(1, false);
 
     const fn new(copies: u64, scalar: bool) -> Self {
         Self {
@@ -32,15 +39,45 @@ impl Size {
             loops: 0,
             factors: 1,
             scalar,
+            flat: true,
         }
     }
 
-    /// Both in one collection.
+    /// The members of both in one collection.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             copies: self.copies.saturating_add(other.copies),
             scalar: false,
             ..self.or(other)
+        }
+    }
+
+    /// A collection with one more member.
+    pub(super) fn with(self, member: Self) -> Self {
+        Self {
+            flat: self.flat && member.scalar,
+            ..self.and(member)
+        }
+    }
+
+    /// A collection of that size, whose members are plain values or not.
+    pub(super) const fn gathered(self, plain: bool) -> Self {
+        Self {
+            scalar: false,
+            flat: self.flat && plain,
+            ..self
+        }
+    }
+
+    /// A member of it.
+    pub(super) const fn member(self) -> Self {
+        if self.flat {
+            Self {
+                factors: self.factors,
+                ..Self::SCALAR
+            }
+        } else {
+            self
         }
     }
 
@@ -51,6 +88,7 @@ impl Size {
             loops: self.loops.max(other.loops),
             factors: self.factors.max(other.factors),
             scalar: self.scalar && other.scalar,
+            flat: self.flat && other.flat,
         }
     }
 
@@ -82,6 +120,7 @@ impl Size {
                 .saturating_add((self.loops + 1).saturating_mul(given.loops)),
             factors: self.factors.saturating_mul(given.factors),
             scalar: self.scalar,
+            flat: self.flat,
         }
     }
 
@@ -90,6 +129,7 @@ impl Size {
         Self {
             loops: self.loops.saturating_add(1),
             scalar: false,
+            flat: false,
             ..self
         }
     }
@@ -100,14 +140,31 @@ impl Size {
             copies: 1,
             loops: 0,
             scalar: true,
+            flat: true,
             ..self
         }
+    }
+
+    /// Whether what holds it holds plain values only, or such in one more collection.
+    pub(super) const fn is_small(self) -> bool {
+        self.scalar || self.flat
     }
 
     pub(super) const fn is_scalar(self) -> bool {
         self.scalar
     }
 }
+
+/// Functions that make collections of plain values.
+const ROWS: [&str; 7] = [
+    "split",
+    "numbers.range",
+    "numbers.range_step",
+    "regex.find_n",
+    "regex.split",
+    "net.cidr_expand",
+    "indexof_n",
+];
 
 /// Functions that give parts of what they are given.
 const PARTS: [&str; 11] = [
@@ -125,26 +182,19 @@ const PARTS: [&str; 11] = [
 ];
 
 /// Functions that make collections, within bounds of their own.
-const COLLECTIONS: [&str; 20] = [
-    "split",
-    "numbers.range",
-    "numbers.range_step",
+const COLLECTIONS: [&str; 13] = [
     "array.concat",
     "object.union",
     "object.union_n",
     "json.unmarshal",
     "json.patch",
     "walk",
-    "regex.find_n",
-    "regex.split",
     "regex.find_all_string_submatch_n",
     "graph.reachable",
     "graph.reachable_paths",
     "union",
     "intersection",
-    "net.cidr_expand",
     "urlquery.decode_object",
-    "indexof_n",
     "time.date",
 ];
 
@@ -167,7 +217,9 @@ const OUTSIDE: [&str; 13] = [
 
 /// The size of what a function of the engine makes.
 pub(super) fn made_by(name: &str, given: Size) -> Size {
-    if PARTS.contains(&name) {
+    if ROWS.contains(&name) {
+        Size::ROW
+    } else if PARTS.contains(&name) {
         Size {
             scalar: false,
             ..given
