@@ -66,7 +66,7 @@ fn progress_is_told_up_to_the_end() {
     suite(dir.path())
         .unwrap()
         .run(&Wanted::default(), &systems(), &mut |done, all| {
-            told.push((done, all))
+            told.push((done, all));
         });
     let expected: Vec<(usize, usize)> = (1..=7).map(|done| (done, 7)).collect();
     assert_eq!(told, expected);
