@@ -54,7 +54,7 @@ impl App {
                 };
                 connection.gate().write(ask).await
             }
-            Err(failure) => not_parsed(connection, copy, caller, failure).await,
+            Err(failure) => not_parsed(connection, &head, copy, caller, failure).await,
         };
         let expired = |response: &crmgate_connector::NativeResponse| {
             response.status == StatusCode::UNAUTHORIZED
@@ -100,6 +100,7 @@ fn copy(mode: Mode, request: &NativeRequest) -> Option<NativeRequest> {
 
 async fn not_parsed(
     connection: &Connection,
+    head: &RequestHead,
     copy: Option<NativeRequest>,
     caller: Caller,
     failure: ParseFailure,
@@ -113,7 +114,10 @@ async fn not_parsed(
         return gate.pass_opaque(request, caller, code, &why).await;
     }
     let reply = match failure {
-        ParseFailure::Malformed(malformed) => Reply::Refused(Refusal::Malformed(malformed)),
+        ParseFailure::Malformed(malformed) => {
+            let refusal = Refusal::Malformed(malformed);
+            return gate.refuse_opaque(head, &caller, refusal).await;
+        }
         ParseFailure::Failure(failure) => no_answer(connection, failure),
     };
     Answer::undecided(connection.mode(), reply)

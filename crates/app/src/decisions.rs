@@ -84,7 +84,9 @@ impl Decisions {
         let found = self.store.decision(id).await?;
         found
             .filter(|stored| {
-                let actor = stored.record.operation.as_ref().map(|op| &op.actor.id);
+                let operation = stored.record.operation.as_ref();
+                let actor = operation.map(|op| &op.actor.id);
+                let actor = actor.or(stored.record.asked_by.as_ref());
                 by.sees(&stored.record.connection)
                     && by
                         .only_own()

@@ -66,7 +66,15 @@ impl App {
             let refusal = Refusal::NotUnderstood {
                 message: why.to_owned(),
             };
-            let answer = Answer::refused(Mode::Enforce, refusal);
+            // Strangers leave a count and no row: whoever has no token cannot fill the record.
+            let answer = match self.whoever(connection, &head).await {
+                Ok(caller) => {
+                    sight.client = client_of(&head, Some(&caller.actor));
+                    let gate = connection.gate();
+                    gate.refuse_opaque(&head, &caller, refusal).await
+                }
+                Err(_) => Answer::refused(Mode::Enforce, refusal),
+            };
             self.saw(connection, sight.answered(&answer));
             return answer;
         }

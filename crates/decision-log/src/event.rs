@@ -206,7 +206,7 @@ impl<'a> Event<'a> {
                 message: &first.message,
                 errors: &judgement.errors,
             }),
-            requested_by: operation.map_or("", |operation| &operation.actor.id),
+            requested_by: asked_by(record).unwrap_or_default(),
             timestamp: *at,
             metrics: Cow::Borrowed(&record.metrics),
             req_id: place.map(|(position, _)| position),
@@ -329,7 +329,7 @@ impl<'a> Crm<'a> {
             kind: operation.map(|it| it.kind),
             requested: operation.and_then(|it| it.requested),
             point: operation.map(|it| it.point),
-            actor: operation.map(|it| it.actor.id.as_str()),
+            actor: asked_by(record),
             opaque: record.opaque.as_deref(),
             operation: Some(record.decision.operation),
             effect: Some(judgement.effect),
@@ -353,4 +353,12 @@ impl<'a> Crm<'a> {
             chain: None,
         }
     }
+}
+
+/// The id of who asked.
+fn asked_by(record: &DecisionRecord) -> Option<&str> {
+    let operation = record.operation.as_ref();
+    operation
+        .map(|operation| operation.actor.id.as_str())
+        .or(record.asked_by.as_deref())
 }

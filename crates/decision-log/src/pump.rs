@@ -104,8 +104,10 @@ pub struct Pump {
 enum Round {
     /// There was nothing.
     Empty,
-    /// Something was taken.
+    /// Something was taken, and there is more.
     Moved,
+    /// All that was there was taken.
+    Caught,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -150,17 +152,16 @@ impl Pump {
                     Round::Moved
                 })
             };
+            if worked.is_ok() {
+                failures = 0;
+                self.watch.change(|lag| lag.failing = None);
+                self.sink.idle().await;
+            }
             let pause = match worked {
-                Ok(Round::Moved) => {
-                    failures = 0;
-                    continue;
-                }
+                Ok(Round::Moved) => continue,
                 Ok(Round::Empty) if stop.is_cancelled() => return,
-                Ok(Round::Empty) => {
-                    failures = 0;
-                    self.sink.idle().await;
-                    self.settings.every
-                }
+                // What comes meanwhile goes together: a sink's call or sync is dear.
+                Ok(Round::Empty | Round::Caught) => self.settings.every,
                 Err(_) if stop.is_cancelled() => return,
                 Err(error) => {
                     failures = failures.saturating_add(1);
@@ -227,7 +228,8 @@ impl Pump {
             .increment(count);
         self.tell(end.saturating_sub(last), None);
         self.keep().await;
-        Ok(Round::Moved)
+        let more = entries.len() >= self.settings.batch;
+        Ok(if more { Round::Moved } else { Round::Caught })
     }
 
     /// Puts the position on disk. Where that fails it is tried again with the next: until then a

@@ -40,6 +40,6 @@ pub trait Sink: Send + Sync {
     /// When it took none.
     async fn take(&mut self, events: &[Vec<u8>]) -> Result<usize, SinkError>;
 
-    /// Does what is due while there is nothing to take.
+    /// Does what is due between two takings. Called often.
     async fn idle(&mut self) {}
 }

@@ -50,7 +50,11 @@ pub fn row(stored: &StoredDecision) -> String {
         text(operation.map(|it| it.kind.as_str())),
         text(operation.map(|it| it.object.as_str())),
         text(operation.and_then(|it| it.record_id.as_deref())),
-        text(operation.map(|it| it.actor.id.as_str())),
+        text(
+            operation
+                .map(|it| it.actor.id.as_str())
+                .or(record.asked_by.as_deref()),
+        ),
         judgement.effect.as_str().to_owned(),
         record.decision.mode.as_str().to_owned(),
         cell(&codes.join(" ")),

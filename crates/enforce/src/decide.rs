@@ -116,6 +116,7 @@ impl Gate {
             changed: Vec::new(),
             hold: None,
             opaque: None,
+            asked_by: None,
             read_back: None,
             round: verdict.round,
             payload: crmgate_store::Payload::default(),

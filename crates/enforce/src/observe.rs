@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crmgate_connector::{Body, Failure, NativeRequest};
+use crmgate_connector::{Body, Failure, NativeRequest, Refusal, RequestHead};
 use crmgate_domain::{Decision, ErrorClass, Judgement, Mode, OperationId, PayloadHash, Views};
 use crmgate_store::{Basis, DecisionRecord};
 
@@ -77,8 +77,8 @@ impl Gate {
         self.record_and_pass(record, request, &ask.caller).await
     }
 
-    /// Answers a request that the gate does not understand: refused when the connection enforces;
-    /// in observe mode recorded and passed as it came, its body flowing. `code` is a stable word
+    /// Passes a request that the gate does not understand as it came, its body flowing, once that
+    /// is recorded; refused when the connection enforces. `code` is a stable word
     /// (`not_understood`, or the code of what is malformed), `why` for people.
     pub async fn pass_opaque(
         self: &Arc<Self>,
@@ -87,37 +87,73 @@ impl Gate {
         code: &str,
         why: &str,
     ) -> Answer {
-        let mode = self.mode();
-        if mode == Mode::Enforce {
-            let refusal = crmgate_connector::Refusal::NotUnderstood {
+        if self.mode() == Mode::Enforce {
+            let refusal = Refusal::NotUnderstood {
                 message: why.to_owned(),
             };
-            return Answer::refused(mode, refusal);
+            return self.refuse_opaque(&request.head, &caller, refusal).await;
         }
+        let mut entry = self.opaque(&request.head, &caller, code, why);
+        entry.payload_hash = Some(request.head.passing_hash());
+        entry.basis = Some(Basis::Opaque);
+        self.record_and_pass(entry, request, &caller).await
+    }
+
+    /// Refuses a request that the gate does not understand, and records that it did, and who asked.
+    /// Where that can't be recorded, it is refused all the same.
+    pub async fn refuse_opaque(
+        self: &Arc<Self>,
+        head: &RequestHead,
+        caller: &Caller,
+        refusal: Refusal,
+    ) -> Answer {
+        let (code, why) = match &refusal {
+            Refusal::Malformed(malformed) => (malformed.code, malformed.message.as_str()),
+            Refusal::NotUnderstood { message } => ("not_understood", message.as_str()),
+            Refusal::TooLarge { .. } => ("too_large", "the body is over the limit"),
+            _ => return Answer::refused(self.mode(), refusal),
+        };
+        let entry = self.opaque(head, caller, code, why);
+        let decision = entry.decision.clone();
+        let reply = Reply::Refused(refusal);
+        match self.record(entry).await {
+            Ok(_) => Answer {
+                mode: decision.mode,
+                ..told(decision.id, &decision.judgement, reply)
+            },
+            Err(error) => {
+                tracing::error!(connection = %self.connection(), %error, "a refusal could not be recorded");
+                Answer::undecided(decision.mode, reply)
+            }
+        }
+    }
+
+    /// The row of a request that was not understood.
+    fn opaque(&self, head: &RequestHead, caller: &Caller, code: &str, why: &str) -> Entry {
+        let seen = format!("{} {}", head.method, head.path());
         let judgement = words::not_understood(self.revision(), code, why);
-        let seen = format!("{} {}", request.head.method, request.head.path());
         let operation = OperationId::fresh(self.ambient());
         let record = DecisionRecord {
             operation: None,
             connection: self.connection().clone(),
-            decision: self.decision(operation, judgement, mode),
+            decision: self.decision(operation, judgement, self.mode()),
             input_hash: Some(PayloadHash::of(&[seen.as_bytes()])),
-            payload_hash: Some(request.head.passing_hash()),
-            basis: Some(Basis::Opaque),
+            payload_hash: None,
+            basis: None,
             changed: Vec::new(),
             hold: None,
             opaque: Some(seen),
+            asked_by: Some(caller.actor.id.clone()).filter(|id| !id.is_empty()),
             read_back: None,
             round: 0,
             payload: crmgate_store::Payload::default(),
             trace: trace(),
             metrics: std::collections::BTreeMap::new(),
         };
-        let entry = Entry {
+        Entry {
             record,
             judged: None,
-        };
-        self.record_and_pass(entry, request, &caller).await
+        }
     }
 
     async fn record_and_pass(

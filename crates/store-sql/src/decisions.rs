@@ -65,7 +65,9 @@ impl DecisionRow {
             connection: record.connection.to_string(),
             object: operation.map(|op| op.object.clone()),
             record_id: operation.and_then(|op| op.record_id.clone()),
-            actor: operation.map(|op| op.actor.id.clone()),
+            actor: operation
+                .map(|op| op.actor.id.clone())
+                .or_else(|| record.asked_by.clone()),
             effect: judgement.effect.as_str(),
             mode: record.decision.mode.as_str(),
             packages: write("packages", &packages)?,

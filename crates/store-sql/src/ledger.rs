@@ -147,7 +147,8 @@ impl Ledger for SqliteStore {
              OR d.connection IS NOT l.envelope ->> 'connection' \
              OR d.effect IS NOT l.envelope ->> 'effect' OR d.mode IS NOT l.envelope ->> 'mode' \
              OR d.object IS NOT l.envelope ->> '$.operation.object' \
-             OR d.actor IS NOT l.envelope ->> '$.operation.actor' \
+             OR d.actor IS NOT coalesce(l.envelope ->> '$.operation.actor', \
+                                        l.envelope ->> 'asked_by') \
              OR d.record_id IS NOT coalesce(l.envelope ->> '$.operation.record_id', d.record_id)) \
              ORDER BY l.seq",
         )

@@ -67,8 +67,9 @@ impl SqliteStore {
             dir: dir.display().to_string(),
             problem,
         };
-        std::fs::create_dir_all(dir).map_err(|error| unusable(error.to_string()))?;
+        private_dir(dir).map_err(|error| unusable(error.to_string()))?;
         let lock = DirLock::take(dir)?;
+        private_file(&dir.join("crmgate.db")).map_err(|error| unusable(error.to_string()))?;
         let options = options(&dir.join("crmgate.db"), settings);
         let open_writes = migrate(&options).await.map_err(|error| match error {
             MigrateError::VersionMissing(_)
@@ -158,6 +159,29 @@ impl SqliteStore {
     pub(crate) const fn reader(&self) -> &SqlitePool {
         &self.reader
     }
+}
+
+/// Makes a folder that nobody else reads, where there is none: what policies saw is in it.
+fn private_dir(dir: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.recursive(true).create(dir)
+}
+
+/// Makes a file that nobody else reads, where there is none. Those that the database puts beside
+/// its own take their rights from it.
+fn private_file(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.append(true).create(true).open(path).map(drop)
 }
 
 fn options(file: &Path, settings: &Settings) -> SqliteConnectOptions {

@@ -34,6 +34,9 @@ pub struct DecisionRecord {
     pub hold: Option<HoldId>,
     /// Method and path of a request that is not understood.
     pub opaque: Option<String>,
+    /// The actor's id, where there is no operation to tell it.
+    #[serde(default)]
+    pub asked_by: Option<String>,
     /// How to find out later whether the write happened. Kept until the outcome is known.
     pub read_back: Option<ReadBack>,
     /// Zero-based number of the judgement of this operation: re-judged after a version mismatch.

@@ -86,6 +86,8 @@ struct Envelope<'a> {
     basis: Option<Basis>,
     #[serde(borrow)]
     operation: Option<Asked<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
+    asked_by: Option<Text<'a>>,
     revision: RevisionId,
     ungoverned: bool,
     packages: Cow<'a, [PackageVerdict]>,
@@ -291,6 +293,7 @@ impl<'a> Envelope<'a> {
             effect: judgement.effect,
             basis: record.basis,
             operation: record.operation.as_ref().map(Asked::of),
+            asked_by: record.asked_by.as_deref().map(Cow::Borrowed),
             revision: judgement.revision.clone(),
             ungoverned: judgement.ungoverned,
             packages: Cow::Borrowed(&judgement.packages),
@@ -366,6 +369,7 @@ impl<'a> Envelope<'a> {
             changed: self.changed.into_owned(),
             hold: self.hold,
             opaque: None,
+            asked_by: self.asked_by.map(Cow::into_owned),
             read_back: None,
             round: self.round,
             payload: Payload {

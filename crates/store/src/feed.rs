@@ -7,6 +7,9 @@ use crmgate_domain::ConnectionName;
 
 use crate::{ChainRef, DecisionRecord, Outcome, StoreError};
 
+/// What the names of sinks begin with that take checkpoints: their positions count checkpoints.
+pub const CHECKPOINT_SINKS: &str = "checkpoint:";
+
 /// Something that a sink is told.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FeedItem {
@@ -55,7 +58,7 @@ pub trait RecordFeed {
     async fn sink_position(&self, sink: &str) -> Result<u64, StoreError>;
 
     /// Remembers how far a sink has come. Entries that a known sink has not taken are not pruned;
-    /// names that begin with `checkpoint:` count checkpoints and hold up nothing.
+    /// names that begin with [`CHECKPOINT_SINKS`] count checkpoints and hold up nothing.
     ///
     /// # Errors
     /// When it is not certainly on disk.

@@ -28,7 +28,7 @@ pub use attempt::{AttemptLog, Locate, Outcome, OutcomeKind, ReadBack, Unfinished
 pub use connections::{ConnectionLog, ModeChange, Sighting, SightingKey};
 pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page, StoredDecision};
 pub use error::StoreError;
-pub use feed::{FeedEntry, FeedItem, RecordFeed};
+pub use feed::{CHECKPOINT_SINKS, FeedEntry, FeedItem, RecordFeed};
 pub use holds::{Hold, HoldFilter, HoldLog, HoldStatus};
 pub use ledger::{
     ChainRef, Digest, Entry, EntryKind, Extent, Head, Ledger, RawEntry, SealedPayload,

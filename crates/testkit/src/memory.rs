@@ -203,7 +203,12 @@ fn matches(filter: &DecisionFilter, stored: &StoredDecision) -> bool {
         && is(filter.outcome.as_ref(), outcome.map(|o| &o.kind))
         && filter.after.is_none_or(|after| stored.sequence > after)
         && filter.before.is_none_or(|before| stored.sequence < before)
-        && is(filter.actor.as_ref(), operation.map(|op| &op.actor.id))
+        && is(
+            filter.actor.as_ref(),
+            operation
+                .map(|op| &op.actor.id)
+                .or(record.asked_by.as_ref()),
+        )
         && is(filter.effect.as_ref(), Some(&judgement.effect))
         && filter
             .package

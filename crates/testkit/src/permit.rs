@@ -46,6 +46,7 @@ pub async fn permit(
         changed: Vec::new(),
         hold: None,
         opaque: None,
+        asked_by: None,
         read_back: None,
         round: 0,
         payload: crmgate_store::Payload::default(),

@@ -250,6 +250,8 @@ bodies! {
         hold: Option<String>,
         /// Method and path of a request that was not understood.
         opaque: Option<String>,
+        /// The actor's id, where there is no operation to tell it.
+        asked_by: Option<String>,
         /// How often the operation had been judged before, because its record changed.
         round: u32,
         /// What came of the write.

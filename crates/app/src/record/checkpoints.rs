@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crmgate_domain::Timestamp;
 use crmgate_store::checkpoint::Checkpoint;
-use crmgate_store::{StoreError, StoredCheckpoint};
+use crmgate_store::{CHECKPOINT_SINKS, StoreError, StoredCheckpoint};
 
 use super::{CheckpointSink, Record, SinkState};
 
@@ -17,7 +17,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// The name under which a sink's position is kept.
 fn position(sink: &dyn CheckpointSink) -> String {
-    format!("checkpoint:{}", sink.name())
+    format!("{CHECKPOINT_SINKS}{}", sink.name())
 }
 
 impl Record {

@@ -26,24 +26,40 @@ async fn a_write_is_judged_and_its_purpose_is_on_record() {
 }
 
 #[tokio::test]
-async fn what_is_not_understood_or_malformed_is_refused() {
+async fn what_is_not_understood_or_malformed_is_refused_and_recorded() {
     let world = World::new(Mode::Enforce).await;
-    for (asked, expected) in [
-        (request("POST", "/odd", "x"), "not_understood"),
-        (request("GET", "/odd", ""), "not_understood"),
+    for (turn, (asked, expected, seen)) in [
+        (request("POST", "/odd", "x"), "not_understood", "POST /odd"),
+        (request("GET", "/odd", ""), "not_understood", "GET /odd"),
         (
             request("POST", "/records/Contact/c1", "{}"),
             "not_understood",
+            "POST /records/Contact/c1",
         ),
-        (create("no json"), "malformed"),
-        (create(r#"{"Name":"a","Name":"b"}"#), "malformed"),
-        (create("[]"), "malformed"),
-    ] {
+        (create("no json"), "malformed", "POST /records/Contact"),
+        (
+            create(r#"{"Name":"a","Name":"b"}"#),
+            "malformed",
+            "POST /records/Contact",
+        ),
+        (create("[]"), "malformed", "POST /records/Contact"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let answer = world.serve("own", asked).await;
         assert_eq!(kind(&answer), expected);
-        assert_eq!(answer.decision, None);
+        let record = &world.store.all_decisions()[turn];
+        assert_eq!(answer.decision, Some(record.decision.id));
+        assert_eq!(record.decision.judgement.effect, Effect::Deny);
+        assert_eq!(record.opaque.as_deref(), Some(seen));
+        assert_eq!(record.asked_by.as_deref(), Some("user-t1"));
     }
     assert!(world.crm.journal().is_empty());
+    let odd = under("", request("POST", "/odd", "x"));
+    let nobody = world.serve("own", odd).await;
+    assert_eq!(kind(&nobody), "not_understood");
+    assert_eq!(nobody.decision, None, "strangers cannot fill the record");
 }
 
 #[tokio::test]

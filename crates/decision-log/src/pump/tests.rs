@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use crmgate_domain::{ChainId, DecisionId};
@@ -100,6 +100,7 @@ struct Hand {
     got: Arc<Mutex<Vec<serde_json::Value>>>,
     at_once: usize,
     shut: Arc<AtomicBool>,
+    idled: Arc<AtomicUsize>,
 }
 
 #[async_trait]
@@ -112,6 +113,10 @@ impl Sink for Hand {
         let some = some.map(|event| serde_json::from_slice(event).unwrap());
         self.got.lock().unwrap().extend(some);
         Ok(events.len().min(self.at_once))
+    }
+
+    async fn idle(&mut self) {
+        self.idled.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -318,4 +323,48 @@ async fn outcomes_are_events_of_their_own_with_names_that_stay_the_same() {
     assert_eq!(got[2]["path"], "crm/outcome");
     assert_eq!(got[2]["crm"]["decision"], id.to_string());
     assert_eq!(got[2]["result"]["outcome"], "succeeded");
+}
+
+#[tokio::test]
+async fn a_sink_under_load_gets_on_with_what_is_due() {
+    let world = World::new();
+    for _ in 0..20 {
+        world.record.decide(&world.ambient, PayloadState::Kept);
+    }
+    let pump = world.pump(|_| {});
+    world.stop.cancel();
+    pump.run(world.stop.clone()).await;
+    // Four full batches, one look that found nothing.
+    assert!(world.hand.idled.load(Ordering::SeqCst) >= 5);
+}
+
+#[tokio::test]
+async fn what_comes_while_a_sink_works_goes_together() {
+    let world = World::new();
+    world.record.decide(&world.ambient, PayloadState::Kept);
+    let pump = world.pump(|settings| settings.every = Duration::from_hours(1));
+    let running = tokio::spawn(pump.run(world.stop.clone()));
+    world.until(|| world.got().len() == 1).await;
+    world.record.decide(&world.ambient, PayloadState::Kept);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.got().len(), 1, "it waits for more");
+    world.stop.cancel();
+    running.await.unwrap();
+    assert_eq!(world.got().len(), 2);
+}
+
+#[tokio::test]
+async fn a_record_that_could_not_be_read_for_a_while_is_no_failing_sink_after() {
+    let world = World::new();
+    world.record.broken.store(true, Ordering::SeqCst);
+    let pump = world.pump(|_| {});
+    let watch = pump.watch();
+    let running = tokio::spawn(pump.run(world.stop.clone()));
+    world.until(|| watch.lag().failing.is_some()).await;
+    world.record.broken.store(false, Ordering::SeqCst);
+    world.until(|| watch.lag().failing.is_none()).await;
+    world.stop.cancel();
+    running.await.unwrap();
 }

@@ -36,6 +36,10 @@ pub struct FileSink {
     settings: FileSettings,
     ambient: Arc<dyn Ambient>,
     open: Option<Open>,
+    /// Whether full files may stand there that are to be compressed or removed.
+    untidy: bool,
+    /// What was last told of putting files away, so that it is told once.
+    told: Option<String>,
 }
 
 /// The file that is written to.
@@ -54,6 +58,8 @@ impl FileSink {
             settings,
             ambient,
             open: None,
+            untidy: true,
+            told: None,
         }
     }
 
@@ -62,8 +68,9 @@ impl FileSink {
             self.rotate()?;
         }
         let mut open = match self.open.take() {
-            Some(open) => open,
-            None => self.opened()?,
+            // What others moved away or deleted is theirs; the next lines go where they are looked for.
+            Some(open) if still_there(&open.file, &self.settings.path) => open,
+            _ => self.opened()?,
         };
         let mut lines = Vec::new();
         let mut taken = 0;
@@ -105,14 +112,7 @@ impl FileSink {
         let path = &self.settings.path;
         let folder = folder(path);
         fs::create_dir_all(folder)?;
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o640);
-        }
-        let mut file = options.open(path)?;
+        let mut file = private().read(true).append(true).create(true).open(path)?;
         let length = whole(&mut file)?;
         file.set_len(length)?;
         file.sync_all()?;
@@ -146,12 +146,16 @@ impl FileSink {
             .find(|it| !it.exists() && !with_gz(it).exists());
         let target = target.ok_or_else(|| io::Error::other("too many files of one moment"))?;
         fs::rename(path, &target)?;
+        self.untidy = true;
         sync_folder(folder(path))
     }
 
     /// Compresses full files and removes those beyond the number to keep. What fails here is tried
     /// again: nothing is lost by it but room.
-    fn tidy(&self) -> io::Result<()> {
+    fn tidy(&mut self) -> io::Result<()> {
+        if !self.untidy {
+            return Ok(());
+        }
         let mut full = self.full_files()?;
         if self.settings.gzip {
             for file in &mut full {
@@ -160,19 +164,25 @@ impl FileSink {
                 }
             }
         }
-        let Some(keep) = self.settings.keep else {
-            return Ok(());
-        };
         full.sort();
+        let keep = self.settings.keep.unwrap_or(usize::MAX);
         let beyond = full.len().saturating_sub(keep);
-        full.iter().take(beyond).try_for_each(fs::remove_file)
+        full.iter().take(beyond).try_for_each(fs::remove_file)?;
+        self.untidy = false;
+        Ok(())
     }
 
     fn full_files(&self) -> io::Result<Vec<PathBuf>> {
         let path = &self.settings.path;
         let (stem, extension) = parts(path);
         let mut found = Vec::new();
-        for entry in fs::read_dir(folder(path))? {
+        let entries = match fs::read_dir(folder(path)) {
+            Ok(entries) => entries,
+            // The folder is made with its first file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
             let file = entry?.path();
             let name = file.file_name().map(|name| name.to_string_lossy());
             let Some(name) = name else { continue };
@@ -208,10 +218,15 @@ impl Sink for FileSink {
             }
             self.tidy()
         });
-        if let Err(error) = tidied {
-            let path = self.settings.path.display().to_string();
-            tracing::warn!(path, %error, "a full file of the decision log could not be put away");
+        let problem = tidied.err().map(|error| error.to_string());
+        if problem == self.told {
+            return;
         }
+        if let Some(error) = &problem {
+            let path = self.settings.path.display().to_string();
+            tracing::warn!(path, error, "a full file of the decision log could not be put away");
+        }
+        self.told = problem;
     }
 }
 
@@ -225,6 +240,33 @@ fn blocking<T>(work: impl FnOnce() -> T) -> T {
     } else {
         work()
     }
+}
+
+/// Files that others do not read.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o640);
+    }
+    options
+}
+
+/// Whether a path still leads to the file that was opened under it.
+#[cfg(unix)]
+fn still_there(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let same = |one: fs::Metadata, other: fs::Metadata| {
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    };
+    file.metadata().is_ok_and(|one| fs::metadata(path).is_ok_and(|other| same(one, other)))
+}
+
+/// An open file can be neither moved nor deleted there.
+#[cfg(not(unix))]
+fn still_there(_: &File, _: &Path) -> bool {
+    true
 }
 
 /// How far a file holds whole lines.
@@ -252,7 +294,8 @@ fn compress(file: &Path) -> io::Result<PathBuf> {
     let target = with_gz(file);
     let half = target.with_extension("gz.part");
     let mut source = File::open(file)?;
-    let mut encoder = GzEncoder::new(File::create(&half)?, Compression::default());
+    let packed = private().write(true).create(true).truncate(true).open(&half)?;
+    let mut encoder = GzEncoder::new(packed, Compression::default());
     io::copy(&mut source, &mut encoder)?;
     encoder.finish()?.sync_all()?;
     fs::rename(&half, &target)?;

@@ -20,6 +20,8 @@ mod tests;
 
 /// What an answer's body may take; it is not read.
 const MAX_ANSWER: usize = 1 << 20;
+/// The longest that a service's `Retry-After` is followed.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 /// How much better than its text an event is at first thought to compress.
 const FIRST_RATIO: u64 = 4;
 
@@ -131,7 +133,9 @@ impl HttpSink {
             StatusCode::PAYLOAD_TOO_LARGE => Ok(Sent::TooLarge),
             status => Err(SinkError {
                 message: format!("the service answered {status}"),
-                retry_after: self.retry_after(answer.headers()),
+                retry_after: self
+                    .retry_after(answer.headers())
+                    .map(|asked| asked.min(MAX_RETRY_AFTER)),
             }),
         }
     }

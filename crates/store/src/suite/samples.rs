@@ -67,6 +67,7 @@ pub fn full_record(ambient: &dyn Ambient) -> DecisionRecord {
         changed: vec!["Amount".to_owned()],
         hold: Some(HoldId::fresh(ambient)),
         opaque: None,
+        asked_by: None,
         read_back: Some(read_back("twin", &["x"])),
         round: 2,
         payload: crate::Payload::default(),

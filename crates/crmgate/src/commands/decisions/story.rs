@@ -222,7 +222,13 @@ pub(super) fn operation(item: &Value) -> String {
 pub(super) fn actor(item: &Value) -> String {
     let name = text(item, "/operation/actor/username");
     if name.is_empty() {
-        text(item, "/operation/actor/id").to_owned()
+        let id = text(item, "/operation/actor/id");
+        let id = if id.is_empty() {
+            text(item, "/asked_by")
+        } else {
+            id
+        };
+        id.to_owned()
     } else {
         name.to_owned()
     }

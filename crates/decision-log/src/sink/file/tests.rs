@@ -165,3 +165,49 @@ async fn a_full_disk_takes_nothing_and_says_so() {
     give(&mut sink, &events(0, 2)).await;
     assert_eq!(folder.lines(), expected(2));
 }
+
+#[tokio::test]
+async fn a_file_that_was_moved_away_or_deleted_is_made_anew() {
+    let folder = Folder::new();
+    let settings = FileSettings {
+        rotate_size: 1 << 20,
+        ..folder.settings()
+    };
+    let mut sink = folder.sink(settings);
+    give(&mut sink, &events(0, 2)).await;
+    let aside = folder.dir.path().join("aside");
+    fs::rename(folder.path(), &aside).unwrap();
+    give(&mut sink, &events(2, 4)).await;
+    assert_eq!(folder.lines(), expected(4)[2..]);
+    fs::remove_file(folder.path()).unwrap();
+    give(&mut sink, &events(4, 5)).await;
+    assert_eq!(folder.lines(), expected(5)[4..]);
+    assert_eq!(fs::read_to_string(aside).unwrap().lines().count(), 2);
+}
+
+#[tokio::test]
+async fn a_sink_that_has_taken_nothing_has_nothing_to_put_away() {
+    let folder = Folder::new();
+    let mut sink = folder.sink(folder.settings());
+    sink.idle().await;
+    assert_eq!(sink.told, None);
+    fs::write(folder.path().parent().unwrap(), "in the way").unwrap();
+    sink.untidy = true;
+    sink.idle().await;
+    assert!(sink.told.is_some());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn others_read_neither_the_file_nor_the_full_ones() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let mut sink = folder.sink(folder.settings());
+    give(&mut sink, &events(0, 9)).await;
+    sink.idle().await;
+    let files = fs::read_dir(folder.path().parent().unwrap()).unwrap();
+    for file in files.map(Result::unwrap) {
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o007, 0, "{}", file.path().display());
+    }
+}
