@@ -184,7 +184,6 @@ impl<'a> Event<'a> {
         let Decision {
             id, at, judgement, ..
         } = &record.decision;
-        let operation = record.operation.as_ref();
         let trace = record.trace.as_ref();
         let bundle = Bundle {
             revision: judgement.revision.as_str(),
