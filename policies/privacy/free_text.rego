@@ -58,8 +58,8 @@ holds_card(text) if {
 }
 
 holds_card(text) if {
-	some run in regex.find_n(`[0-9]+([ -][0-9]+){2,}`, text, -1)
-	some number in grouped(regex.split(`[ -]`, run))
+	some run in regex.find_n(`[0-9]+([ ._/\-\x{a0}\x{2009}-\x{2015}\x{202f}\x{3000}\x{ff0d}]{1,3}[0-9]+){2,}`, text, -1)
+	some number in grouped(regex.split(`[^0-9]+`, run))
 	check_digits.card(number)
 }
 

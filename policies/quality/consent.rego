@@ -13,7 +13,7 @@ package crm.quality.consent
 
 opted_in_again if {
 	input.changes.email_opt_out.from == true
-	input.changes.email_opt_out.to == false
+	input.changes.email_opt_out.to != true
 }
 
 consented if input.record.marketing_consent == true

@@ -1,6 +1,8 @@
 # METADATA
 # title: E-mail addresses can be written to
-# description: Refuses what can't be an address, and addresses of domains on a list.
+# description: >-
+#   Refuses what can't be an address, and addresses of domains on a list and those below them. Looks
+#   at what a write changes; a scan looks at what is stored.
 # custom:
 #   owner: data-stewards
 #   objects: [contact, lead]
@@ -11,7 +13,14 @@ package crm.quality.email
 
 import data.lib.text
 
-address := lower(trim_space(input.record.email)) if text.filled(input.record.email)
+address := lower(trim_space(input.record.email)) if {
+	looked_at
+	text.filled(input.record.email)
+}
+
+looked_at if input.changes.email
+
+looked_at if input.operation.point == "scan"
 
 well_formed if {
 	count(address) <= 254
@@ -35,5 +44,6 @@ deny contains {
 } if {
 	well_formed
 	domain := split(address, "@")[1]
-	domain in data.params.quality.email.blocked_domains
+	some blocked in data.params.quality.email.blocked_domains
+	endswith(concat("", [".", domain]), concat("", [".", lower(blocked)]))
 }

@@ -2,7 +2,7 @@
 # title: Large discounts are agreed to
 # description: >-
 #   A discount over one threshold waits for a sales manager, over another it is refused. Only a
-#   change of the discount asks again.
+#   change of the discount is looked at; a scan finds what is stored.
 # custom:
 #   owner: sales-operations
 #   objects: [opportunity]
@@ -13,7 +13,14 @@ package crm.sales.discounts
 
 limits := data.params.sales.discounts
 
-discount := input.record.discount_percent if is_number(input.record.discount_percent)
+discount := input.record.discount_percent if {
+	looked_at
+	is_number(input.record.discount_percent)
+}
+
+looked_at if input.changes.discount_percent
+
+looked_at if input.operation.point == "scan"
 
 asked := input.changes.discount_percent.to if is_number(input.changes.discount_percent.to)
 

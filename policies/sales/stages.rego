@@ -2,7 +2,8 @@
 # title: Opportunities go through their stages
 # description: >-
 #   What is closed stays closed, an opportunity is won from a late stage only, and a win has an
-#   amount and a close date.
+#   amount and a close date. What was won without them before is found by a scan, and does not stop
+#   other changes.
 # custom:
 #   owner: sales-operations
 #   objects: [opportunity]
@@ -49,7 +50,16 @@ deny contains {
 	not late
 }
 
-has_amount if input.record.amount > 0
+looked_at(_) if winning
+
+looked_at(field) if input.changes[field]
+
+looked_at(_) if input.operation.point == "scan"
+
+has_amount if {
+	is_number(input.record.amount)
+	input.record.amount > 0
+}
 
 deny contains {
 	"code": "amount_required",
@@ -57,6 +67,7 @@ deny contains {
 	"fields": ["amount"],
 } if {
 	won
+	looked_at("amount")
 	not has_amount
 }
 
@@ -68,5 +79,6 @@ deny contains {
 	"fields": ["close_date"],
 } if {
 	won
+	looked_at("close_date")
 	not has_close_date
 }
