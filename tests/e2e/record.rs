@@ -112,18 +112,9 @@ fn read(site: &Site, name: &str) -> String {
     std::fs::read_to_string(site.path().join(name)).unwrap()
 }
 
-#[tokio::test]
-async fn the_command_verifies_erases_and_finds_changes() {
-    let site = Site::new(&[]).await;
-    let file = site.path().join("checkpoints.jws");
-    let gate = site.start(&[("CRMGATE__RECORD__CHECKPOINT_FILE", file.to_str().unwrap())]);
-    let url = format!("{}/api/data/v9.2/contacts", site.dynamics_url());
-    for number in 0..3 {
-        let body = contact(false, &format!("Number {number}"));
-        let answer = call(&site.gate, "POST", &url, &site.dynamics_token, Some(&body)).await;
-        assert_eq!(answer.unwrap().status, 204);
-    }
-    let (code, key) = crmgate(&site, &["decisions", "key"]);
+/// Erases the payload of one decision and saves the entries, all by commands.
+async fn erase_and_save(site: &Site) {
+    let (code, key) = crmgate(site, &["decisions", "key"]);
     assert_eq!(code, 0, "{key}");
     std::fs::write(site.path().join("key.pem"), &key).unwrap();
     let id = site.decisions().await[1]["decision"]["id"].clone();
@@ -136,53 +127,58 @@ async fn the_command_verifies_erases_and_finds_changes() {
         "--reason",
         "asked for",
     ];
-    let (code, said) = crmgate(&site, &erase);
-    assert_eq!(
-        (code, said.contains("1 decisions' payloads erased")),
-        (0, true),
-        "{said}"
-    );
-    let (code, said) = crmgate(&site, &["decisions", "show", id]);
-    assert_eq!(
-        (code, said.contains("ERASED on request")),
-        (0, true),
-        "{said}"
-    );
-    let (code, said) = crmgate(&site, &["decisions", "verify", "--save", "entries.ndjson"]);
-    assert_eq!(code, 0, "{said}");
-    assert!(
-        said.contains("1 erased") && said.contains("the gate's own word"),
-        "{said}"
-    );
-    gate.end();
+    for (arguments, told) in [
+        (erase.as_slice(), "1 decisions' payloads erased"),
+        (&["decisions", "show", id], "ERASED on request"),
+        (
+            &["decisions", "verify", "--save", "entries.ndjson"],
+            "the gate's own word",
+        ),
+    ] {
+        let (code, said) = crmgate(site, arguments);
+        assert_eq!((code, said.contains(told)), (0, true), "{said}");
+    }
+}
 
-    let vouched = [
+/// Verifies a file by the checkpoints, and holds the exit code to the report.
+fn vouched(site: &Site, file: &str) -> Value {
+    let arguments = [
+        "decisions",
+        "verify",
+        "--output",
+        "json",
+        file,
         "--checkpoints",
         "checkpoints.jws",
         "--public-key",
         "key.pem",
     ];
-    let whole = |file: &str| {
-        let mut arguments = vec!["decisions", "verify", "--output", "json", file];
-        arguments.extend(vouched);
-        let (code, said) = crmgate(&site, &arguments);
-        let report: Value = serde_json::from_str(&said).expect(&said);
-        assert_eq!(report["whole"] == json!(true), code == 0, "{said}");
-        report
-    };
-    let report = whole("data/crmgate.db");
+    let (code, said) = crmgate(site, &arguments);
+    let report: Value = serde_json::from_str(&said).expect(&said);
+    assert_eq!(report["whole"] == json!(true), code == 0, "{said}");
+    report
+}
+
+#[tokio::test]
+async fn the_command_verifies_erases_and_finds_changes() {
+    let site = Site::new(&[]).await;
+    let file = site.path().join("checkpoints.jws");
+    let gate = site.start(&[("CRMGATE__RECORD__CHECKPOINT_FILE", file.to_str().unwrap())]);
+    let url = format!("{}/api/data/v9.2/contacts", site.dynamics_url());
+    for number in 0..3 {
+        let body = contact(false, &format!("Number {number}"));
+        let answer = call(&site.gate, "POST", &url, &site.dynamics_token, Some(&body)).await;
+        assert_eq!(answer.unwrap().status, 204);
+    }
+    erase_and_save(&site).await;
+    gate.end();
+
+    let report = vouched(&site, "data/crmgate.db");
     assert_eq!(report["whole"], json!(true), "{report}");
-    assert_eq!(
-        report["uncertain"],
-        json!([]),
-        "the last checkpoint is of the end"
-    );
-    // What was saved while it ran lacks what came after: a checkpoint saw more.
-    assert_eq!(
-        whole("entries.ndjson")["whole"],
-        json!(true),
-        "nothing came after"
-    );
+    assert_eq!(report["payloads"]["erased"], json!(1), "{report}");
+    // The last checkpoint is of the end, and nothing came after the entries were saved.
+    assert_eq!(report["uncertain"], json!([]));
+    assert_eq!(vouched(&site, "entries.ndjson")["whole"], json!(true));
 
     let entries = read(&site, "entries.ndjson");
     let lines: Vec<&str> = entries.lines().collect();
@@ -193,28 +189,23 @@ async fn the_command_verifies_erases_and_finds_changes() {
     ];
     for text in changed {
         std::fs::write(site.path().join("changed.ndjson"), text).unwrap();
-        let report = whole("changed.ndjson");
+        let report = vouched(&site, "changed.ndjson");
         assert_eq!(report["whole"], json!(false), "{report}");
         assert!(!report["faults"].as_array().unwrap().is_empty());
     }
     // A checkpoint that somebody else signed.
     let bent = read(&site, "checkpoints.jws").replacen("eyJ", "eyK", 1);
     std::fs::write(site.path().join("checkpoints.jws"), bent).unwrap();
-    let report = whole("data/crmgate.db");
-    assert_eq!(
-        report["bad_checkpoints"].as_array().unwrap().len(),
-        1,
-        "{report}"
-    );
-    let (code, said) = crmgate(
-        &site,
-        &[
-            "decisions",
-            "verify",
-            "--checkpoints",
-            "x",
-            "data/crmgate.db",
-        ],
-    );
+    let report = vouched(&site, "data/crmgate.db");
+    let bad = report["bad_checkpoints"].as_array().unwrap();
+    assert_eq!(bad.len(), 1, "{report}");
+    let keyless = [
+        "decisions",
+        "verify",
+        "--checkpoints",
+        "x",
+        "data/crmgate.db",
+    ];
+    let (code, said) = crmgate(&site, &keyless);
     assert_eq!((code, said.contains("--public-key")), (2, true), "{said}");
 }
