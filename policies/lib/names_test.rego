@@ -13,6 +13,10 @@ test_spellings_of_one_name if {
 		["Παπαδόπουλος", "Papadopoulos"],
 		["O'Neill", "ONeil"],
 		["Philip Black", "Filip Blak"],
+		["Meridian Gulf", "Meri\u200bdian\u00a0Gu\u00adlf"],
+		["Société Générale", "Socie\u0301te\u0301 Ge\u0301ne\u0301rale"],
+		["Müller", "Mu\u0308ller"],
+		["Meridian 7", "ＭＥＲＩＤＩＡＮ　７"],
 	] {
 		same(pair[0], pair[1])
 	}
@@ -37,4 +41,13 @@ test_names_without_words if {
 
 test_long_names_end if {
 	count(names.words(concat(" ", ["a b c d e f g h i j k l m n o p"]))) == 12
+}
+
+test_names_that_cannot_be_compared_as_a_whole if {
+	every name in ["株式会社メリディアン", "شركة الخليج", "Қазақ", concat(" ", ["a b c d e f g h i j k l m"])] {
+		names.beyond(name)
+	}
+	every name in ["Виктор Золотарёв", "Παπαδόπουλος", "Société “Générale” – S.A. №1 ®", "Ångström", "ＡＢ"] {
+		not names.beyond(name)
+	}
 }

@@ -100,5 +100,17 @@ deny contains {
 
 refused if settings.on_hit == "deny"
 
+warn contains {
+	"code": "party_unscreened",
+	"message": sprintf("the name in `%s` has letters or so many words that the lists could not be compared with it as a whole", [field]),
+	"fields": [field],
+} if {
+	count(settings.lists) > 0
+	some field, name in written
+	text.filled(name)
+	screened(field)
+	names.beyond(name)
+}
+
 # A scan can't wait for anybody: there a hit is a finding.
 refused if input.operation.point == "scan"
