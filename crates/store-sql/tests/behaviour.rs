@@ -272,3 +272,22 @@ async fn a_database_of_another_version_is_told_and_left_alone() {
     let page = store.decisions(&DecisionFilter::default(), None, 9).await;
     assert_eq!(page.unwrap().items.len(), 1, "nothing is lost");
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_makes_nobody_else_reads() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let store = SqliteStore::open(&data, &Settings::default(), ambient())
+        .await
+        .unwrap();
+    let ticking = Ticking::default();
+    store.append_decision(full_record(&ticking)).await.unwrap();
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    for file in ["crmgate.db", "crmgate.db-wal", "crmgate.db-shm"] {
+        assert_eq!(mode(&data.join(file)), 0o600, "{file}");
+    }
+    store.close().await;
+}

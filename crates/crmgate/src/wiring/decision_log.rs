@@ -15,7 +15,7 @@ use crmgate_decision_log::{HashKey, Pump, PumpSettings, Sink};
 use crmgate_domain::Ambient;
 use crmgate_enforce::LogSettings;
 use crmgate_outbound::Client;
-use crmgate_store::RecordFeed;
+use crmgate_store::{CHECKPOINT_SINKS, RecordFeed};
 use http::{HeaderMap, HeaderValue, header};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -141,7 +141,7 @@ impl Sinks {
             stop: stop.clone(),
             watches: BTreeMap::new(),
         };
-        forget(settings, feed.as_ref()).await?;
+        forget(|name| settings.sinks.contains_key(name), feed.as_ref()).await?;
         for (name, sink) in &settings.sinks {
             let made = make(&sink.target, ambient).map_err(|problem| {
                 Failure::new(
@@ -204,14 +204,17 @@ impl Sinks {
 }
 
 /// Sinks that are no longer configured hold up nothing.
-async fn forget(settings: &DecisionLog, feed: &(dyn RecordFeed + Sync)) -> Result<(), Failure> {
+async fn forget(
+    configured: impl Fn(&str) -> bool,
+    feed: &(dyn RecordFeed + Sync),
+) -> Result<(), Failure> {
     let failed = |error: crmgate_store::StoreError| {
         let message = format!("how far sinks have come cannot be read: {error}");
         Failure::new(Exit::System, message)
     };
     let known = feed.sink_positions().await.map_err(failed)?;
     for name in known.keys() {
-        if settings.sinks.contains_key(name) {
+        if configured(name) || name.starts_with(CHECKPOINT_SINKS) {
             continue;
         }
         tracing::warn!(
@@ -268,4 +271,23 @@ fn headers(target: &HttpTarget) -> Headers {
         }
         Ok(headers)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crmgate_testkit::MemoryStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn sinks_that_are_gone_are_forgotten_and_those_of_checkpoints_are_not() {
+        let store = MemoryStore::default();
+        for name in ["gone", "archive", "checkpoint:file"] {
+            store.set_sink_position(name, 7).await.unwrap();
+        }
+        forget(|name| name == "archive", &store).await.unwrap();
+        let known = store.sink_positions().await.unwrap();
+        let kept = ["archive", "checkpoint:file"].map(|name| (name.to_owned(), 7));
+        assert_eq!(known, kept.into());
+    }
 }

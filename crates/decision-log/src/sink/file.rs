@@ -224,7 +224,11 @@ impl Sink for FileSink {
         }
         if let Some(error) = &problem {
             let path = self.settings.path.display().to_string();
-            tracing::warn!(path, error, "a full file of the decision log could not be put away");
+            tracing::warn!(
+                path,
+                error,
+                "a full file of the decision log could not be put away"
+            );
         }
         self.told = problem;
     }
@@ -260,7 +264,8 @@ fn still_there(file: &File, path: &Path) -> bool {
     let same = |one: fs::Metadata, other: fs::Metadata| {
         (one.dev(), one.ino()) == (other.dev(), other.ino())
     };
-    file.metadata().is_ok_and(|one| fs::metadata(path).is_ok_and(|other| same(one, other)))
+    file.metadata()
+        .is_ok_and(|one| fs::metadata(path).is_ok_and(|other| same(one, other)))
 }
 
 /// An open file can be neither moved nor deleted there.
@@ -294,7 +299,11 @@ fn compress(file: &Path) -> io::Result<PathBuf> {
     let target = with_gz(file);
     let half = target.with_extension("gz.part");
     let mut source = File::open(file)?;
-    let packed = private().write(true).create(true).truncate(true).open(&half)?;
+    let packed = private()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&half)?;
     let mut encoder = GzEncoder::new(packed, Compression::default());
     io::copy(&mut source, &mut encoder)?;
     encoder.finish()?.sync_all()?;
