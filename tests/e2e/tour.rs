@@ -16,7 +16,15 @@ fn the_tour_goes_as_told() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}\n{errors}");
     assert!(dir.path().join(".crmgate-demo/demo.json").exists());
-    for told in ["denied", "held", "E.164", "dry-run", "observe"] {
+    for told in [
+        "denied",
+        "held",
+        "E.164",
+        "dry-run",
+        "observe",
+        "whole: the record is as it was written",
+        "found out: \"entry",
+    ] {
         assert!(
             text.to_lowercase().contains(&told.to_lowercase()),
             "the tour does not tell of `{told}`:\n{text}"

@@ -62,6 +62,19 @@ impl Api {
         Ok(Self { client, url, token })
     }
 
+    /// The API of the demo whose facts these are.
+    pub(crate) fn of_demo(facts: &Value) -> Result<Self, Failure> {
+        let unusable = |error: String| Failure::new(Exit::System, error);
+        let demo = DemoFile::deserialize(facts).map_err(|error| unusable(error.to_string()))?;
+        let client =
+            Client::new(Settings::default()).map_err(|error| unusable(error.to_string()))?;
+        Ok(Self {
+            client,
+            url: demo.control_url,
+            token: demo.tokens.admin,
+        })
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
         self.call(Method::GET, path, None).await
     }

@@ -15,6 +15,7 @@ mod token;
 mod validate;
 
 pub(crate) use connections::print_report;
+pub(crate) use decisions::verify;
 
 /// Runs a command.
 pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {

@@ -159,10 +159,27 @@ fn the_commands_work_on_a_running_demo() {
     ];
     run(dir, &[&fixed[..], &held[..]].concat(), 6);
 
+    verified(dir);
     tokens(dir);
     check(dir);
     let second = run(dir, &["demo", "--once"], 8);
     assert!(text(&second.stderr).contains("another demo is using"));
+}
+
+/// The record is whole as the gate gives it, as it is in the file, and as it was saved; a changed
+/// entry is found.
+fn verified(dir: &Path) {
+    let running = json(dir, &["decisions", "verify", "--save", "entries"], 0);
+    assert!(running["whole"].as_bool().unwrap() && running["entries"].as_u64().unwrap() > 30);
+    let file = ".crmgate-demo/data/crmgate.db";
+    run(dir, &["decisions", "verify", file], 0);
+    run(dir, &["decisions", "verify", "entries"], 0);
+    let entries = std::fs::read_to_string(dir.join("entries")).unwrap();
+    let forged = entries.replacen(r#"\"effect\":\"deny\""#, r#"\"effect\":\"allow\""#, 1);
+    assert_ne!(entries, forged);
+    std::fs::write(dir.join("entries"), forged).unwrap();
+    let found = text(&run(dir, &["decisions", "verify", "entries"], 1).stdout);
+    assert!(found.contains("does not fit its hash"), "{found}");
 }
 
 /// A token is made, used, refused what it may not do, and revoked.

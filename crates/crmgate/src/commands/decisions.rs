@@ -11,7 +11,7 @@ mod export;
 mod list;
 mod story;
 mod times;
-mod verify;
+pub(crate) mod verify;
 
 pub(super) use story::{headline, print_reasons};
 

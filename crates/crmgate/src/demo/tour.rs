@@ -9,6 +9,7 @@ use crate::output::{say, table};
 mod changing;
 mod judging;
 mod observing;
+mod record;
 mod stage;
 
 use stage::Stage;
@@ -42,7 +43,7 @@ macro_rules! step {
     };
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     step!(
         "A good contact is created in Salesforce",
         judging::salesforce_create
@@ -78,6 +79,10 @@ const STEPS: [Step; 11] = [
         observing::observe
     ),
     step!("Then enforce: the same traffic, judged", observing::enforce),
+    step!(
+        "The record of all this proves that nobody changed it",
+        record::verified
+    ),
 ];
 
 /// Plays all steps and tells each as it goes. Afterwards everything is as it was before.

@@ -29,11 +29,22 @@ struct Vouchers {
     doubts: Vec<String>,
 }
 
+impl Vouchers {
+    fn found(self, mut report: Report) -> Found {
+        report.uncertain.extend(self.doubts);
+        report.whole &= self.bad.is_empty();
+        Found {
+            report,
+            bad_checkpoints: self.bad,
+        }
+    }
+}
+
 /// What was found out.
 #[derive(Serialize)]
-struct Found {
+pub(crate) struct Found {
     #[serde(flatten)]
-    report: Report,
+    pub(crate) report: Report,
     /// Lines that are no checkpoints, or not signed with the key.
     bad_checkpoints: Vec<String>,
 }
@@ -43,19 +54,15 @@ pub(super) async fn run(wanted: &DecisionsVerify) -> Result<Exit, Failure> {
         None => Some(Api::open(&wanted.remote)?),
         Some(_) => None,
     };
-    let vouchers = vouchers(wanted, api.as_ref()).await?;
-    let check = Verification::new(vouchers.checkpoints);
-    let mut report = match (&wanted.file, &api) {
+    let (key, checkpoints) = (&wanted.public_key, &wanted.checkpoints);
+    let vouchers = vouchers_of(key.as_deref(), checkpoints.as_deref(), api.as_ref()).await?;
+    let check = Verification::new(vouchers.checkpoints.clone());
+    let report = match (&wanted.file, &api) {
         (Some(file), _) => of_file(file, check).await?,
-        (None, Some(api)) => of_gate(api, check, wanted.save.as_deref()).await?,
+        (None, Some(api)) => saved(api, check, wanted.save.as_deref()).await?,
         (None, None) => check.finish(),
     };
-    report.uncertain.extend(vouchers.doubts);
-    report.whole &= vouchers.bad.is_empty();
-    let found = Found {
-        report,
-        bad_checkpoints: vouchers.bad,
-    };
+    let found = vouchers.found(report);
     if wanted.form().output == Output::Json {
         say_json(&found);
     } else {
@@ -69,9 +76,13 @@ pub(super) async fn run(wanted: &DecisionsVerify) -> Result<Exit, Failure> {
 }
 
 /// The key and the checkpoints, from files or, told as such, from the gate itself.
-async fn vouchers(wanted: &DecisionsVerify, api: Option<&Api>) -> Result<Vouchers, Failure> {
+async fn vouchers_of(
+    public_key: Option<&Path>,
+    checkpoints: Option<&Path>,
+    api: Option<&Api>,
+) -> Result<Vouchers, Failure> {
     let mut vouchers = Vouchers::default();
-    let pem = match (&wanted.public_key, api) {
+    let pem = match (public_key, api) {
         (Some(file), _) => Some(read(file)?),
         (None, Some(api)) => {
             vouchers.doubts.push(
@@ -81,7 +92,7 @@ async fn vouchers(wanted: &DecisionsVerify, api: Option<&Api>) -> Result<Voucher
             let key = api.get("/v1/record/key").await?;
             Some(text(&key, "/pem").to_owned())
         }
-        (None, None) if wanted.checkpoints.is_some() => {
+        (None, None) if checkpoints.is_some() => {
             return Err(Failure::new(
                 Exit::Usage,
                 "checkpoints need the key that verifies them: give `--public-key FILE`",
@@ -94,7 +105,7 @@ async fn vouchers(wanted: &DecisionsVerify, api: Option<&Api>) -> Result<Voucher
     };
     let verifier =
         Verifier::new(&pem).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let lines = match (&wanted.checkpoints, api) {
+    let lines = match (checkpoints, api) {
         (Some(file), _) => read(file)?.lines().map(ToOwned::to_owned).collect(),
         (None, Some(api)) => {
             vouchers.doubts.push(
@@ -141,31 +152,55 @@ async fn own_checkpoints(api: &Api) -> Result<Vec<String>, Failure> {
     }
 }
 
+/// The record of a running gate, by its own checkpoints, each entry as `seen` leaves it.
+pub(crate) async fn of_running(
+    api: &Api,
+    mut seen: impl FnMut(&mut RawEntry),
+) -> Result<Found, Failure> {
+    let vouchers = vouchers_of(None, None, Some(api)).await?;
+    let check = Verification::new(vouchers.checkpoints.clone());
+    let report = of_gate(api, check, |_, entry| {
+        seen(entry);
+        Ok(())
+    });
+    let report = report.await?;
+    Ok(vouchers.found(report))
+}
+
+async fn saved(api: &Api, check: Verification, save: Option<&Path>) -> Result<Report, Failure> {
+    let mut file = save.map(private).transpose()?;
+    let report = of_gate(api, check, |entry, _| {
+        if let Some(file) = &mut file {
+            writeln!(file, "{entry}")?;
+        }
+        Ok(())
+    });
+    let report = report.await?;
+    if let Some(file) = &mut file {
+        file.flush()?;
+    }
+    Ok(report)
+}
+
 async fn of_gate(
     api: &Api,
     mut check: Verification,
-    save: Option<&Path>,
+    mut seen: impl FnMut(&Value, &mut RawEntry) -> Result<(), Failure>,
 ) -> Result<Report, Failure> {
-    let mut saved = save.map(private).transpose()?;
     let mut after = 0;
     loop {
         let path = format!("/v1/record/entries?after={after}&limit={PAGE}");
         let page = api.get(&path).await?;
         for entry in list(&page, "/entries") {
-            check.take(&parse(entry.clone())?);
-            if let Some(file) = &mut saved {
-                writeln!(file, "{entry}")?;
-            }
+            let mut raw = parse(entry.clone())?;
+            seen(entry, &mut raw)?;
+            check.take(&raw);
         }
         match at(&page, "/next").as_u64() {
             Some(next) => after = next,
-            None => break,
+            None => return Ok(check.finish()),
         }
     }
-    if let Some(file) = &mut saved {
-        file.flush()?;
-    }
-    Ok(check.finish())
 }
 
 /// A file for its owner alone: payloads will be in it.
@@ -236,7 +271,8 @@ fn unusable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Usage, format!("`{}`: {error}", path.display()))
 }
 
-fn print(found: &Found) {
+/// Tells people.
+pub(crate) fn print(found: &Found) {
     let report = &found.report;
     say(if found.report.whole {
         "WHOLE: the record is as it was written, as far as can be told"

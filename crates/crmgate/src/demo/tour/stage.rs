@@ -7,6 +7,7 @@ use crmgate_outbound::{Client, Settings};
 use http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
 
+use crate::client::Api;
 use crate::demo::setup::{self, Scene};
 use crate::json::{at, list, text};
 
@@ -90,6 +91,11 @@ impl Stage {
             policies_dir: scene.policies_dir.clone(),
             pricing_token: scene.salesforce.pricing_token.clone(),
         })
+    }
+
+    /// The control API, as commands call it.
+    pub(super) fn api(&self) -> Result<Api, String> {
+        Api::of_demo(&self.facts).map_err(|failure| failure.message)
     }
 
     fn fact(&self, pointer: &str) -> &str {
