@@ -10,6 +10,7 @@ pub(crate) mod conflicts;
 pub(crate) mod data;
 pub(crate) mod graph;
 pub(crate) mod growth;
+pub(crate) mod imports;
 pub(crate) mod regexes;
 pub(crate) mod reserved;
 pub(crate) mod withs;
@@ -20,6 +21,7 @@ mod tests;
 /// Runs every check that needs the trees only.
 pub(crate) fn run(symbols: &Symbols<'_>, faults: &mut Vec<LoadError>) {
     reserved::check(symbols, faults);
+    imports::check(symbols, faults);
     calls::check(symbols, faults);
     regexes::check(symbols, faults);
     withs::check(symbols, faults);

@@ -173,6 +173,10 @@ fn read(file: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     // Data may be larger than a policy; beyond this it belongs into a lookup.
     let most = MAX_BYTES as u64 * 16;
+    // Opening a pipe would wait for whoever writes into it, and everybody's policies with it.
+    if !std::fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("this is no ordinary file"));
+    }
     std::fs::File::open(file)?
         .take(most + 1)
         .read_to_end(&mut bytes)?;
@@ -192,6 +196,34 @@ mod tests {
         let file = root.join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, bytes).unwrap();
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_is_no_file_is_that_layers_fault_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        write(
+            dir.path(),
+            "sales/discounts.rego",
+            b"package crm.sales.discounts",
+        );
+        let layer = dir.path().join("connections/acme-sf/own");
+        std::fs::create_dir_all(&layer).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", layer.join("endless.rego")).unwrap();
+        let pipe = std::process::Command::new("mkfifo")
+            .arg(layer.join("data.yaml"))
+            .status();
+        let sources = read_folder(dir.path()).unwrap();
+        assert_eq!(sources.global.len(), 1);
+        let layer = sources.connections.values().next().unwrap();
+        let faults = layer.faults.iter().map(ToString::to_string);
+        let found = faults.filter(|fault| fault.contains("this is no ordinary file"));
+        let expected = if pipe.is_ok_and(|done| done.success()) {
+            2
+        } else {
+            1
+        };
+        assert_eq!(found.count(), expected, "{:?}", layer.faults);
     }
 
     #[test]

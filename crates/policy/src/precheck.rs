@@ -58,13 +58,16 @@ pub(crate) fn check(source: &Source) -> Result<(), LoadError> {
     nesting(source)
 }
 
-/// A character that turns the direction of what follows, or cannot be seen.
+/// A character that turns the direction of what follows, cannot be seen, or ends a line for an
+/// editor and not for the parser: a rule behind it would look like one and be a comment.
 fn disguise(line: &str) -> Option<(u32, char)> {
-    if line.is_ascii() {
+    let plain = |byte: u8| byte == b'\t' || (b' '..=b'~').contains(&byte);
+    if line.bytes().all(plain) {
         return None;
     }
     let hides = |c: &char| {
-        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+        (c.is_control() && *c != '\t')
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
             | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}'
             | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };

@@ -122,11 +122,36 @@ fn told(value: &Value) -> Result<(String, String, Vec<FieldRef>), Wrong> {
     )?;
     members.known(&["code", "message", "fields"])?;
     let fields = members.texts("fields")?.unwrap_or_default();
-    let fields = fields.iter().take(MAX_FIELDS);
+    let fields = fields.into_iter().filter(|field| is_name(field));
     Ok((
-        cut(&members.text("code")?.unwrap_or_default(), MAX_NAME),
+        code(&members)?.unwrap_or_default(),
         cut(&members.required_text("message")?, MAX_MESSAGE),
-        fields.map(|field| FieldRef(cut(field, MAX_NAME))).collect(),
+        fields
+            .take(MAX_FIELDS)
+            .map(|field| FieldRef(cut(&field, MAX_NAME)))
+            .collect(),
+    ))
+}
+
+/// INVARIANT: codes and names of fields stay in the record for good and become labels of numbers.
+/// Values of records have no place in them, and most do not look like names.
+fn is_name(text: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-:/".contains(&byte);
+    !text.is_empty() && text.bytes().all(letter)
+}
+
+fn code(members: &Members<'_>) -> Result<Option<String>, Wrong> {
+    let code = members.text("code")?;
+    if code
+        .as_deref()
+        .is_none_or(|code| code.is_empty() || is_name(code))
+    {
+        return Ok(code.map(|code| cut(&code, MAX_NAME)));
+    }
+    Err(Wrong::new(
+        "`code` is no name: write letters, digits and `_.-:/`; what is told of values belongs into \
+         the message"
+            .into(),
     ))
 }
 
@@ -211,6 +236,9 @@ fn field(members: &Members<'_>) -> Result<FieldRef, Wrong> {
     if name.is_empty() || name == "native." {
         return Err(Wrong::new("`field` is empty".into()));
     }
+    if !is_name(&name) {
+        return Err(Wrong::new("`field` is no name of a field".into()));
+    }
     Ok(FieldRef(name))
 }
 
@@ -254,7 +282,7 @@ pub(crate) fn approval(value: &Value, package: &str) -> Result<ApprovalRequest, 
     };
     Ok(ApprovalRequest {
         package: package.to_owned(),
-        code: members.text("code")?.unwrap_or_else(|| APPROVAL.into()),
+        code: code(&members)?.unwrap_or_else(|| APPROVAL.into()),
         reason: cut(&members.required_text("reason")?, MAX_MESSAGE),
         users,
         groups,

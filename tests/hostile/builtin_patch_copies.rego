@@ -1,0 +1,50 @@
+# expect: slow
+
+# METADATA
+# title: builtin patch copies
+# custom: {owner: t, objects: [contact], operations: [create]}
+package crm.hostile.policy
+
+p(x) := json.patch(x, [{"op": "copy", "from": "", "path": "/a"}, {"op": "copy", "from": "", "path": "/b"}])
+x0 := {"a": 1}
+x1 := p(x0)
+x2 := p(x1)
+x3 := p(x2)
+x4 := p(x3)
+x5 := p(x4)
+x6 := p(x5)
+x7 := p(x6)
+x8 := p(x7)
+x9 := p(x8)
+x10 := p(x9)
+x11 := p(x10)
+x12 := p(x11)
+x13 := p(x12)
+x14 := p(x13)
+x15 := p(x14)
+x16 := p(x15)
+x17 := p(x16)
+x18 := p(x17)
+x19 := p(x18)
+x20 := p(x19)
+x21 := p(x20)
+x22 := p(x21)
+x23 := p(x22)
+x24 := p(x23)
+x25 := p(x24)
+x26 := p(x25)
+x27 := p(x26)
+x28 := p(x27)
+x29 := p(x28)
+x30 := p(x29)
+x31 := p(x30)
+x32 := p(x31)
+x33 := p(x32)
+x34 := p(x33)
+x35 := p(x34)
+x36 := p(x35)
+x37 := p(x36)
+x38 := p(x37)
+x39 := p(x38)
+x40 := p(x39)
+deny contains "x" if count(x40) == 9
