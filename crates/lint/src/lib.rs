@@ -17,6 +17,7 @@
 //! | `duplicate_rule` | two packages have the same rule |
 //! | `every_undefined` | `every` over what may be absent fails there |
 //! | `format` | a format and its values do not fit |
+//! | `misshapen` | what a reserved rule says is not of the form that the engine takes |
 //! | `may_fail` | a function is an error for a text of another form, and nothing checks it |
 //! | `money` | arithmetic or equality on money in major units |
 //! | `need_unsaid` | a related record is read that the metadata does not ask for |
@@ -64,6 +65,7 @@ mod render;
 mod sarif;
 mod scans;
 mod schema;
+mod shapes;
 mod teams;
 mod types;
 mod unused;
@@ -105,6 +107,7 @@ pub fn check(
         unused::run(layer, &used, &mut found);
         never::run(layer, &mut found);
         scans::run(layer, &mut found);
+        shapes::run(layer, &mut found);
         metadata::run(layer.parsed, catalogue, &connections, &mut found);
     }
     teams::run(&all, &mut found);

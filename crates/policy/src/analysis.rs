@@ -5,6 +5,9 @@
 
 use crmgate_domain::{Document, Layer, Object};
 
+mod said;
+pub use said::misshapen;
+
 pub use crate::check::calls::{arity, function};
 pub use crate::check::conflicts::{ConstantPatch, constant_patches};
 pub use crate::symbols::{Group, GroupId, Meaning, Symbols, locals, variables};
