@@ -214,7 +214,9 @@ fn public(family: Family, text: &str) -> Result<Vec<u8>, BundleError> {
     if found == Some(family) {
         Ok(bits)
     } else {
-        Err(bad("it is a key for another algorithm".to_owned()))
+        Err(bad(
+            "it is a key for another algorithm; name that one".to_owned()
+        ))
     }
 }
 
@@ -275,7 +277,8 @@ impl SigningKey {
         })?;
         let rejected = |error: aws_lc_rs::error::KeyRejected| {
             BundleError::Key(format!(
-                "the `{}` is no private key for {algorithm} ({error})",
+                "the `{}` is no private key for {algorithm} ({error}); name the algorithm that it \
+                 was made for",
                 pem.tag()
             ))
         };

@@ -96,6 +96,18 @@ fn people_see_the_line_and_what_was_meant() {
 }
 
 #[test]
+fn notes_are_counted_and_told_when_asked_for() {
+    let text = "deny contains \"x\" if {\n\tis_string(input.record.email)\n\t\
+                count(input.record.email) > 200\n}\n";
+    let note = "info[count_text]";
+    let (told, code) = check(text, &["--fail-on", "info"]);
+    assert!(told.contains(note) && code == 1, "{told}");
+    let (told, _) = check(text, &[]);
+    assert!(!told.contains(note), "{told}");
+    assert!(told.contains("1 note (`--fail-on info` tells"), "{told}");
+}
+
+#[test]
 fn programs_get_json_and_sarif() {
     let (told, _) = check(MISSPELT, &["--output", "json"]);
     let json: Value = serde_json::from_str(&told).unwrap();

@@ -12,7 +12,8 @@ pub(crate) struct PolicyCheck {
     /// The folder.
     #[arg(default_value = "policies", value_name = "DIR")]
     pub(crate) dir: PathBuf,
-    /// Exit with 1 when a finding is of this level or worse.
+    /// Exit with 1 when a finding is of this level or worse. Notes are only counted, unless with
+    /// `info`.
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t)]
     pub(crate) fail_on: FailOn,
     /// The same as `--fail-on warning`.

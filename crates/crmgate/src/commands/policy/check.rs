@@ -75,7 +75,10 @@ async fn once(check: &PolicyCheck, catalogue: &Catalogue) -> Result<Exit, Failur
     let texts = texts(&sources);
     match check.form.output {
         Output::Json => say_json(&told(&findings, &loaded, texts.len())),
-        Output::Table => shown(&findings, &loaded, &texts),
+        Output::Table => {
+            let least = check.fails().min(Level::Warning);
+            shown(&findings, &loaded, &texts, least);
+        }
     }
     Ok(if findings.any(check.fails()) {
         Exit::No
@@ -126,8 +129,9 @@ fn shown(
     findings: &Findings,
     loaded: &Result<PolicySet, LoadErrors>,
     texts: &BTreeMap<String, &str>,
+    least: Level,
 ) {
-    for finding in findings.all() {
+    for finding in findings.all().iter().filter(|f| f.level >= least) {
         say(render(finding, texts.get(&finding.file).copied()));
     }
     let counts: Vec<String> = [
@@ -145,12 +149,19 @@ fn shown(
     } else {
         counts.join(", ")
     };
+    // Among many notes, nobody would see a mistake.
+    let untold = least > Level::Info && findings.count(Level::Info) > 0;
+    let more = if untold {
+        " (`--fail-on info` tells them)"
+    } else {
+        ""
+    };
     let files = texts.len();
     say(match loaded {
         Ok(set) => format!(
-            "{files} files load, revision {}; {counts}",
+            "{files} files load, revision {}; {counts}{more}",
             set.revision().short()
         ),
-        Err(_) => format!("{files} files, which do not load; {counts}"),
+        Err(_) => format!("{files} files, which do not load; {counts}{more}"),
     });
 }
