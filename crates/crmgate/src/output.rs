@@ -18,12 +18,35 @@ pub(crate) enum Output {
 
 /// Writes a line to standard output. A reader that went away is no fault of ours.
 pub(crate) fn say(line: impl std::fmt::Display) {
+    let line = tame(line.to_string());
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).ok();
 }
 
+/// The text without what would make a terminal do or show something else: policies and clients
+/// write parts of what is said here. In JSON the escapes mean the same characters.
+fn tame(text: String) -> String {
+    let wild = |c: char| {
+        (c.is_control() && !matches!(c, '\n' | '\t'))
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(wild) {
+        return text;
+    }
+    let mut tamed = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if wild(c) {
+            tamed.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            tamed.push(c);
+        }
+    }
+    tamed
+}
+
 /// Writes a line to standard error.
 pub(crate) fn complain(line: impl std::fmt::Display) {
+    let line = tame(line.to_string());
     writeln!(std::io::stderr().lock(), "{line}").ok();
 }
 
@@ -162,5 +185,19 @@ impl Drop for Count {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_move_a_terminal_is_written_out() {
+        let said = tame("ok\u{1b}[2J\r\u{202e}\u{9b}1m\u{7f}\tend\n".to_owned());
+        assert_eq!(said, "ok\\u001b[2J\\u000d\\u202e\\u009b1m\\u007f\tend\n");
+        let value = serde_json::json!({"a": "\u{202e}\u{9b}ü"});
+        let back: serde_json::Value = serde_json::from_str(&tame(value.to_string())).unwrap();
+        assert_eq!(back, value);
     }
 }
