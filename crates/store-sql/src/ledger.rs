@@ -100,6 +100,30 @@ async fn entries(
     rows.iter().map(raw).collect()
 }
 
+async fn misfiled(reader: &SqlitePool, after: u64, up_to: u64) -> Result<Vec<u64>, StoreError> {
+    // The record of a create is filed by its outcome: only one that the entry names must fit. What
+    // is no JSON any more is told, not stumbled over.
+    let found: Vec<i64> = sqlx::query_scalar(
+        "SELECT l.seq FROM ledger l LEFT JOIN decisions d ON d.seq = l.seq \
+         WHERE l.seq > ? AND l.seq <= ? AND l.kind = 'decision' \
+         AND CASE WHEN json_valid(l.envelope) THEN d.seq IS NULL \
+         OR d.id IS NOT unhex(replace(l.envelope ->> 'id', '-', '')) OR d.at IS NOT l.at \
+         OR d.connection IS NOT l.envelope ->> 'connection' \
+         OR d.effect IS NOT l.envelope ->> 'effect' OR d.mode IS NOT l.envelope ->> 'mode' \
+         OR d.object IS NOT l.envelope ->> '$.operation.object' \
+         OR d.actor IS NOT coalesce(l.envelope ->> '$.operation.actor', \
+                                    l.envelope ->> 'asked_by') \
+         OR d.record_id IS NOT coalesce(l.envelope ->> '$.operation.record_id', d.record_id) \
+         ELSE 1 END ORDER BY l.seq",
+    )
+    .bind(after.cast_signed())
+    .bind(up_to.cast_signed())
+    .fetch_all(reader)
+    .await
+    .map_err(|error| unavailable(&error))?;
+    Ok(found.into_iter().map(i64::unsigned_abs).collect())
+}
+
 /// A database file that is only read, whether or not a process has it open: to verify its record.
 pub struct RecordFile {
     reader: SqlitePool,
@@ -130,6 +154,15 @@ impl RecordFile {
     pub async fn entries(&self, after: u64, limit: usize) -> Result<Vec<RawEntry>, StoreError> {
         entries(&self.reader, after, limit).await
     }
+
+    /// Decisions after a position and up to another that listings would not find by what they are,
+    /// or show as others.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn misfiled(&self, after: u64, up_to: u64) -> Result<Vec<u64>, StoreError> {
+        misfiled(&self.reader, after, up_to).await
+    }
 }
 
 #[async_trait]
@@ -139,25 +172,7 @@ impl Ledger for SqliteStore {
     }
 
     async fn misfiled(&self, after: u64, up_to: u64) -> Result<Vec<u64>, StoreError> {
-        // The record of a create is filed by its outcome: only one that the entry names must fit.
-        let found: Vec<i64> = sqlx::query_scalar(
-            "SELECT l.seq FROM ledger l LEFT JOIN decisions d ON d.seq = l.seq \
-             WHERE l.seq > ? AND l.seq <= ? AND l.kind = 'decision' AND (d.seq IS NULL \
-             OR d.id IS NOT unhex(replace(l.envelope ->> 'id', '-', '')) OR d.at IS NOT l.at \
-             OR d.connection IS NOT l.envelope ->> 'connection' \
-             OR d.effect IS NOT l.envelope ->> 'effect' OR d.mode IS NOT l.envelope ->> 'mode' \
-             OR d.object IS NOT l.envelope ->> '$.operation.object' \
-             OR d.actor IS NOT coalesce(l.envelope ->> '$.operation.actor', \
-                                        l.envelope ->> 'asked_by') \
-             OR d.record_id IS NOT coalesce(l.envelope ->> '$.operation.record_id', d.record_id)) \
-             ORDER BY l.seq",
-        )
-        .bind(after.cast_signed())
-        .bind(up_to.cast_signed())
-        .fetch_all(self.reader())
-        .await
-        .map_err(|error| unavailable(&error))?;
-        Ok(found.into_iter().map(i64::unsigned_abs).collect())
+        misfiled(self.reader(), after, up_to).await
     }
 
     async fn extent(&self) -> Result<Extent, StoreError> {

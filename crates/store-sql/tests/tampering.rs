@@ -13,7 +13,7 @@ use crmgate_store::{
     AttemptLog as _, Cutoffs, DecisionLog as _, Digest, EraseFilter, Erasing as _, Erasure,
     Ledger as _, Outcome, OutcomeKind, RawEntry, Retention as _,
 };
-use crmgate_store_sql::{Settings, SqliteStore};
+use crmgate_store_sql::{RecordFile, Settings, SqliteStore};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, SqliteConnection};
 use tempfile::TempDir;
 
@@ -433,9 +433,13 @@ async fn a_decision_hidden_from_listings_is_found() {
         ("UPDATE decisions SET id = zeroblob(16) WHERE seq = 11", 11),
         ("UPDATE decisions SET at = at + 1 WHERE seq = 13", 13),
         ("DELETE FROM decisions WHERE seq = 15", 15),
+        ("UPDATE ledger SET envelope = '{' WHERE seq = 17", 17),
     ] {
         sqlx::query(sql).execute(&mut hand).await.unwrap();
         assert_eq!(misfiled().await.last(), Some(&position), "{sql}");
     }
-    assert_eq!(misfiled().await, [4, 6, 8, 11, 13, 15]);
+    let all = [4, 6, 8, 11, 13, 15, 17];
+    assert_eq!(misfiled().await, all);
+    let file = RecordFile::open(&dir.path().join("crmgate.db")).await;
+    assert_eq!(file.unwrap().misfiled(0, 100).await.unwrap(), all);
 }

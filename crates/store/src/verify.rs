@@ -114,7 +114,7 @@ impl Verification {
         seen.head = head(entry);
         if entry.link > next {
             let count = entry.link - next;
-            let text = format!("{count} entries of its chain before it are missing");
+            let text = format!("stands behind a gap in its chain: {count} missing before it");
             return self.fault(entry, FaultKind::Missing, &text);
         }
         self.hash(entry, previous)
@@ -292,7 +292,7 @@ impl Verification {
                 cut.is_some_and(|cut| chain::hash_of(&first, cut.chained.hash) == first.hash);
             if !fits {
                 let count = first.link;
-                let text = format!("{count} entries of its chain before it are missing");
+                let text = format!("stands behind a gap in its chain: {count} missing before it");
                 self.fault(&first, FaultKind::Missing, &text);
             }
         }

@@ -30,11 +30,12 @@ struct Vouchers {
 }
 
 impl Vouchers {
-    fn found(self, mut report: Report) -> Found {
+    fn found(self, mut report: Report, misfiled: Vec<u64>) -> Found {
         report.uncertain.extend(self.doubts);
-        report.whole &= self.bad.is_empty();
+        report.whole &= self.bad.is_empty() && misfiled.is_empty();
         Found {
             report,
+            misfiled,
             bad_checkpoints: self.bad,
         }
     }
@@ -45,6 +46,8 @@ impl Vouchers {
 pub(crate) struct Found {
     #[serde(flatten)]
     pub(crate) report: Report,
+    /// Decisions that listings of the database do not find, or show as others: their entries.
+    misfiled: Vec<u64>,
     /// Lines that are no checkpoints, or not signed with the key.
     bad_checkpoints: Vec<String>,
 }
@@ -57,12 +60,15 @@ pub(super) async fn run(wanted: &DecisionsVerify) -> Result<Exit, Failure> {
     let (key, checkpoints) = (&wanted.public_key, &wanted.checkpoints);
     let vouchers = vouchers_of(key.as_deref(), checkpoints.as_deref(), api.as_ref()).await?;
     let check = Verification::new(vouchers.checkpoints.clone());
-    let report = match (&wanted.file, &api) {
+    let (report, misfiled) = match (&wanted.file, &api) {
         (Some(file), _) => of_file(file, check).await?,
-        (None, Some(api)) => saved(api, check, wanted.save.as_deref()).await?,
-        (None, None) => check.finish(),
+        (None, Some(api)) => {
+            let report = saved(api, check, wanted.save.as_deref()).await?;
+            (report, Vec::new())
+        }
+        (None, None) => (check.finish(), Vec::new()),
     };
-    let found = vouchers.found(report);
+    let found = vouchers.found(report, misfiled);
     if wanted.form().output == Output::Json {
         say_json(&found);
     } else {
@@ -164,7 +170,7 @@ pub(crate) async fn of_running(
         Ok(())
     });
     let report = report.await?;
-    Ok(vouchers.found(report))
+    Ok(vouchers.found(report, Vec::new()))
 }
 
 async fn saved(api: &Api, check: Verification, save: Option<&Path>) -> Result<Report, Failure> {
@@ -224,7 +230,8 @@ fn parse(entry: Value) -> Result<RawEntry, Failure> {
     })
 }
 
-async fn of_file(path: &Path, mut check: Verification) -> Result<Report, Failure> {
+/// What a file holds; of a database also the entries that its listings file wrongly.
+async fn of_file(path: &Path, mut check: Verification) -> Result<(Report, Vec<u64>), Failure> {
     let file = std::fs::File::open(path).map_err(|error| unusable(path, &error))?;
     let mut file = BufReader::new(file);
     let begins = file.fill_buf().map_err(|error| unusable(path, &error))?;
@@ -242,23 +249,26 @@ async fn of_file(path: &Path, mut check: Verification) -> Result<Report, Failure
         })?;
         check.take(&raw);
     }
-    Ok(check.finish())
+    Ok((check.finish(), Vec::new()))
 }
 
-async fn of_database(path: &Path, mut check: Verification) -> Result<Report, Failure> {
+async fn of_database(path: &Path, mut check: Verification) -> Result<(Report, Vec<u64>), Failure> {
     let unreadable = |error: crmgate_store::StoreError| {
         Failure::new(Exit::No, format!("`{}`: {error}", path.display()))
     };
     let record = RecordFile::open(path).await.map_err(unreadable)?;
     let mut after = 0;
+    let mut misfiled = Vec::new();
     loop {
         let page = record.entries(after, PAGE).await.map_err(unreadable)?;
+        let before = after;
         for raw in &page {
             check.take(raw);
             after = raw.entry.position;
         }
+        misfiled.extend(record.misfiled(before, after).await.map_err(unreadable)?);
         if page.len() < PAGE {
-            return Ok(check.finish());
+            return Ok((check.finish(), misfiled));
         }
     }
 }
@@ -317,6 +327,13 @@ pub(crate) fn print(found: &Found) {
     }
     if report.more_faults > 0 {
         say(format!("  and {} faults more", report.more_faults));
+    }
+    if let Some(first) = found.misfiled.first() {
+        let count = found.misfiled.len();
+        say(format!(
+            "  fault: listings do not find {count} decisions, or show them as others; the first is \
+             entry {first}"
+        ));
     }
     for bad in &found.bad_checkpoints {
         say(format!("  bad checkpoint, {bad}"));
