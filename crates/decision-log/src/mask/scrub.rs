@@ -14,6 +14,8 @@ const SHORTEST: usize = 3;
 const SHORTEST_INSIDE: usize = 6;
 /// More values than that are not looked for one by one.
 const MOST: usize = 2_000;
+/// Comparing so many places costs as much as making the matcher.
+const WORTH_LOOKING: usize = 8_192;
 /// The shortest part of a hidden text that is told apart from an ordinary word.
 const SHORTEST_PART: usize = 4;
 
@@ -103,6 +105,21 @@ impl Scrubber {
         !self.is_empty() && (json.contains('\\') || self.begins.may_be_in(json))
     }
 
+    /// Whether one of the values stands in the text. Where looking costs as much as making the
+    /// matcher, it says yes.
+    fn stands_in(&self, text: &str) -> bool {
+        let text = text.as_bytes();
+        if self.found.get().is_some() || text.len() * self.patterns.len() > WORTH_LOOKING {
+            return true;
+        }
+        let stands = |value: &[u8]| {
+            let mut places = text.windows(value.len());
+            places.any(|place| place.eq_ignore_ascii_case(value))
+        };
+        let mut values = self.patterns.iter().map(|(value, _)| value.as_bytes());
+        values.any(stands)
+    }
+
     fn matcher(&self) -> Option<&AhoCorasick> {
         let make = || {
             AhoCorasick::builder()
@@ -118,7 +135,7 @@ impl Scrubber {
     /// The text without the values.
     #[must_use]
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.is_empty() || !self.begins.may_be_in(text) {
+        if self.is_empty() || !self.begins.may_be_in(text) || !self.stands_in(text) {
             return Cow::Borrowed(text);
         }
         // Too long to look for: then all of it goes.
