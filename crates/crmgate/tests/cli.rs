@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -327,4 +329,94 @@ fn missing_files_are_named() {
     let serve = crmgate(dir.path(), &["serve", "--config", "none.toml"], &[]);
     assert_eq!(code(&serve), 3);
     assert!(errors(&serve).contains("none.toml"), "{}", errors(&serve));
+}
+
+/// Answers one request with one decision.
+fn tell(listener: &TcpListener, sequence: u64, username: &str) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut head = [0_u8; 4096];
+    let read = stream.read(&mut head).unwrap();
+    assert!(head.get(..read).unwrap().starts_with(b"GET /v1/decisions?"));
+    let actor = serde_json::json!({"id": "005A", "username": username});
+    let item = serde_json::json!({"sequence": sequence, "operation": {"actor": actor}});
+    let body = serde_json::json!({"items": [item], "next": null}).to_string();
+    let length = body.len();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{body}"
+    );
+    stream.write_all(answer.as_bytes()).unwrap();
+}
+
+#[test]
+fn following_outlives_a_restart_and_tells_hidden_names_by_id() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let url = format!("http://{address}");
+    let follow = [
+        "decisions",
+        "list",
+        "--follow",
+        "--token",
+        "t",
+        "--url",
+        &url,
+    ];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_crmgate"))
+        .args(follow)
+        .current_dir(dir.path())
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut problems = BufReader::new(child.stderr.take().unwrap()).lines();
+    tell(&listener, 1, "ada");
+    assert!(lines.next().unwrap().unwrap().contains("ada"));
+    drop(listener);
+    let problem = problems.next().unwrap().unwrap();
+    assert!(problem.contains("asking again every second"), "{problem}");
+    let listener = TcpListener::bind(address).unwrap();
+    tell(&listener, 2, "**REDACTED**");
+    assert!(lines.next().unwrap().unwrap().contains("005A"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn check_tells_what_could_not_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("policies")).unwrap();
+    std::fs::write(dir.path().join("in-the-way"), "").unwrap();
+    let config = "data_dir = \"in-the-way/data\"\n[record]\ncheckpoint_file = \"not-mounted/c.jws\"\n\
+                  [decision_log.sinks.a]\nkind = \"file\"\npath = \"in-the-way/d.ndjson\"\n\
+                  [decision_log.sinks.b]\nkind = \"file\"\npath = \"new/d.ndjson\"\n";
+    std::fs::write(dir.path().join("gate.toml"), config).unwrap();
+    let check = [
+        "check",
+        "--offline",
+        "--config",
+        "gate.toml",
+        "--output",
+        "json",
+    ];
+    let check = crmgate(dir.path(), &check, &[]);
+    assert_eq!(code(&check), 1, "{}", out(&check));
+    let told: Value = serde_json::from_slice(&check.stdout).unwrap();
+    let told = told["checks"].as_array().unwrap().iter();
+    let mut faults: Vec<&str> = told
+        .filter(|line| line["verdict"] == "fault")
+        .map(|line| line["what"].as_str().unwrap())
+        .collect();
+    faults.sort_unstable();
+    let expected = [
+        "data_dir",
+        "decision_log.sinks.a.path",
+        "record.checkpoint_file",
+    ];
+    assert_eq!(faults, expected);
+    let left = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(left, 3, "it leaves nothing behind");
 }

@@ -19,6 +19,8 @@ use crate::wiring::child::ChildChecker;
 use crate::wiring::connections;
 use crate::wiring::policies::FolderSource;
 
+mod folders;
+
 /// How long before its end a certificate is worth a word.
 const SOON_DAYS: i64 = 21;
 
@@ -35,7 +37,7 @@ enum Verdict {
 #[derive(Debug, Serialize)]
 struct Line {
     verdict: Verdict,
-    /// `configuration`, `certificate`, `policies`, `connection`.
+    /// `configuration`, `certificate`, `files`, `policies`, `bundle`, `connection`.
     area: &'static str,
     /// The setting, file or connection.
     what: String,
@@ -96,9 +98,13 @@ pub(super) async fn run(check: &Check) -> Result<Exit, Failure> {
 async fn look(loaded: &Loaded, offline: bool) -> Result<Vec<Line>, Failure> {
     let config = &loaded.config;
     let ambient = ambient::system();
-    let message = format!("{} connections", config.connections.len());
+    let message = match config.connections.len() {
+        1 => "1 connection".to_owned(),
+        many => format!("{many} connections"),
+    };
     let mut lines = vec![Line::new(Verdict::Ok, "configuration", "", message)];
     lines.extend(notes(config));
+    lines.extend(folders::faults(config));
     lines.extend(certificates(config, ambient.now()));
     lines.extend(policies(config, &ambient, offline).await?);
     match connections::build(loaded, &ambient) {

@@ -64,7 +64,15 @@ async fn bootstrap(wanted: &TokenCreate) -> Result<Exit, Failure> {
     let connections = connections
         .collect::<Result<_, crmgate_domain::ids::BadConnectionName>>()
         .map_err(|error| usage(error.to_string()))?;
-    let store = store::open(&loaded.config.data_dir).await?;
+    let opened = store::open(&loaded.config.data_dir).await;
+    let store = opened.map_err(|failure| Failure {
+        message: format!(
+            "{}\n`--bootstrap` is for before the gate is started, or while it is stopped; a \
+             running one makes tokens for an admin's, without `--bootstrap`",
+            failure.message
+        ),
+        ..failure
+    })?;
     let tokens = Tokens::new(Arc::clone(&store) as _, ambient::system());
     let made = tokens
         .issue(TokenRequest {

@@ -49,7 +49,11 @@ fn build_one(
     ambient: &Arc<dyn Ambient>,
     faults: &Faults,
 ) -> Option<Built> {
-    let setting = |key: &str| format!("connections.{name}.{key}");
+    let setting = |key: &str| match key {
+        // Of the table as a whole.
+        "" => format!("connections.{name}"),
+        _ => format!("connections.{name}.{key}"),
+    };
     let kind = KINDS.iter().find(|kind| kind.system() == connection.system);
     let Some(kind) = kind else {
         // An empty one was told of when the configuration was read.

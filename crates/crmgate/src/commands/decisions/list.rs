@@ -12,7 +12,7 @@ use crate::cli::{DecisionsList, DecisionsWanted};
 use crate::client::Api;
 use crate::exit::{Exit, Failure};
 use crate::json::{at, flag, list, text};
-use crate::output::{Output, say, say_json, table};
+use crate::output::{Output, complain, say, say_json, table};
 
 /// How often `--follow` asks.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
@@ -44,8 +44,24 @@ pub(super) async fn run(wanted: &DecisionsList) -> Result<Exit, Failure> {
             query.retain(|(name, _)| *name != "after");
             query.push(("after", last));
         }
+        shown = sometime(&api, &query).await?;
+    }
+}
+
+/// All that is newer, once the gate can be asked: it may be restarting.
+async fn sometime(api: &Api, query: &[(&'static str, String)]) -> Result<Vec<Value>, Failure> {
+    let mut told = false;
+    loop {
         tokio::time::sleep(FOLLOW_EVERY).await;
-        shown = newer(&api, &query).await?;
+        match newer(api, query).await {
+            Err(failure) if failure.exit == Exit::Unreachable => {
+                if !told {
+                    complain(format!("{failure}; asking again every second"));
+                    told = true;
+                }
+            }
+            answered => return answered,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One decision, told to people.
 
+use crmgate_decision_log::REDACTED;
 use serde_json::Value;
 
 use crate::json::{at, flag, list, text};
@@ -221,7 +222,8 @@ pub(super) fn operation(item: &Value) -> String {
 
 pub(super) fn actor(item: &Value) -> String {
     let name = text(item, "/operation/actor/username");
-    if name.is_empty() {
+    // A name that a mask hides tells nobody apart; the id does.
+    if name.is_empty() || name == REDACTED {
         let id = text(item, "/operation/actor/id");
         let id = if id.is_empty() {
             text(item, "/asked_by")
