@@ -51,7 +51,6 @@ pub(crate) async fn last(connection: &mut SqliteConnection) -> Result<Option<Hea
 }
 
 fn raw(row: &SqliteRow) -> Result<RawEntry, StoreError> {
-    let place = chained(row)?;
     let commitment: Option<&[u8]> = row.get(7);
     let key: Option<&[u8]> = row.get(8);
     // A digest of the wrong length is somebody's edit: it is told as one that does not fit.
@@ -59,13 +58,13 @@ fn raw(row: &SqliteRow) -> Result<RawEntry, StoreError> {
     Ok(RawEntry {
         entry: Entry {
             position: row.get::<i64, _>(0).unsigned_abs(),
-            chain: place.chain,
-            link: place.link,
+            chain: chain(row.get(1))?,
+            link: row.get::<i64, _>(2).unsigned_abs(),
             kind: row.get::<String, _>(4).into(),
             at: timestamp(row.get(5))?,
             envelope: row.get(6),
             commitment: commitment.map(digest),
-            hash: place.hash,
+            hash: digest(row.get(3)),
         },
         payload: key.map(|key| SealedPayload {
             key: digest(key),

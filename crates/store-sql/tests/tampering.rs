@@ -228,6 +228,13 @@ const TAMPERINGS: &[(&str, &str, FaultKind, u64, bool)] = &[
         false,
     ),
     (
+        "a hash shortened",
+        "UPDATE ledger SET hash = x'00' WHERE seq = 22",
+        FaultKind::Edited,
+        22,
+        false,
+    ),
+    (
         "the end cut",
         "DELETE FROM ledger WHERE seq >= 26",
         FaultKind::Cut,

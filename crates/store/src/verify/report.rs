@@ -169,6 +169,10 @@ impl Report {
             self.uncertain
                 .push(format!("entries up to {from} were not looked at"));
         }
+        if self.entries == 0 {
+            let text = "there is not one entry: a record that was taken away whole looks like this";
+            self.uncertain.push(text.to_owned());
+        }
         let covered = self.covered.as_ref().map(|covered| covered.up_to);
         match covered {
             None => self.uncertain.push(
