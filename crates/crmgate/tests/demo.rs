@@ -159,6 +159,18 @@ fn the_commands_work_on_a_running_demo() {
     ];
     run(dir, &[&fixed[..], &held[..]].concat(), 6);
 
+    let sale =
+        r#"{"name": "x", "stage": "prospecting", "close_date": "2027-01-01", "amount": 100}"#;
+    let sale = ["--object", "opportunity", "--record", sale];
+    let fixed = [
+        "validate",
+        "--connection",
+        "acme-sf",
+        "--operation",
+        "create",
+    ];
+    run(dir, &[&fixed[..], &sale[..]].concat(), 0);
+
     verified(dir);
     tokens(dir);
     check(dir);

@@ -121,6 +121,7 @@ fn configuration(
                 "ungoverned": "allow",
                 "login_url": salesforce_url,
                 "instance_url": salesforce_url,
+                "currency": "EUR",
                 "auth": {
                     "flow": "client_credentials",
                     "client_id": client,
