@@ -2,14 +2,13 @@
 # title: Nobody approves what is their own
 # description: >-
 #   An opportunity's approval, as the CRM records it, is given by somebody who neither made nor owns
-#   the opportunity, and not together with it. What the approval was given for does not change
-#   afterwards without it.
+#   the opportunity, and not together with it.
 # custom:
 #   owner: revenue-operations
 #   objects: [opportunity]
 #   operations: [create, update]
 #   severity: high
-#   remediation: Have somebody else approve it; after a change, ask for the approval again.
+#   remediation: Have somebody else approve it.
 package crm.duties.approval
 
 settings := data.params.duties.approval
@@ -56,16 +55,4 @@ deny contains {
 } if {
 	input.operation.kind == "create"
 	approving
-}
-
-deny contains {
-	"code": "changed_after_approval",
-	"message": sprintf("`%s` was approved and changes: the approval has to be asked for again", [field]),
-	"fields": [field, "approval_status"],
-} if {
-	input.before.approval_status == "approved"
-	input.record.approval_status == "approved"
-	some field in ["amount", "discount_percent", "currency", "account"]
-	field in settings.covers
-	input.changes[field].to != input.changes[field].from
 }
