@@ -111,10 +111,12 @@ impl Record {
             + report.more_faults
             + report.payloads.missing
             + misfiled.len() as u64;
-        metrics::gauge!("crmgate_record_whole").set(if report.whole { 1.0 } else { 0.0 });
+        // Who changes what is listed changes what people see of the record: it is no whole one.
+        let whole = report.whole && misfiled.is_empty();
+        metrics::gauge!("crmgate_record_whole").set(if whole { 1.0 } else { 0.0 });
         metrics::gauge!("crmgate_record_faults").set(number(faults));
         metrics::gauge!("crmgate_record_verified_entries").set(number(report.entries));
-        if report.whole {
+        if whole {
             tracing::info!(entries = report.entries, "the record is as it was written");
         } else {
             for fault in report.faults.iter().take(10) {
