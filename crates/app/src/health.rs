@@ -163,9 +163,9 @@ impl Health {
     fn governed(&self) -> Check {
         let status = self.policies.status();
         let problem = status.broken_since.is_some().then(|| {
-            let faults = status.faults.len();
+            let faults = count(status.faults.len());
             format!(
-                "the newest policies are broken ({faults} faults, first: {}); revision {} is in force",
+                "the newest policies are broken ({faults}: {}); revision {} is in force",
                 status.faults.first().map_or("", String::as_str),
                 status.revision.short(),
             )
@@ -177,14 +177,14 @@ impl Health {
     fn layers(&self) -> Vec<Check> {
         let broken = self.policies.status().connections.into_iter();
         let told = broken.map(|layer| {
-            let faults = layer.faults.len();
+            let faults = count(layer.faults.len());
             let instead = if layer.shut {
                 "nothing is judged for it"
             } else {
                 "its last good ones are in force"
             };
             let problem = format!(
-                "its own policies are broken ({faults} faults, first: {}); {instead}",
+                "its own policies are broken ({faults}: {}); {instead}",
                 layer.faults.first().map_or("", String::as_str),
             );
             let name = format!("policies of {}", layer.connection);
@@ -260,5 +260,13 @@ impl Check {
             state: if problem.is_some() { bad } else { State::Ok },
             detail: problem,
         }
+    }
+}
+
+/// How many faults there are, when one is told of.
+fn count(faults: usize) -> String {
+    match faults {
+        1 => "1 fault".to_owned(),
+        many => format!("{many} faults, first"),
     }
 }

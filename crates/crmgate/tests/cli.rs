@@ -270,8 +270,8 @@ fn a_failing_case_and_a_broken_policy_are_told() {
         out(&check)
     );
     let missing = crmgate(dir.path(), &["policy", "check", "nowhere"], &[]);
-    assert_eq!(code(&missing), 1);
-    assert!(out(&missing).contains("nowhere"), "{}", out(&missing));
+    assert_eq!(code(&missing), 2);
+    assert!(errors(&missing).contains("nowhere"), "{}", errors(&missing));
 }
 
 #[test]
@@ -419,4 +419,43 @@ fn check_tells_what_could_not_be_written() {
     assert_eq!(faults, expected);
     let left = std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(left, 3, "it leaves nothing behind");
+}
+
+#[test]
+fn an_export_into_a_pipe_that_closes_ends_quietly() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut child = Command::new(env!("CARGO_BIN_EXE_crmgate"))
+        .args([
+            "decisions",
+            "export",
+            "--out",
+            "-",
+            "--token",
+            "t",
+            "--url",
+            &url,
+        ])
+        .current_dir(dir.path())
+        .env_clear()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut head = [0_u8; 4096];
+    assert!(stream.read(&mut head).unwrap() > 0);
+    let line = "{\"req_id\": 1}\n".repeat(10_000);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{line}",
+        line.len()
+    );
+    // It may hang up before it has read all.
+    stream.write_all(answer.as_bytes()).ok();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(code(&ended), 0, "{}", errors(&ended));
+    assert_eq!(errors(&ended), "");
+    assert!(!dir.path().join("-").exists());
 }

@@ -98,6 +98,8 @@ pub struct Pump {
     position: u64,
     /// What of the position is on disk.
     kept: u64,
+    /// Whether it was told that the position cannot be stored.
+    told: bool,
 }
 
 /// What a round came to.
@@ -130,6 +132,7 @@ impl Pump {
             watch: Watch::default(),
             position: 0,
             kept: 0,
+            told: false,
         }
     }
 
@@ -245,8 +248,13 @@ impl Pump {
             .set_sink_position(name, self.position)
             .await
         {
-            Ok(()) => self.kept = self.position,
+            Ok(()) => {
+                self.kept = self.position;
+                self.told = false;
+            }
+            Err(_) if self.told => {}
             Err(error) => {
+                self.told = true;
                 tracing::warn!(sink = name, %error, "how far a sink has come could not be stored");
             }
         }

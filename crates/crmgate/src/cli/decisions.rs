@@ -99,7 +99,7 @@ pub(crate) struct DecisionsExport {
     /// In which form.
     #[arg(long = "form", value_enum, default_value_t)]
     pub(crate) form: ExportForm,
-    /// The file to write; standard output without it.
+    /// The file to write, for your eyes only; standard output without it.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with a file that an earlier export left off in.

@@ -25,6 +25,7 @@ const TAIL: u64 = 64 << 20;
 enum Ended {
     Whole,
     Broken(String),
+    Unwanted,
 }
 
 pub(super) async fn run(wanted: &DecisionsExport) -> Result<Exit, Failure> {
@@ -38,6 +39,8 @@ pub(super) async fn run(wanted: &DecisionsExport) -> Result<Exit, Failure> {
         let before = (out.lines, out.last);
         match stream(&api, &filters, &mut out, &mut count).await? {
             Ended::Whole => break,
+            // Who reads standard output has enough of it.
+            Ended::Unwanted => return Ok(Exit::Done),
             Ended::Broken(why) => {
                 // What moves on may break off as often as it likes.
                 broken = if (out.lines, out.last) == before {
@@ -86,7 +89,12 @@ async fn stream(
         match frame {
             Ok(frame) => {
                 if let Some(data) = frame.data_ref() {
-                    out.take(data)?;
+                    match out.take(data) {
+                        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                            return Ok(Ended::Unwanted);
+                        }
+                        taken => taken.map_err(|error| failed(&error))?,
+                    }
                     count.at(out.lines);
                 }
             }
@@ -122,7 +130,8 @@ impl Lines {
             headed: false,
             head_comes: false,
         };
-        let Some(path) = &wanted.out else {
+        let out = wanted.out.as_deref();
+        let Some(path) = out.filter(|path| *path != Path::new("-")) else {
             return Ok(lines);
         };
         if wanted.resume && path.exists() {
@@ -133,6 +142,11 @@ impl Lines {
         } else {
             let mut options = OpenOptions::new();
             options.write(true);
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::OpenOptionsExt as _;
+                options.mode(0o600);
+            }
             // Nobody's file is written over by a slip.
             let file = options.create_new(true).open(path);
             lines.out = Box::new(file.map_err(|error| unwritable(path, &error))?);
@@ -146,7 +160,7 @@ impl Lines {
         self.head_comes = self.form == ExportForm::Csv;
     }
 
-    fn take(&mut self, data: &[u8]) -> Result<(), Failure> {
+    fn take(&mut self, data: &[u8]) -> io::Result<()> {
         self.half.extend_from_slice(data);
         let Some(end) = self.half.iter().rposition(|byte| *byte == b'\n') else {
             return Ok(());
@@ -158,7 +172,7 @@ impl Lines {
             if is_head && self.headed {
                 continue;
             }
-            self.out.write_all(line).map_err(|error| failed(&error))?;
+            self.out.write_all(line)?;
             if is_head {
                 self.headed = true;
             } else {
