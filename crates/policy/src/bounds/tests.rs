@@ -241,6 +241,8 @@ proptest! {
         let bounded = std::panic::catch_unwind(|| evaluate(expression, &x, true));
         let own = std::panic::catch_unwind(|| evaluate(expression, &x, false));
         match (bounded, own) {
+            // The bound may be met before the engine finds what else is wrong.
+            (Ok(Err(bound)), Ok(Err(_))) if bound.contains("goes beyond its bound") => {}
             (Ok(bounded), Ok(own)) => prop_assert_eq!(bounded, own, "{} {}", expression, x),
             // The engine's own panic is caught where policies are judged.
             (_, Err(_)) => {}
