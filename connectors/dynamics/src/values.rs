@@ -77,6 +77,19 @@ impl RowValues {
         Some(plain.map_or_else(|| format!("native:{native}"), |(name, _)| name.clone()))
     }
 
+    /// A create may name only the column that a choice follows from: the choice is there, too.
+    fn name_choices_that_follow(&self, record: &mut Object) {
+        let Some(object) = self.mapping.object_by_native(&self.table.name) else {
+            return;
+        };
+        for field in object.fields() {
+            let absent = !record.contains(&field.native);
+            if absent && self.choice_name(field, &Document::Null, record).is_some() {
+                record.set(&field.native, Document::Null);
+            }
+        }
+    }
+
     fn choice_value<'m>(&self, field: &'m MappedField, name: &'m str) -> Result<&'m str, String> {
         if let Some(native) = name.strip_prefix("native:") {
             return Ok(native);
@@ -281,6 +294,9 @@ impl Values for RowValues {
     fn complete(&self, record: &mut Object) {
         if let Some(id) = &self.record_id {
             record.set(&self.table.primary_id, id.as_str().into());
+        }
+        if self.kind == Kind::Create {
+            self.name_choices_that_follow(record);
         }
         if !self.names_change || self.table.column(FULL_NAME).is_none() {
             return;

@@ -385,6 +385,12 @@ async fn related_records_are_read_and_states_make_stages() {
         (changed.from.clone(), changed.to.clone()),
         (Some("closed_won".into()), "closed_lost".into())
     );
+
+    let create = org.request("POST", "opportunities", r#"{"name":"Won","statecode":1}"#);
+    let resolved = org.resolve(create, &reading(&["stage"], &[])).await;
+    let views = resolved.as_ref().unwrap().change.views();
+    assert_eq!(as_json(views.record.as_ref())["stage"], "closed_won");
+    assert_eq!(views.changes["stage"].to, "closed_won".into());
 }
 
 #[tokio::test]
