@@ -35,7 +35,12 @@ const DOORS: &[(&str, &[&str])] = &[
 ];
 
 /// The ground: no I/O, no async, no clock.
-const PURE: &[&str] = &["crmgate-domain", "crmgate-policy", "crmgate-lint", "crmgate-bundle"];
+const PURE: &[&str] = &[
+    "crmgate-domain",
+    "crmgate-policy",
+    "crmgate-lint",
+    "crmgate-bundle",
+];
 const IMPURE: &[&str] = &[
     "tokio",
     "axum",

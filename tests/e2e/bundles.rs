@@ -40,8 +40,22 @@ fn bundle(site: &Site, team: &str, code: &str) -> Vec<u8> {
     fs::write(dir.join("hmac"), SECRET).unwrap();
     let built = Command::new(binary())
         .current_dir(dir)
-        .args(["policy", "bundle", "build", &format!("sources/{team}"), "-o", "built.tar.gz"])
-        .args(["--key", "hmac", "--algorithm", "HS256", "--keyid", "release"])
+        .args([
+            "policy",
+            "bundle",
+            "build",
+            &format!("sources/{team}"),
+            "-o",
+            "built.tar.gz",
+        ])
+        .args([
+            "--key",
+            "hmac",
+            "--algorithm",
+            "HS256",
+            "--keyid",
+            "release",
+        ])
         .args(["--revision", code, "--output", "json"])
         .output()
         .unwrap();
@@ -67,15 +81,23 @@ fn configure(site: &Site, text: &str) {
 
 /// The codes by which a contact is refused now.
 async fn codes(site: &Site) -> Vec<String> {
-    let url = format!("{}/services/data/v66.0/sobjects/Contact", site.salesforce_url());
+    let url = format!(
+        "{}/services/data/v66.0/sobjects/Contact",
+        site.salesforce_url()
+    );
     let body = contact(true, "Bundle");
     let client = site.fresh_client();
     let answer = call(&client, "POST", &url, &site.salesforce_token, Some(&body));
     let answer = answer.await.unwrap();
     assert_eq!(answer.status, 400, "{}", answer.body);
     let decision = answer.header("crmgate-decision").unwrap().to_owned();
-    let stored = site.control(&format!("/v1/decisions/{decision}")).await.body;
-    let reasons = stored["decision"]["reasons"].as_array().unwrap_or_else(|| panic!("{stored}"));
+    let stored = site
+        .control(&format!("/v1/decisions/{decision}"))
+        .await
+        .body;
+    let reasons = stored["decision"]["reasons"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{stored}"));
     let mut codes: Vec<String> = reasons
         .iter()
         .map(|reason| reason["code"].as_str().unwrap().to_owned())
@@ -89,8 +111,14 @@ async fn until(site: &Site, name: &str, ready: impl Fn(&Value) -> bool) -> Value
     let mut last = Value::Null;
     for _ in 0..600 {
         let status = site.control("/v1/policies").await.body;
-        let bundles = status["bundles"].as_array().unwrap_or_else(|| panic!("{status}"));
-        last = bundles.iter().find(|bundle| bundle["name"] == name).unwrap().clone();
+        let bundles = status["bundles"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{status}"));
+        last = bundles
+            .iter()
+            .find(|bundle| bundle["name"] == name)
+            .unwrap()
+            .clone();
         if ready(&last) {
             return last;
         }
@@ -102,18 +130,30 @@ async fn until(site: &Site, name: &str, ready: impl Fn(&Value) -> bool) -> Value
 /// What health says of a bundle.
 async fn health(site: &Site, name: &str) -> (String, Value) {
     let ready = site.control("/readyz").await.body;
-    let checks = ready["checks"].as_array().unwrap_or_else(|| panic!("{ready}"));
+    let checks = ready["checks"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{ready}"));
     let name = format!("bundle {name}");
     let check = checks.iter().find(|check| check["name"] == name.as_str());
     let check = check.unwrap_or_else(|| panic!("{ready}"));
-    (check["state"].as_str().unwrap().to_owned(), check["detail"].clone())
+    (
+        check["state"].as_str().unwrap().to_owned(),
+        check["detail"].clone(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bundle_in_a_file_changes_breaks_and_mends() {
     let site = Site::new(&[("folder", &policy("folder", "by_folder"))]).await;
-    put(site.path(), "central.tar.gz", &bundle(&site, "central", "one"));
-    configure(&site, "[policies.bundles.central]\nfile = \"central.tar.gz\"\n");
+    put(
+        site.path(),
+        "central.tar.gz",
+        &bundle(&site, "central", "one"),
+    );
+    configure(
+        &site,
+        "[policies.bundles.central]\nfile = \"central.tar.gz\"\n",
+    );
     let _gate = site.start(&[]);
     until(&site, "central", |bundle| bundle["revision"] == "one").await;
     assert_eq!(codes(&site).await, ["by_folder", "one"]);
@@ -136,16 +176,26 @@ async fn a_bundle_in_a_file_changes_breaks_and_mends() {
         assert_eq!(told["revision"], "two", "{told}");
         let (state, detail) = health(&site, "central").await;
         assert_eq!(state, "degraded");
-        assert!(detail.as_str().unwrap().contains("revision `two`"), "{detail}");
+        assert!(
+            detail.as_str().unwrap().contains("revision `two`"),
+            "{detail}"
+        );
         assert_eq!(codes(&site).await, ["by_folder", "two"]);
     }
-    put(site.path(), "central.tar.gz", &bundle(&site, "central", "four"));
+    put(
+        site.path(),
+        "central.tar.gz",
+        &bundle(&site, "central", "four"),
+    );
     until(&site, "central", |bundle| bundle["trouble"].is_null()).await;
     assert_eq!(codes(&site).await, ["by_folder", "four"]);
     assert_eq!(health(&site, "central").await.0, "ok");
     let metrics = site.control("/metrics").await.body;
     let metrics = metrics.as_str().unwrap();
-    assert!(metrics.contains("crmgate_bundle_healthy{bundle=\"central\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("crmgate_bundle_healthy{bundle=\"central\"} 1"),
+        "{metrics}"
+    );
 }
 
 /// A server of one bundle that knows `If-None-Match`.
@@ -174,12 +224,20 @@ impl Server {
                 }
                 let head = String::from_utf8_lossy(&head).into_owned();
                 let (status, body) = now.lock().unwrap().clone();
-                let etag = format!("\"{}-{}\"", body.len(), body.iter().fold(7_u32, |hash, byte| {
-                    hash.wrapping_mul(31).wrapping_add(u32::from(*byte))
-                }));
+                let etag = format!(
+                    "\"{}-{}\"",
+                    body.len(),
+                    body.iter().fold(7_u32, |hash, byte| {
+                        hash.wrapping_mul(31).wrapping_add(u32::from(*byte))
+                    })
+                );
                 let same = status == 200 && head.contains(&format!("if-none-match: {etag}"));
                 log.lock().unwrap().push(head);
-                let (status, body) = if same { (304, Vec::new()) } else { (status, body) };
+                let (status, body) = if same {
+                    (304, Vec::new())
+                } else {
+                    (status, body)
+                };
                 let answer = format!(
                     "HTTP/1.1 {status} x\r\netag: {etag}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                     body.len()
@@ -227,7 +285,10 @@ async fn a_bundle_on_a_server_is_followed_and_its_copy_outlives_the_server() {
     server.show(503, Vec::new());
     until(&site, "own", |bundle| bundle["trouble"]["code"] == "status").await;
     server.show(200, b"<html>maintenance</html>".to_vec());
-    until(&site, "own", |bundle| bundle["trouble"]["code"] == "no_archive").await;
+    until(&site, "own", |bundle| {
+        bundle["trouble"]["code"] == "no_archive"
+    })
+    .await;
     assert_eq!(health(&site, "own").await.0, "degraded");
     assert_eq!(codes(&site).await, ["by_folder", "two"]);
 
@@ -235,8 +296,14 @@ async fn a_bundle_on_a_server_is_followed_and_its_copy_outlives_the_server() {
     server.task.abort();
     gate.kill();
     let mut gate = site.start(&[]);
-    let told = until(&site, "own", |bundle| bundle["trouble"]["code"] == "unreachable").await;
-    assert_eq!((&told["from_copy"], &told["revision"]), (&Value::Bool(true), &"two".into()));
+    let told = until(&site, "own", |bundle| {
+        bundle["trouble"]["code"] == "unreachable"
+    })
+    .await;
+    assert_eq!(
+        (&told["from_copy"], &told["revision"]),
+        (&Value::Bool(true), &"two".into())
+    );
     assert_eq!(codes(&site).await, ["by_folder", "two"]);
     let log = gate.output();
     assert!(!log.contains("t0ken-of-bundles"), "{log}");
@@ -248,7 +315,10 @@ fn bundles_are_verified_and_shown_by_commands() {
     let dir = tempfile::tempdir().unwrap();
     let run = |arguments: &[&str]| {
         let mut command = Command::new(binary());
-        command.current_dir(dir.path()).args(["policy", "bundle"]).args(arguments);
+        command
+            .current_dir(dir.path())
+            .args(["policy", "bundle"])
+            .args(arguments);
         let output = command.output().unwrap();
         let told = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(told).unwrap())
@@ -257,7 +327,11 @@ fn bundles_are_verified_and_shown_by_commands() {
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("a.rego"), policy("a", "x")).unwrap();
     fs::write(dir.path().join("hmac"), format!("{SECRET}\n")).unwrap();
-    fs::write(dir.path().join("other"), "another secret that is long enough").unwrap();
+    fs::write(
+        dir.path().join("other"),
+        "another secret that is long enough",
+    )
+    .unwrap();
     let sign = ["--key", "hmac", "--algorithm", "HS256"];
     let (code, told) = run(&[&["build", "pack", "-o", "a.tar.gz"], &sign[..]].concat());
     assert_eq!(code, Some(0), "{told}");
@@ -266,8 +340,18 @@ fn bundles_are_verified_and_shown_by_commands() {
     assert_eq!(code, Some(0), "{told}");
     let (code, told) = run(&["show", "a.tar.gz"]);
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("/a/a.rego") && told.contains("`crm/a`"), "{told}");
-    let (code, told) = run(&["verify", "a.tar.gz", "--key", "other", "--algorithm", "HS256"]);
+    assert!(
+        told.contains("/a/a.rego") && told.contains("`crm/a`"),
+        "{told}"
+    );
+    let (code, told) = run(&[
+        "verify",
+        "a.tar.gz",
+        "--key",
+        "other",
+        "--algorithm",
+        "HS256",
+    ]);
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("does not verify"), "{told}");
     let (code, told) = run(&["verify", "a.tar.gz"]);
@@ -275,7 +359,10 @@ fn bundles_are_verified_and_shown_by_commands() {
     assert!(told.contains("no key is configured"), "{told}");
     let (code, told) = run(&["build", "pack", "--key", "hmac", "--algorithm", "RS256"]);
     assert_eq!(code, Some(3), "{told}");
-    assert!(told.contains("--key") && !told.contains("a secret that"), "{told}");
+    assert!(
+        told.contains("--key") && !told.contains("a secret that"),
+        "{told}"
+    );
     fs::write(folder.join("a.rego"), "package crm.a.a\n\ndeny contains").unwrap();
     let (code, told) = run(&["build", "pack", "-o", "b.tar.gz", "--output", "json"]);
     assert_eq!(code, Some(1), "{told}");
@@ -296,16 +383,41 @@ fn the_example_works_as_it_says() {
     let policies = here.join("../../policies");
     let run = |arguments: &[&str]| {
         let mut command = Command::new(binary());
-        let output = command.current_dir(dir.path()).args(arguments).output().unwrap();
+        let output = command
+            .current_dir(dir.path())
+            .args(arguments)
+            .output()
+            .unwrap();
         let told = [output.stdout, output.stderr].concat();
         let told = String::from_utf8(told).unwrap();
         assert!(output.status.success(), "{told}");
         told
     };
-    let build = ["policy", "bundle", "build", policies.to_str().unwrap(), "-o", "central.tar.gz"];
-    let key = ["--key", "release.key", "--algorithm", "ES256", "--keyid", "release"];
+    let build = [
+        "policy",
+        "bundle",
+        "build",
+        policies.to_str().unwrap(),
+        "-o",
+        "central.tar.gz",
+    ];
+    let key = [
+        "--key",
+        "release.key",
+        "--algorithm",
+        "ES256",
+        "--keyid",
+        "release",
+    ];
     run(&[&build[..], &key[..]].concat());
-    let key = ["--key", "release.pub.pem", "--algorithm", "ES256", "--keyid", "release"];
+    let key = [
+        "--key",
+        "release.pub.pem",
+        "--algorithm",
+        "ES256",
+        "--keyid",
+        "release",
+    ];
     run(&[&["policy", "bundle", "verify", "central.tar.gz"], &key[..]].concat());
     let told = run(&["check", "--offline", "--config", "crmgate.toml"]);
     assert!(told.contains("signed by `release`"), "{told}");

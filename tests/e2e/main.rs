@@ -10,9 +10,9 @@
     reason = "a test's failure is its message, and tests may look at the environment"
 )]
 
+mod bundles;
 #[path = "../support/catalogue.rs"]
 mod catalogue;
-mod bundles;
 mod clients;
 mod control;
 mod crash;

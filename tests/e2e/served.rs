@@ -46,9 +46,13 @@ impl Site {
         let salesforce_token = options.access_token.clone();
         let base = port_base();
         write_config(dir.path(), base, &options, &app);
-        let salesforce = spawn(salesforce::Simulator::new(options.clone()).unwrap().router())
-            .await
-            .unwrap();
+        let salesforce = spawn(
+            salesforce::Simulator::new(options.clone())
+                .unwrap()
+                .router(),
+        )
+        .await
+        .unwrap();
         let dynamics = spawn(dynamics::Simulator::new(app.clone()).unwrap().router())
             .await
             .unwrap();
