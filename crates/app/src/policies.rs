@@ -100,9 +100,9 @@ pub struct Reloaded {
 pub struct Policies {
     parts: PolicyParts,
     active: Arc<Active>,
-    /// What is in force. One reload at a time, so that the last one to read is the last one to
-    /// publish.
-    accepted: Mutex<Sources>,
+    /// What is in force, and what need not be tried again. One reload at a time, so that the last
+    /// one to read is the last one to publish.
+    accepted: Mutex<(Sources, Deadly)>,
 }
 
 impl Policies {
@@ -116,13 +116,13 @@ impl Policies {
         let now = parts.ambient.now();
         let last = stored(&parts).await?;
         let sources = last.as_ref().map(|(sources, _)| sources);
-        let (active, accepted) = match apart::load(&parts, sources).await {
+        let (active, accepted) = match apart::load(&parts, sources, &Deadly::new()).await {
             Ok(loaded) => {
                 accept(&parts, &loaded.sources, &loaded.set).await?;
                 tell(&loaded.without, &loaded.set);
                 let active = Active::new(Arc::clone(&loaded.set), now);
                 active.publish_without(&loaded.set, loaded.without, now);
-                (active, loaded.sources)
+                (active, (loaded.sources, loaded.deadly))
             }
             Err(errors) => {
                 let last = last.ok_or_else(|| AppError::Policies(errors.clone()))?;
@@ -133,7 +133,7 @@ impl Policies {
                 );
                 let active = Active::new(set, now);
                 active.note_broken(errors, now);
-                (active, last.0)
+                (active, (last.0, Deadly::new()))
             }
         };
         Ok(Self {
@@ -157,7 +157,7 @@ impl Policies {
     /// which case it does not come into force either.
     pub async fn reload(&self) -> Result<Reloaded, AppError> {
         let mut accepted = self.accepted.lock().await;
-        let loaded = match apart::load(&self.parts, Some(&accepted)).await {
+        let loaded = match apart::load(&self.parts, Some(&accepted.0), &accepted.1).await {
             Ok(loaded) => loaded,
             Err(errors) => {
                 tracing::error!("the changed policies are broken and not in force:\n{errors}");
@@ -183,7 +183,7 @@ impl Policies {
         let now = self.parts.ambient.now();
         self.active
             .publish_without(&loaded.set, loaded.without, now);
-        *accepted = loaded.sources;
+        *accepted = (loaded.sources, loaded.deadly);
         meters::reloaded(result);
         Ok(Reloaded {
             revision,
@@ -314,6 +314,8 @@ async fn last_good(
 }
 
 mod apart;
+
+use apart::Deadly;
 mod revision;
 #[cfg(test)]
 mod tests;

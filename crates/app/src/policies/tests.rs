@@ -1,4 +1,5 @@
 use std::sync::Mutex as Guarded;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crmgate_testkit::{MemoryStore, TestAmbient};
 
@@ -42,8 +43,9 @@ impl PolicySource for Desk {
     }
 }
 
-/// Refuses what says so.
-struct Child;
+/// Refuses what says so, and counts how often it hung.
+#[derive(Default)]
+struct Child(AtomicUsize);
 
 #[async_trait]
 impl PolicyChecker for Child {
@@ -51,6 +53,7 @@ impl PolicyChecker for Child {
         let hangs = |file: &&Source| file.text.contains("# hangs");
         for (name, layer) in &sources.connections {
             if let Some(file) = layer.files.iter().find(hangs) {
+                self.0.fetch_add(1, Ordering::Relaxed);
                 let fault = LoadError::file("loader", &file.path, "did not come back");
                 return Err(fault.of(name).into());
             }
@@ -66,6 +69,7 @@ struct World {
     desk: Arc<Desk>,
     store: Arc<MemoryStore>,
     ambient: Arc<TestAmbient>,
+    child: Arc<Child>,
 }
 
 impl World {
@@ -74,6 +78,7 @@ impl World {
             desk: Arc::new(Desk(Guarded::new(text.to_owned()), Guarded::default())),
             store: Arc::new(MemoryStore::default()),
             ambient: Arc::new(TestAmbient::default()),
+            child: Arc::default(),
         }
     }
 
@@ -90,7 +95,7 @@ impl World {
     async fn start(&self) -> Result<Policies, AppError> {
         Policies::start(PolicyParts {
             source: Arc::<Desk>::clone(&self.desk),
-            checker: Arc::new(Child),
+            checker: Arc::<Child>::clone(&self.child),
             store: Arc::<MemoryStore>::clone(&self.store),
             ambient: Arc::<TestAmbient>::clone(&self.ambient),
         })
@@ -244,4 +249,30 @@ async fn a_fault_in_the_global_layer_keeps_everything_as_it_was() {
     let status = policies.status();
     assert_eq!(status.revision, first);
     assert_eq!(status.faults.len(), 2, "{status:?}");
+}
+
+#[tokio::test]
+async fn a_layer_that_hung_is_tried_again_only_as_another_text() {
+    let world = World::new(GOOD);
+    let own = GOOD.replace("crm.team", "crm.own");
+    world.write_own("acme-sf", &own);
+    let policies = world.start().await.unwrap();
+    let hung = || world.child.0.load(Ordering::Relaxed);
+    world.write_own("acme-sf", &format!("# hangs\n{own}"));
+    for _ in 0..3 {
+        let reloaded = policies.reload().await.unwrap();
+        assert_eq!(reloaded.without, ["acme-sf".parse().unwrap()]);
+        assert_eq!(hung(), 1);
+    }
+    // What others change comes into force, and costs nobody the time again.
+    world.write(&GOOD.replace("\"x\"", "\"y\""));
+    let reloaded = policies.reload().await.unwrap();
+    assert!(reloaded.changed && hung() == 1);
+    assert!(!policies.status().connections[0].shut, "the last good one");
+    world.write_own("acme-sf", &format!("# hangs, too\n{own}"));
+    policies.reload().await.unwrap();
+    assert_eq!(hung(), 2);
+    world.write_own("acme-sf", &own);
+    assert!(policies.reload().await.unwrap().without.is_empty());
+    assert_eq!(hung(), 2);
 }
