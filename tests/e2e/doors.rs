@@ -232,9 +232,6 @@ fn wrong_answer(crm: Crm, door: &Door, replies: &[Reply]) -> Option<String> {
         return Some(format!("not in the CRM's shape: {}", said()));
     }
     let decided = reply.header("crmgate-decision").is_some();
-    if door.kind == Kind::Refused && decided {
-        return Some(format!("understood, which was not expected: {}", said()));
-    }
     if door.kind == Kind::Judged && door.answer.is_empty() && !decided {
         return Some(format!("refused without a decision: {}", said()));
     }
@@ -264,6 +261,21 @@ fn arrived(door: &Door, target: &str, calls: &[Value]) -> Option<String> {
     arrived.map(|call| format!("ARRIVED as {call}"))
 }
 
+/// A refusal is recorded whether or not the request was understood; only of one that was is there
+/// an operation.
+async fn not_as_meant(house: &House, door: &Door, replies: &[Reply]) -> Option<String> {
+    let meant = match door.kind {
+        Kind::Refused => false,
+        Kind::Judged if door.answer.is_empty() => true,
+        _ => return None,
+    };
+    let decision = replies.last()?.header("crmgate-decision")?.to_owned();
+    let path = format!("/v1/decisions/{decision}");
+    let record = house.site.control(&path).await.body;
+    let understood = record["operation"].is_object();
+    (understood != meant).then(|| format!("understood: {understood}, expected: {meant}: {record}"))
+}
+
 /// Knocks at every door of a CRM where everything is refused.
 async fn shut(crm: Crm) {
     let house = House::new(DENY_ALL).await;
@@ -275,9 +287,12 @@ async fn shut(crm: Crm) {
         let replies = knock(face, &door).await;
         let calls = house.site.journal(house.simulator(crm), seen).await;
         let wrong = wrong_answer(crm, &door, &replies);
-        for wrong in wrong
-            .into_iter()
-            .chain(arrived(&door, &door.target(face), &calls))
+        let judged = not_as_meant(&house, &door, &replies).await;
+        for wrong in
+            wrong
+                .into_iter()
+                .chain(judged)
+                .chain(arrived(&door, &door.target(face), &calls))
         {
             open.push(format!("{}: {wrong}", door.id));
         }

@@ -145,7 +145,15 @@ async fn wrong(site: &Site, case: &Path) -> Option<String> {
         .to_string();
     let right = match word.as_str() {
         "allow" | "deny" => effect == word && answer.body.to_string().len() < 300_000,
-        "slow" => effect == "error" && record.contains("did not end within"),
+        // A quick machine comes to a bound before the time is over.
+        "slow" => {
+            let ends = [
+                "did not end within",
+                "beyond its bound",
+                "in one evaluation",
+            ];
+            effect == "error" && ends.iter().any(|end| record.contains(end))
+        }
         _ => {
             effect == "error"
                 && record.contains(

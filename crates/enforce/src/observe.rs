@@ -107,10 +107,11 @@ impl Gate {
         caller: &Caller,
         refusal: Refusal,
     ) -> Answer {
+        // The caller's own words are in the messages, tokens in odd places included: the record
+        // has ours.
         let (code, why) = match &refusal {
-            Refusal::Malformed(malformed) => (malformed.code, malformed.message.as_str()),
-            Refusal::NotUnderstood { message } => ("not_understood", message.as_str()),
-            Refusal::TooLarge { .. } => ("too_large", "the body is over the limit"),
+            Refusal::Malformed(malformed) => (malformed.code, "the request is malformed"),
+            Refusal::NotUnderstood { .. } => ("not_understood", "the gate does not understand it"),
             _ => return Answer::refused(self.mode(), refusal),
         };
         let entry = self.opaque(head, caller, code, why);

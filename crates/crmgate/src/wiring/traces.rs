@@ -96,6 +96,8 @@ impl Traces {
             exporter,
             meters,
             timeout: telemetry.timeout,
+            // What is taken together waits, too: it counts against the setting.
+            most: MOST_TOGETHER.min(telemetry.queue),
             failing: false,
         };
         let provider = SdkTracerProvider::builder()
@@ -213,6 +215,8 @@ struct Pump {
     exporter: SpanExporter,
     meters: Meters,
     timeout: Duration,
+    /// How many spans go together.
+    most: usize,
     /// Whether the last call failed: said once, not at every call.
     failing: bool,
 }
@@ -220,7 +224,7 @@ struct Pump {
 impl Pump {
     async fn run(mut self, stop: CancellationToken) {
         loop {
-            let mut spans = Vec::with_capacity(MOST_TOGETHER);
+            let mut spans = Vec::with_capacity(self.most);
             tokio::select! {
                 () = self.gather(&mut spans) => {}
                 () = stop.cancelled(), if !self.from.is_closed() => self.from.close(),
@@ -236,12 +240,12 @@ impl Pump {
 
     /// Takes what waits, and a little more.
     async fn gather(&mut self, spans: &mut Vec<SpanData>) {
-        if self.from.recv_many(spans, MOST_TOGETHER).await == 0 {
+        if self.from.recv_many(spans, self.most).await == 0 {
             return;
         }
         let until = Instant::now() + LINGER;
-        while spans.len() < MOST_TOGETHER {
-            let room = MOST_TOGETHER - spans.len();
+        while spans.len() < self.most {
+            let room = self.most - spans.len();
             match tokio::time::timeout_at(until, self.from.recv_many(spans, room)).await {
                 Ok(0) | Err(_) => return,
                 Ok(_) => {}

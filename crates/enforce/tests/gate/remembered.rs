@@ -22,7 +22,7 @@ deny contains {"code": "no", "message": sprintf("`%s` is no address, %s", [input
 	input.record.title == "deny"
 }
 
-warn contains {"code": lower(input.record.email), "message": upper(input.record.email)}
+warn contains {"code": "quoted", "message": upper(input.record.email)}
 
 patch contains {"op": "set", "field": "phone", "value": input.record.email} if input.record.title == "patch"
 
