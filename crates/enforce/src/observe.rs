@@ -16,6 +16,9 @@ use crate::times::Times;
 use crate::write::told;
 use crate::{Answer, Ask, Caller, Gate, NotJudged, Reply, words};
 
+/// The code of a request whose route, method or form the gate does not know.
+const NOT_UNDERSTOOD: &str = "not_understood";
+
 impl Gate {
     /// Judges for the record, and passes the request as it came.
     pub(crate) async fn observe(self: &Arc<Self>, ask: &Ask) -> Answer {
@@ -93,7 +96,7 @@ impl Gate {
             };
             return self.refuse_opaque(&request.head, &caller, refusal).await;
         }
-        let mut entry = self.opaque(&request.head, &caller, code, why);
+        let mut entry = self.opaque(&request.head, &caller, code);
         entry.payload_hash = Some(request.head.passing_hash());
         entry.basis = Some(Basis::Opaque);
         self.record_and_pass(entry, request, &caller).await
@@ -107,14 +110,12 @@ impl Gate {
         caller: &Caller,
         refusal: Refusal,
     ) -> Answer {
-        // The caller's own words are in the messages, tokens in odd places included: the record
-        // has ours.
-        let (code, why) = match &refusal {
-            Refusal::Malformed(malformed) => (malformed.code, "the request is malformed"),
-            Refusal::NotUnderstood { .. } => ("not_understood", "the gate does not understand it"),
+        let code = match &refusal {
+            Refusal::Malformed(malformed) => malformed.code,
+            Refusal::NotUnderstood { .. } => NOT_UNDERSTOOD,
             _ => return Answer::refused(self.mode(), refusal),
         };
-        let entry = self.opaque(head, caller, code, why);
+        let entry = self.opaque(head, caller, code);
         let decision = entry.decision.clone();
         let reply = Reply::Refused(refusal);
         match self.record(entry).await {
@@ -129,8 +130,14 @@ impl Gate {
         }
     }
 
-    /// The row of a request that was not understood.
-    fn opaque(&self, head: &RequestHead, caller: &Caller, code: &str, why: &str) -> Entry {
+    /// The row of a request that was not understood. What the caller is told quotes the request,
+    /// tokens in odd places included: the record has words of ours.
+    fn opaque(&self, head: &RequestHead, caller: &Caller, code: &str) -> Entry {
+        let why = if code == NOT_UNDERSTOOD {
+            "the gate does not understand the request"
+        } else {
+            "the request cannot be judged as it is"
+        };
         let seen = format!("{} {}", head.method, head.path());
         let judgement = words::not_understood(self.revision(), code, why);
         let operation = OperationId::fresh(self.ambient());

@@ -130,6 +130,24 @@ async fn what_is_not_understood_passes_as_it_came_and_is_on_record() {
 }
 
 #[tokio::test]
+async fn the_record_of_what_was_not_understood_quotes_nothing_of_it() {
+    for mode in [Mode::Observe, Mode::Enforce] {
+        let world = observing();
+        world.gate.set_mode(mode);
+        let odd = request("POST", "/odd/door", "");
+        let why = "the query option `planted` is not let by";
+        let asking = world
+            .gate
+            .pass_opaque(odd, caller("u1"), "bypass_refused", why);
+        asking.await;
+        let record = world.store.all_decisions().pop().unwrap();
+        assert_eq!(record.asked_by.as_deref(), Some("u1"));
+        let text = format!("{record:?}");
+        assert!(!text.contains("planted"), "{mode:?}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn the_switch_to_enforcing_holds_from_the_next_operation_on() {
     let world = observing();
     world.gate.set_mode(Mode::Enforce);
