@@ -154,6 +154,7 @@ impl Dynamics {
             action: None,
             arguments: None,
             relation: None,
+            seed: None,
             detail: Some(Arc::new(detail)),
         }
     }

@@ -149,6 +149,7 @@ impl SalesforceConnector {
             action: None,
             arguments: None,
             relation: None,
+            seed: None,
             detail: Some(Arc::new(detail)),
         }
     }

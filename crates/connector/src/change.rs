@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use crmgate_domain::{
-    Candidate, Document, FieldRef, Kind, Object, Patch, PatchError, PayloadHash, Reads, RequestInfo,
+    Candidate, Document, FieldRef, Kind, Object, OperationId, Patch, PatchError, PayloadHash,
+    Reads, RequestInfo,
 };
 use crmgate_store::ReadBack;
 use http::{HeaderMap, Method};
@@ -38,6 +39,10 @@ pub struct Draft {
     pub arguments: Option<Object>,
     /// The relation of an associate or disassociate, as the policy input has it.
     pub relation: Option<Document>,
+    /// The operation that a create's key is derived from: equal seeds MUST give equal keys, so that
+    /// a create that is judged again after a crash cannot become a second record. Without one, a
+    /// key is drawn.
+    pub seed: Option<OperationId>,
     /// Whatever else the connector parsed and needs again in `resolve`.
     pub detail: Option<Arc<dyn Any + Send + Sync + 'static>>,
 }

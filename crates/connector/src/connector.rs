@@ -9,8 +9,9 @@ use http::HeaderMap;
 use secrecy::SecretString;
 
 use crate::{
-    Capabilities, Class, Draft, Failure, Fields, Locator, Malformed, NativeRequest, NativeResponse,
-    Needs, Outgoing, QueryPage, Refusal, RequestHead, Resolved, Routes, StoredRecord,
+    Capabilities, Class, Delivered, Draft, Failure, Fields, Form, Locator, Malformed, NativeChange,
+    NativeRequest, NativeResponse, Needs, Outgoing, Parcel, QueryPage, Refusal, RequestHead,
+    Resolved, Routes, StoredRecord,
 };
 
 /// Whose credential goes upstream.
@@ -155,6 +156,44 @@ pub trait Connector: Send + Sync {
         outgoing: Outgoing,
         credential: &Credential,
     ) -> Result<Written, Failure>;
+
+    /// The batch form by which a judged change could go with others; `None` when it must go alone.
+    /// `atomic`: those of one call must happen together or not at all; then `None` means that this
+    /// CRM cannot promise it for this change.
+    ///
+    /// MUST be given only for changes that stay as safe as alone: a create with a key of its own,
+    /// an update or delete that is pinned within the form.
+    fn form(&self, change: &dyn NativeChange, atomic: bool) -> Option<Form> {
+        let _ = (change, atomic);
+        None
+    }
+
+    /// Sends judged writes of one form together, each once.
+    ///
+    /// MUST admit every permit before a byte is sent; one that does not fit fails its own write
+    /// (all of them, when `atomic`), and the others go. MUST tell for each write what became of
+    /// it: refusals, locks and mismatches of single rows as when they go alone; when no answer
+    /// came, every write that was sent is `Unknown`. Where the CRM rolls all back because of one
+    /// row, that row has its own failure and the others are `Repeatable` with code `rolled_back`.
+    async fn write_together(
+        &self,
+        parcels: Vec<Parcel>,
+        atomic: bool,
+        credential: &Credential,
+    ) -> Delivered {
+        if atomic {
+            return Delivered::all(parcels.len(), 0, || {
+                Failure::not_sent("this CRM cannot write these together")
+            });
+        }
+        let mut results = Vec::with_capacity(parcels.len());
+        let mut calls = 0;
+        for parcel in parcels {
+            calls += 1;
+            results.push(self.write(parcel.permit, parcel.outgoing, credential).await);
+        }
+        Delivered { results, calls }
+    }
 
     /// Passes a request as it came: reads and open doors without a permit; with one (of basis
     /// `opaque`, `observed` or `failed_open`) a write that is not understood, or not changed by

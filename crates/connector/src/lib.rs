@@ -28,6 +28,7 @@ pub mod rewrite;
 pub mod routes;
 pub mod secret;
 pub mod session;
+pub mod together;
 pub mod vocabulary;
 
 pub use answer::Refusal;
@@ -41,3 +42,4 @@ pub use records::{Fields, Locator, QueryPage, StoredRecord};
 pub use routes::{Class, Matched, Route, RouteClass, Routes};
 pub use secret::{Secret, SecretError};
 pub use session::{Attempt, Session, SignIn, SignInError, Token};
+pub use together::{Delivered, Form, Parcel};

@@ -212,6 +212,7 @@ impl FakeConnector {
             action: None,
             arguments: None,
             relation: None,
+            seed: None,
             detail: None,
         })
     }

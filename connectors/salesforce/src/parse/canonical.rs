@@ -81,6 +81,7 @@ impl SalesforceConnector {
             action: None,
             arguments: None,
             relation: None,
+            seed: None,
             detail: Some(Arc::new(Detail {
                 describe,
                 version,
