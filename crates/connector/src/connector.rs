@@ -9,9 +9,9 @@ use http::HeaderMap;
 use secrecy::SecretString;
 
 use crate::{
-    Capabilities, Class, Delivered, Draft, Failure, Fields, Form, Locator, Malformed, NativeChange,
-    NativeRequest, NativeResponse, Needs, Outgoing, Parcel, QueryPage, Refusal, RequestHead,
-    Resolved, Routes, StoredRecord,
+    Allowance, Capabilities, Class, Delivered, Draft, Failure, Fields, Form, Locator, Malformed,
+    NativeChange, NativeRequest, NativeResponse, Needs, Outgoing, Parcel, QueryPage, Refusal,
+    RequestHead, Resolved, Routes, StoredRecord,
 };
 
 /// Whose credential goes upstream.
@@ -46,6 +46,10 @@ pub struct Written {
 pub enum ReadBackResult {
     /// It happened; the record's id.
     Happened(Option<String>),
+    /// Exactly one record holds what was written, made by the same user at that time: it happened,
+    /// unless another write made that record. Counts as happened only for whoever knows that none
+    /// did.
+    Likely(String),
     /// It did not happen.
     DidNotHappen,
     /// It cannot be told.
@@ -82,6 +86,12 @@ pub trait Connector: Send + Sync {
 
     /// The understood routes, as data.
     fn routes(&self) -> &Routes;
+
+    /// What the CRM's newest answer to a call of this connection said about the calls that are
+    /// left; `None` where it says nothing, or has not answered yet.
+    fn allowance(&self) -> Option<Allowance> {
+        None
+    }
 
     /// Whether the connection has a credential of its own.
     fn has_service_credential(&self) -> bool;

@@ -12,6 +12,7 @@
 //! NativeResponse ◀─reply─ Written ◀─write(permit, outgoing)─ Outgoing ◀─┘
 //! ```
 
+pub mod allowance;
 pub mod answer;
 pub mod assemble;
 pub mod capabilities;
@@ -31,6 +32,7 @@ pub mod session;
 pub mod together;
 pub mod vocabulary;
 
+pub use allowance::Allowance;
 pub use answer::Refusal;
 pub use capabilities::{Capabilities, Pin};
 pub use change::{Draft, NativeChange, Needs, Outgoing, Resolved, Target};

@@ -106,7 +106,9 @@ impl Gate {
                 self.learn(twin.decision, learned, under_way);
                 Twin::DidNotHappen
             }
-            ReadBackResult::DidNotHappen | ReadBackResult::Uncertain(_) => Twin::Unknown,
+            ReadBackResult::DidNotHappen
+            | ReadBackResult::Likely(_)
+            | ReadBackResult::Uncertain(_) => Twin::Unknown,
         }
     }
 

@@ -77,7 +77,9 @@ pub async fn lost_answers_are_found_out(subject: &dyn Subject) {
                     assert!(create.change.confirmed(id.as_deref()).status.is_success());
                 }
                 ReadBackResult::DidNotHappen => assert!(!happened),
-                ReadBackResult::Uncertain(why) => panic!("a keyed create: {why}"),
+                ReadBackResult::Likely(other) | ReadBackResult::Uncertain(other) => {
+                    panic!("a keyed create: {other}")
+                }
             }
         }
 
