@@ -61,6 +61,16 @@ time_ordered_id! {
     HoldId
 }
 time_ordered_id! {
+    /// Names operations that were submitted together.
+    SubmissionId
+}
+
+time_ordered_id! {
+    /// Names one run of a process.
+    ProcessId
+}
+
+time_ordered_id! {
     /// Names one chain of the record: what one process wrote.
     ChainId
 }

@@ -9,6 +9,7 @@ pub mod candidate;
 pub mod decision;
 pub mod document;
 pub mod ids;
+pub mod lifecycle;
 pub mod operation;
 pub mod patch;
 pub mod reads;
@@ -21,7 +22,11 @@ pub use decision::{
     Mode, PackageVerdict, Reason, Redaction, RedactionMode, Severity, Warning,
 };
 pub use document::{Document, Number, Object, ParseError};
-pub use ids::{ChainId, ConnectionName, DecisionId, HoldId, OperationId, PayloadHash, RevisionId};
+pub use ids::{
+    ChainId, ConnectionName, DecisionId, HoldId, OperationId, PayloadHash, ProcessId, RevisionId,
+    SubmissionId,
+};
+pub use lifecycle::State;
 pub use operation::{BatchInfo, ConnectionRef, Kind, Operation, Point, RequestInfo};
 pub use patch::{FieldRef, Patch, PatchOp};
 pub use reads::{FieldSet, Reads};

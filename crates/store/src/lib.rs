@@ -5,6 +5,7 @@
 //! cannot record, which passes and counts it).
 
 pub mod attempt;
+pub mod cells;
 pub mod chain;
 pub mod checkpoint;
 pub mod connections;
@@ -13,9 +14,12 @@ pub mod envelope;
 pub mod error;
 pub mod feed;
 pub mod holds;
+pub mod jobs;
 pub mod ledger;
+pub mod operations;
 pub mod payload;
 pub mod permit;
+pub mod processes;
 pub mod recorder;
 pub mod retention;
 pub mod revisions;
@@ -25,18 +29,26 @@ pub mod tokens;
 pub mod verify;
 
 pub use attempt::{AttemptLog, Locate, Outcome, OutcomeKind, ReadBack, Unfinished};
+pub use cells::{Cell, Cells, Swapped};
 pub use connections::{ConnectionLog, ModeChange, Sighting, SightingKey};
 pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page, StoredDecision};
 pub use error::StoreError;
 pub use feed::{CHECKPOINT_SINKS, FeedEntry, FeedItem, RecordFeed};
 pub use holds::{Hold, HoldFilter, HoldLog, HoldStatus};
+pub use jobs::{Claimed, DeadJob, Depth, Jobs, NewJob, Reaped, Settlement, Verdict};
 pub use ledger::{
     ChainRef, Digest, Entry, EntryKind, Extent, Head, Ledger, RawEntry, SealedPayload,
     StoredCheckpoint,
 };
+pub use operations::{
+    Begun, By, Callback, Dependency, HistoryEntry, Misfit, Move, Moved, NewOperation, Opened,
+    OperationFilter, OperationLog, RowLease, Staged, Standing, StoredOperation, Submission, Tally,
+    Unfolded, Wakening, Why, queue_of,
+};
 pub use payload::{Payload, PayloadState, TraceRef};
 pub use permit::{Admitted, Basis, Permit, PermitError};
-pub use recorder::{Recorded, Recorder};
+pub use processes::{Process, ProcessKind, Processes};
+pub use recorder::{Moving, Recorded, Recorder};
 pub use retention::{Cutoffs, EraseFilter, Erased, Erasing, Erasure, Pruned, Retention};
 pub use revisions::{Pulse, RevisionLog, StoredRevision};
 pub use tokens::{NewToken, Role, TokenInfo, TokenLog};

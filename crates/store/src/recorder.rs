@@ -6,7 +6,7 @@ use crmgate_domain::{Ambient, Effect, Mode};
 use jiff::ToSpan as _;
 
 use crate::permit::LIFETIME_SECONDS;
-use crate::{Basis, DecisionLog, DecisionRecord, Permit, StoreError};
+use crate::{Basis, DecisionLog, DecisionRecord, Move, Moved, OperationLog, Permit, StoreError};
 
 /// Records decisions and mints permits from them.
 #[derive(Clone)]
@@ -22,6 +22,15 @@ pub struct Recorded {
     pub sequence: Option<u64>,
     /// The leave to write, when the decision gives one.
     pub permit: Option<Permit>,
+}
+
+/// What came of recording a decision about a queued operation.
+#[derive(Debug)]
+pub enum Moving {
+    /// It is recorded and the operation has moved.
+    Recorded(Recorded),
+    /// Somebody else moved the operation first: nothing is recorded.
+    Lost(Moved),
 }
 
 impl Recorder {
@@ -50,6 +59,28 @@ impl Recorder {
             }),
             Err(error) => Err(error),
         }
+    }
+
+    /// Records the decision about a queued operation together with the move that follows from it,
+    /// and mints the permit it gives, if it gives one and the move was made. What is not recorded
+    /// gives no permit, whatever the mode: a queue can wait.
+    ///
+    /// # Errors
+    /// When it is not certainly on disk.
+    pub async fn record_moving(
+        &self,
+        record: DecisionRecord,
+        then: Move,
+        operations: &dyn OperationLog,
+    ) -> Result<Moving, StoreError> {
+        let permit = self.permit(&record);
+        Ok(match operations.decide(record, then).await? {
+            Ok(sequence) => Moving::Recorded(Recorded {
+                sequence: Some(sequence),
+                permit,
+            }),
+            Err(lost) => Moving::Lost(lost),
+        })
     }
 
     /// INVARIANT: a judged permit needs the effect `allow`, an observed or opaque one the observe
