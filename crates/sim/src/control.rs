@@ -32,20 +32,29 @@ pub fn answer(crm: &dyn Crm, journal: &Journal, faults: &Faults, call: &Call) ->
             faults.set(Vec::new());
             nothing()
         }
+        ("limits", "", &Method::GET) => match crm.limits() {
+            Some(limits) => reply(StatusCode::OK, &limits),
+            None => complain(
+                StatusCode::NOT_FOUND,
+                "this CRM has no limits that can be set",
+            ),
+        },
+        ("limits", "", &Method::PUT) => put_limits(crm, Some(&call.body)),
+        ("limits", "", &Method::DELETE) => put_limits(crm, None),
         ("reset", "", &Method::POST) => {
             crm.reset();
             faults.set(Vec::new());
             journal.clear();
             nothing()
         }
-        ("records" | "requests" | "faults" | "reset", _, _) => complain(
+        ("records" | "requests" | "faults" | "limits" | "reset", _, _) => complain(
             StatusCode::METHOD_NOT_ALLOWED,
             &format!("`{}` does not take {}", call.path(), call.method),
         ),
         _ => complain(
             StatusCode::NOT_FOUND,
             &format!(
-                "`{}` is none of /_sim/records/{{Object}}, /_sim/requests, /_sim/faults, /_sim/reset",
+                "`{}` is none of /_sim/records/{{Object}}, /_sim/requests, /_sim/faults, /_sim/limits, /_sim/reset",
                 call.path()
             ),
         ),
@@ -102,6 +111,13 @@ fn put_faults(faults: &Faults, body: &[u8]) -> Answer {
     }
     faults.set(list.faults);
     reply(StatusCode::OK, &json!({"faults": faults.list()}))
+}
+
+fn put_limits(crm: &dyn Crm, body: Option<&[u8]>) -> Answer {
+    match crm.set_limits(body) {
+        Ok(()) => reply(StatusCode::OK, &crm.limits().unwrap_or_default()),
+        Err(message) => complain(StatusCode::BAD_REQUEST, &message),
+    }
 }
 
 fn complain(status: StatusCode, message: &str) -> Answer {

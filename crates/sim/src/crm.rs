@@ -1,9 +1,13 @@
 //! What a simulated CRM is to the shared front.
 
+use std::any::Any;
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use jiff::Timestamp;
 use serde_json::Value;
+
+use crate::faults::{RowFault, RowFaults};
 
 /// A whole answer, body included.
 pub type Answer = Response<Bytes>;
@@ -23,6 +27,8 @@ pub struct Call {
     pub base_url: String,
     /// When it came, by the simulator's clock.
     pub at: Timestamp,
+    /// The faults in force that may hit single rows of it. A part of a call has those of the whole.
+    pub rows: Option<RowFaults>,
 }
 
 impl Call {
@@ -36,6 +42,13 @@ impl Call {
     #[must_use]
     pub fn query(&self) -> &str {
         self.uri.query().unwrap_or_default()
+    }
+
+    /// The fault that hits a row of this call, if one does: `index` is its place among those of the call, `place` what
+    /// it is addressed by, `row` its body. Asked once for each row.
+    #[must_use]
+    pub fn row_fault(&self, index: usize, place: &str, row: &Value) -> Option<RowFault> {
+        self.rows.as_ref()?.strike(index, place, row)
     }
 
     /// A header's value, if it is there and is text.
@@ -75,6 +88,24 @@ pub trait Crm: Send + Sync + 'static {
 
     /// Ends the session that the call carries.
     fn expire_session(&self, call: &Call);
+
+    /// A call has come; what this gives is kept until the call has ended, answered or not.
+    fn arrive(&self, _call: &Call) -> Option<Box<dyn Any + Send>> {
+        None
+    }
+
+    /// The limits in force that `/_sim/limits` shows and sets; `None` where the CRM has none to be set.
+    fn limits(&self) -> Option<Value> {
+        None
+    }
+
+    /// Puts limits in force; without a body those that the CRM began with.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    fn set_limits(&self, _body: Option<&[u8]>) -> Result<(), String> {
+        Err("this CRM has no limits to be set".to_owned())
+    }
 
     /// What is stored of one object, in the CRM's native form; `None` if there is no such object.
     fn records(&self, object: &str) -> Option<Vec<Value>>;

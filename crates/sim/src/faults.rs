@@ -1,11 +1,15 @@
 //! Faults: switches that make a simulator slow, ill-tempered or silent.
 
+mod rows;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
+
+pub use rows::{RowFault, RowFaults, RowSelector};
 
 /// What a fault does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,9 +40,12 @@ pub struct Fault {
     /// looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Which row of a call, be it the only one; if absent, the fault hits the call as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<RowSelector>,
     /// What happens.
     pub kind: Kind,
-    /// How many calls it hits; until it is cleared if absent.
+    /// How many calls, or rows, it hits; until it is cleared if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
     /// For [`Kind::Status`].
@@ -73,6 +80,22 @@ pub enum FaultError {
         /// The absent setting.
         setting: &'static str,
     },
+    /// Only a whole call can end like this.
+    #[error(
+        "fault {index}: kind `{kind}` hits whole calls, not a `row`: expected `lock_row` or `status`"
+    )]
+    WholeOnly {
+        /// Its place in the list.
+        index: usize,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// The selector selects nothing.
+    #[error("fault {index}: `row` must have `index`, `match` or `holds`")]
+    EmptyRow {
+        /// Its place in the list.
+        index: usize,
+    },
     /// The status is none that HTTP knows as an error.
     #[error("fault {index}: `status` must be 400 to 599, not `{status}`")]
     Status {
@@ -90,6 +113,7 @@ impl FaultList {
     /// The first fault that can't work.
     pub fn check(&self) -> Result<(), FaultError> {
         for (index, fault) in self.faults.iter().enumerate() {
+            rows::check(index, fault)?;
             match (fault.kind, fault.status, fault.millis) {
                 (Kind::Delay, _, None) => {
                     return Err(FaultError::Missing {
@@ -165,23 +189,20 @@ impl Faults {
             return verdict;
         }
         let mut list = self.lock();
-        for fault in list.iter_mut().filter(|fault| fault.hits(method, path)) {
-            if let Some(times) = &mut fault.times {
-                if *times == 0 {
-                    continue;
-                }
-                *times -= 1;
+        for fault in list
+            .iter_mut()
+            .filter(|fault| fault.row.is_none() && fault.hits(method, path))
+        {
+            if !fault.take_one() {
+                continue;
             }
             if fault.kind == Kind::Delay {
                 verdict.delay += Duration::from_millis(fault.millis.unwrap_or_default());
                 continue;
             }
-            let status = fault
-                .status
-                .and_then(|status| StatusCode::from_u16(status).ok());
             verdict.ending = Some(Ending {
                 kind: fault.kind,
-                status: status.unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+                status: fault.status_code(),
                 retry_after: fault.retry_after,
             });
             break;
@@ -197,6 +218,24 @@ impl Faults {
 }
 
 impl Fault {
+    /// Counts down; whether there was something left.
+    fn take_one(&mut self) -> bool {
+        match &mut self.times {
+            Some(0) => false,
+            Some(times) => {
+                *times -= 1;
+                true
+            }
+            None => true,
+        }
+    }
+
+    fn status_code(&self) -> StatusCode {
+        self.status
+            .and_then(|status| StatusCode::from_u16(status).ok())
+            .unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
     fn hits(&self, method: &Method, path: &str) -> bool {
         let method_fits = self
             .method

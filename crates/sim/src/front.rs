@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
 use crate::Options;
 use crate::control;
 use crate::crm::{Answer, Call, Crm, Refusal};
-use crate::faults::{Ending, Faults, Kind, Verdict};
+use crate::faults::{Ending, Faults, Kind, RowFaults, Verdict};
 use crate::journal::Journal;
 
 /// The longest body taken, before and after decompression.
@@ -33,7 +33,7 @@ struct Shared {
     crm: Arc<dyn Crm>,
     options: Options,
     journal: Journal,
-    faults: Faults,
+    faults: Arc<Faults>,
 }
 
 /// One way in: the state, and the scheme by which requests come here.
@@ -51,7 +51,7 @@ impl Front {
             crm,
             options,
             journal: Journal::default(),
-            faults: Faults::default(),
+            faults: Arc::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -101,6 +101,7 @@ async fn enter(State(door): State<Door>, request: Request) -> Response<Body> {
         headers: parts.headers,
         body: Bytes::new(),
         at: shared.options.clock.now(),
+        rows: None,
     };
     match read
         .map_err(|_| Refusal::TooLarge)
@@ -117,10 +118,12 @@ async fn enter(State(door): State<Door>, request: Request) -> Response<Body> {
         return answer.map(Body::from);
     }
     let verdict = shared.faults.strike(&call.method, call.path());
+    call.rows = RowFaults::of(&shared.faults, &call.method, call.path());
     serve(shared, call, verdict).await
 }
 
 async fn serve(shared: &Shared, call: Call, verdict: Verdict) -> Response<Body> {
+    let _under_way = shared.crm.arrive(&call);
     if !verdict.delay.is_zero() {
         tokio::time::sleep(verdict.delay).await;
     }

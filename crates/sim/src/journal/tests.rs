@@ -17,6 +17,7 @@ fn call(path: &str, body: &str) -> Call {
         body: Bytes::copy_from_slice(body.as_bytes()),
         base_url: "http://localhost".to_owned(),
         at: Timestamp::UNIX_EPOCH,
+        rows: None,
     }
 }
 

@@ -112,6 +112,7 @@ impl Desk {
             body: Bytes::copy_from_slice(body),
             base_url: "https://org.example:8443".to_owned(),
             at: self.clock.now(),
+            rows: None,
         };
         let answer = self.crm.answer(&call);
         let text = String::from_utf8(answer.body().to_vec()).unwrap();

@@ -38,6 +38,7 @@ impl Client {
             body: Bytes::from(body.to_owned()),
             base_url: BASE.to_owned(),
             at: environment.options.common.clock.now(),
+            rows: None,
         };
         let answer = environment.answer(&call);
         let text = String::from_utf8(answer.body().to_vec()).unwrap();

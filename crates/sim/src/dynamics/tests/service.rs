@@ -83,6 +83,7 @@ fn faults_speak_the_services_words() {
         body: Bytes::new(),
         base_url: BASE.to_owned(),
         at: environment.options.common.clock.now(),
+        rows: None,
     };
     let mut codes = Vec::new();
     for _ in 0..3 {

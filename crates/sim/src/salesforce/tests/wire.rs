@@ -130,6 +130,7 @@ fn faults_speak_the_language_of_the_interface() {
             body: Bytes::new(),
             base_url: String::new(),
             at: desk.clock.now(),
+            rows: None,
         };
         let answer = desk.crm.refuse(&call, refusal);
         let text = String::from_utf8(answer.body().to_vec()).unwrap();
