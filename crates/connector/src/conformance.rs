@@ -14,6 +14,7 @@
 
 mod answers;
 mod failures;
+mod together;
 mod views;
 mod writes;
 
@@ -36,6 +37,10 @@ pub use answers::{answers_stay_at_the_gate, doors_are_shut, refusals_are_the_crm
 pub use failures::{
     an_expired_session_is_renewed, lost_answers_are_found_out, refusals_and_repeats_are_told_apart,
     secrets_stay_inside,
+};
+pub use together::{
+    groups_are_atomic, lost_calls_lose_no_write, permits_are_bound_one_by_one, rows_fail_alone,
+    seeds_give_keys, stale_pins_fail_alone, writes_go_together,
 };
 pub use views::{
     canonical_values_come_back, malformed_writes_reach_nothing, spellings_give_one_input,
