@@ -34,6 +34,11 @@ pub(crate) fn unavailable(error: &sqlx::Error) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 
+/// Nobody waits for the answer any longer.
+pub(crate) fn late() -> StoreError {
+    StoreError::Unavailable("the database did not answer in time".to_owned())
+}
+
 pub(crate) fn corrupt(what: &str, error: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(format!("{what}: {error}"))
 }

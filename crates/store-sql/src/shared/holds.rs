@@ -6,16 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use crmgate_domain::{Ambient, ConnectionName, HoldId, PayloadHash, Timestamp};
 use crmgate_store::{DecisionRecord, Hold, HoldFilter, HoldLog, HoldStatus, Page, StoreError};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
-use tokio::sync::oneshot;
+use sqlx::{QueryBuilder, Row as _};
 
-use crate::batch;
+use super::batch;
+use super::decisions::{DecisionRow, in_list};
+use super::writer::{Command, Reply, Step, Writer};
+use super::{Db, Row, Store, sql, within};
 use crate::convert::{below, cursor, nanoseconds, read, write};
-use crate::decisions::{DecisionRow, in_list};
-use crate::error::unavailable;
-use crate::open::SqliteStore;
-use crate::writer::{Command, Reply, Step, Writer};
 
 /// The kind of this listing's cursors.
 const CURSOR: char = 'h';
@@ -48,7 +45,7 @@ fn request(hold: &Hold) -> String {
     .to_hex()
 }
 
-fn stored(row: &SqliteRow) -> Result<Hold, StoreError> {
+fn stored(row: &Row) -> Result<Hold, StoreError> {
     let hold: Hold = read("a hold", row.get(3))?;
     let status = match row.get::<&str, _>(1) {
         "waiting" => HoldStatus::Waiting,
@@ -97,15 +94,13 @@ impl Take {
         writer: &mut Writer,
     ) -> Result<Result<Hold, StoreError>, sqlx::Error> {
         let now = nanoseconds(self.hold.created_at);
-        sqlx::query(
-            "UPDATE holds SET status = 'expired' \
-             WHERE request = ? AND status = 'waiting' AND expires_at <= ?",
-        )
+        sql("UPDATE holds SET status = 'expired' \
+             WHERE request = ? AND status = 'waiting' AND expires_at <= ?")
         .bind(self.request.as_str())
         .bind(now)
         .execute(&mut writer.connection)
         .await?;
-        let joined = sqlx::query(
+        let joined = sql(
             "UPDATE holds SET requests = requests + 1 WHERE request = ? AND status = 'waiting' \
              RETURNING seq, status, requests, body",
         )
@@ -119,9 +114,10 @@ impl Take {
             Ok(body) => body,
             Err(error) => return Ok(Err(error)),
         };
-        sqlx::query(
+        sql(
             "INSERT INTO holds (id, connection, actor, record_id, decision, request, status, \
-             expires_at, requests, body) VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?)",
+             created_at, expires_at, requests, body) \
+             VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?)",
         )
         .bind(self.hold.id.uuid().as_bytes().as_slice())
         .bind(self.hold.connection.as_str())
@@ -129,6 +125,7 @@ impl Take {
         .bind(self.hold.operation.record_id.as_deref())
         .bind(self.hold.decision.uuid().as_bytes().as_slice())
         .bind(self.request.as_str())
+        .bind(now)
         .bind(nanoseconds(self.hold.expires_at))
         .bind(i64::try_from(self.hold.requests).unwrap_or(i64::MAX))
         .bind(body)
@@ -138,14 +135,13 @@ impl Take {
     }
 }
 
-impl SqliteStore {
+impl Store {
     async fn take(&self, hold: Hold, record: Option<DecisionRecord>) -> Result<Hold, StoreError> {
         if let Some(record) = &record {
             // What cannot be written must not leave a hold behind.
             DecisionRow::new(record, self.ambient())?;
         }
-        let (reply, answer) = oneshot::channel();
-        let step = Take {
+        let step = |reply| Take {
             request: request(&hold),
             ambient: self.shared_ambient(),
             hold,
@@ -153,15 +149,15 @@ impl SqliteStore {
             in_force: None,
             reply,
         };
-        self.queue().send(Command::Other(Box::new(step))).await?;
-        answer
+        let queue = self.queue();
+        queue
+            .ask(|reply| Command::Other(Box::new(step(reply))))
             .await
-            .map_err(|_| StoreError::Unavailable("the store was closed".to_owned()))?
     }
 }
 
 #[async_trait]
-impl HoldLog for SqliteStore {
+impl HoldLog for Store {
     async fn hold(&self, hold: Hold) -> Result<Hold, StoreError> {
         self.take(hold, None).await
     }
@@ -171,11 +167,12 @@ impl HoldLog for SqliteStore {
     }
 
     async fn held(&self, id: HoldId) -> Result<Option<Hold>, StoreError> {
-        let row = sqlx::query("SELECT seq, status, requests, body FROM holds WHERE id = ?")
-            .bind(id.uuid().as_bytes().as_slice())
-            .fetch_optional(self.reader())
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let row = within(
+            sql("SELECT seq, status, requests, body FROM holds WHERE id = ?")
+                .bind(id.uuid().as_bytes().as_slice())
+                .fetch_optional(self.reader()),
+        )
+        .await?;
         row.as_ref().map(stored).transpose()
     }
 
@@ -183,14 +180,13 @@ impl HoldLog for SqliteStore {
         &self,
         now: Timestamp,
     ) -> Result<BTreeMap<ConnectionName, u64>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT connection, count(*) FROM holds \
-             WHERE status = 'waiting' AND expires_at > ? GROUP BY connection",
+        let rows = within(
+            sql("SELECT connection, count(*) FROM holds \
+             WHERE status = 'waiting' AND expires_at > ? GROUP BY connection")
+            .bind(nanoseconds(now))
+            .fetch_all(self.reader()),
         )
-        .bind(nanoseconds(now))
-        .fetch_all(self.reader())
-        .await
-        .map_err(|error| unavailable(&error))?;
+        .await?;
         let counted = rows.iter().filter_map(|row| {
             let name = row.get::<&str, _>(0).parse().ok()?;
             Some((name, row.get::<i64, _>(1).unsigned_abs()))
@@ -204,7 +200,7 @@ impl HoldLog for SqliteStore {
         from: Option<&str>,
         limit: usize,
     ) -> Result<Page<Hold>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
+        let mut query = QueryBuilder::<Db>::new(COLUMNS);
         query.push(" WHERE seq < ").push_bind(below(CURSOR, from)?);
         if let Some(name) = &filter.connection {
             query.push(" AND connection = ").push_bind(name.to_string());
@@ -217,11 +213,7 @@ impl HoldLog for SqliteStore {
         }
         let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         query.push(" ORDER BY seq DESC LIMIT ").push_bind(most);
-        let mut rows = query
-            .build()
-            .fetch_all(self.reader())
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let mut rows = within(query.build().fetch_all(self.reader())).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more).map(|row| row.get::<i64, _>(0));

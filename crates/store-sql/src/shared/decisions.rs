@@ -7,14 +7,12 @@ use crmgate_store::{
     DecisionFilter, DecisionLog, DecisionRecord, Digest, EntryKind, Page, PayloadState,
     SealedPayload, StoreError, StoredDecision, envelope,
 };
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::{QueryBuilder, Row as _};
 
+use super::ledger::chained;
+use super::writer::{Command, Writer};
+use super::{Db, Row, Store, scalar, sql, within};
 use crate::convert::{below, cursor, nanoseconds, read, write};
-use crate::error::unavailable;
-use crate::ledger::chained;
-use crate::open::SqliteStore;
-use crate::writer::{Command, Writer};
 
 /// The kind of this listing's cursors.
 const CURSOR: char = 'd';
@@ -93,7 +91,7 @@ pub(crate) async fn package_set(writer: &mut Writer, names: &str) -> Result<i64,
     if let Some(known) = writer.sets.get(names) {
         return Ok(*known);
     }
-    let found: Option<i64> = sqlx::query_scalar("SELECT id FROM package_sets WHERE names = ?")
+    let found: Option<i64> = scalar("SELECT id FROM package_sets WHERE names = ?")
         .bind(names)
         .fetch_optional(&mut writer.connection)
         .await?;
@@ -107,23 +105,24 @@ pub(crate) async fn package_set(writer: &mut Writer, names: &str) -> Result<i64,
 }
 
 async fn new_package_set(writer: &mut Writer, names: &str) -> Result<i64, sqlx::Error> {
-    let id = sqlx::query("INSERT INTO package_sets (names) VALUES (?)")
+    let id: i64 = scalar("INSERT INTO package_sets (names) VALUES (?) RETURNING id")
         .bind(names)
-        .execute(&mut writer.connection)
-        .await?
-        .last_insert_rowid();
-    sqlx::query(
-        "INSERT INTO package_set_members (package, package_set) SELECT value, ? FROM json_each(?)",
-    )
-    .bind(id)
-    .bind(names)
-    .execute(&mut writer.connection)
-    .await?;
+        .fetch_one(&mut writer.connection)
+        .await?;
+    let members: Vec<String> =
+        serde_json::from_str(names).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    for member in members {
+        sql("INSERT INTO package_set_members (package, package_set) VALUES (?, ?)")
+            .bind(member)
+            .bind(id)
+            .execute(&mut writer.connection)
+            .await?;
+    }
     Ok(id)
 }
 
 #[async_trait]
-impl DecisionLog for SqliteStore {
+impl DecisionLog for Store {
     async fn append_decision(&self, record: DecisionRecord) -> Result<u64, StoreError> {
         let row = Box::new(DecisionRow::new(&record, self.ambient())?);
         if let Some(read_back) = &record.read_back {
@@ -136,12 +135,11 @@ impl DecisionLog for SqliteStore {
     }
 
     async fn decision(&self, id: DecisionId) -> Result<Option<StoredDecision>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+        let mut query = QueryBuilder::<Db>::new(SELECT);
         query
             .push("WHERE d.id = ")
             .push_bind(id.uuid().as_bytes().to_vec());
-        let row = query.build().fetch_optional(self.reader()).await;
-        let row = row.map_err(|error| unavailable(&error))?;
+        let row = within(query.build().fetch_optional(self.reader())).await?;
         row.as_ref().map(stored).transpose()
     }
 
@@ -152,8 +150,7 @@ impl DecisionLog for SqliteStore {
         limit: usize,
     ) -> Result<Page<StoredDecision>, StoreError> {
         let mut query = select(filter, below(CURSOR, from)?, limit);
-        let rows = query.build().fetch_all(self.reader()).await;
-        let mut rows = rows.map_err(|error| unavailable(&error))?;
+        let mut rows = within(query.build().fetch_all(self.reader())).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         let last = rows.last().filter(|_| more).map(|row| row.get::<i64, _>(0));
@@ -164,7 +161,7 @@ impl DecisionLog for SqliteStore {
     }
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredDecision, StoreError> {
+fn stored(row: &Row) -> Result<StoredDecision, StoreError> {
     let outcome: Option<&str> = row.get(6);
     let read_back: Option<&str> = row.get(7);
     let record = record(row.get(4), row.get(5), row.get(8))?;
@@ -195,7 +192,7 @@ pub(crate) fn record(
     envelope::join(envelope, payload, gone)
 }
 
-fn select(filter: &DecisionFilter, below: i64, limit: usize) -> QueryBuilder<Sqlite> {
+fn select(filter: &DecisionFilter, below: i64, limit: usize) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new(SELECT);
     query.push("WHERE d.seq < ").push_bind(below);
     narrow(&mut query, filter);
@@ -204,7 +201,7 @@ fn select(filter: &DecisionFilter, below: i64, limit: usize) -> QueryBuilder<Sql
     query
 }
 
-fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &DecisionFilter) {
+fn narrow(query: &mut QueryBuilder<Db>, filter: &DecisionFilter) {
     let word = |word: &str| Some(word.to_owned());
     for (column, value) in [
         (
@@ -261,11 +258,7 @@ fn narrow(query: &mut QueryBuilder<Sqlite>, filter: &DecisionFilter) {
 }
 
 /// An `IN` list of names; an empty one matches nothing.
-pub(crate) fn in_list(
-    query: &mut QueryBuilder<Sqlite>,
-    head: &'static str,
-    names: &[ConnectionName],
-) {
+pub(crate) fn in_list(query: &mut QueryBuilder<Db>, head: &'static str, names: &[ConnectionName]) {
     query.push(head);
     let mut list = query.separated(",");
     for name in names {

@@ -8,13 +8,12 @@ use crmgate_store::chain::{Draft, ErasureNote};
 use crmgate_store::{
     EntryKind, EraseFilter, Erased, Erasing, Erasure, Hold, Outcome, OutcomeKind, StoreError,
 };
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::{QueryBuilder, Row as _};
 
+use super::steps::with_record;
+use super::writer::Writer;
+use super::{Db, Store, among, sql, within};
 use crate::convert::nanoseconds;
-use crate::error::unavailable;
-use crate::misc::statement;
-use crate::open::SqliteStore;
-use crate::writer::Writer;
 
 /// Most decisions, and most holds, of one transaction.
 const PART: i64 = 500;
@@ -32,7 +31,7 @@ struct Found {
     read_back: bool,
 }
 
-fn decisions(select: &str, wanted: &EraseFilter) -> QueryBuilder<Sqlite> {
+fn decisions(select: &str, wanted: &EraseFilter) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new(select);
     query.push(DECISIONS);
     if let Some(id) = wanted.decision {
@@ -47,7 +46,7 @@ fn decisions(select: &str, wanted: &EraseFilter) -> QueryBuilder<Sqlite> {
     query
 }
 
-fn holds(select: &str, wanted: &EraseFilter) -> QueryBuilder<Sqlite> {
+fn holds(select: &str, wanted: &EraseFilter) -> QueryBuilder<Db> {
     let mut query = QueryBuilder::new(select);
     query.push(HOLDS);
     if let Some(id) = wanted.decision {
@@ -58,13 +57,13 @@ fn holds(select: &str, wanted: &EraseFilter) -> QueryBuilder<Sqlite> {
     narrow(&mut query, 'h', wanted);
     if let Some(before) = wanted.before {
         query
-            .push(" AND h.body ->> '$.created_at' < ")
-            .push_bind(before.to_string());
+            .push(" AND h.created_at < ")
+            .push_bind(nanoseconds(before));
     }
     query
 }
 
-fn narrow(query: &mut QueryBuilder<Sqlite>, table: char, wanted: &EraseFilter) {
+fn narrow(query: &mut QueryBuilder<Db>, table: char, wanted: &EraseFilter) {
     let connection = wanted.connection.as_ref().map(ToString::to_string);
     for (column, value) in [
         ("connection", connection),
@@ -104,10 +103,9 @@ async fn part(
         decisions: seqs.len() as u64,
         ..Erased::default()
     };
-    sqlx::query("DELETE FROM payloads WHERE seq IN (SELECT value FROM json_each(?))")
-        .bind(serde_json::json!(seqs).to_string())
-        .execute(&mut writer.connection)
-        .await?;
+    let mut delete = QueryBuilder::new("DELETE FROM payloads WHERE ");
+    among(&mut delete, "seq", &seqs);
+    delete.build().execute(&mut writer.connection).await?;
     for open in found.iter().filter(|found| found.read_back) {
         give_up(writer, open, erasure.at).await?;
         erased.read_backs += 1;
@@ -142,17 +140,17 @@ async fn give_up(writer: &mut Writer, open: &Found, at: Timestamp) -> Result<(),
     };
     let draft = Draft::new(EntryKind::Outcome, at, text(&outcome)?, None);
     let seq = writer.append(&draft).await?;
-    sqlx::query(
-        "UPDATE decisions SET outcome = ?, outcome_seq = ? WHERE seq = ?; \
-         DELETE FROM read_backs WHERE seq = ?",
-    )
-    .bind(outcome.kind.as_str())
-    .bind(seq)
-    .bind(open.seq)
-    .bind(open.seq)
-    .execute(&mut writer.connection)
-    .await
-    .map(|_| ())
+    sql("UPDATE decisions SET outcome = ?, outcome_seq = ? WHERE seq = ?")
+        .bind(outcome.kind.as_str())
+        .bind(seq)
+        .bind(open.seq)
+        .execute(&mut writer.connection)
+        .await?;
+    sql("DELETE FROM read_backs WHERE seq = ?")
+        .bind(open.seq)
+        .execute(&mut writer.connection)
+        .await
+        .map(|_| ())
 }
 
 /// Takes from holds what was asked; those that waited for people cannot be answered any more.
@@ -163,7 +161,7 @@ async fn empty_holds(writer: &mut Writer, wanted: &EraseFilter) -> Result<u64, s
     for row in &rows {
         let hold: Hold =
             serde_json::from_str(row.get(1)).map_err(|error| sqlx::Error::Decode(error.into()))?;
-        sqlx::query("UPDATE holds SET body = ?, erased = 1, status = 'expired' WHERE seq = ?")
+        sql("UPDATE holds SET body = ?, erased = 1, status = 'expired' WHERE seq = ?")
             .bind(text(&emptied(hold))?)
             .bind(row.get::<i64, _>(0))
             .execute(&mut writer.connection)
@@ -207,21 +205,23 @@ fn ranges(numbers: &[i64]) -> Vec<(u64, u64)> {
 }
 
 #[async_trait]
-impl Erasing for SqliteStore {
+impl Erasing for Store {
     async fn erasable(&self, wanted: &EraseFilter) -> Result<Erased, StoreError> {
         if wanted.is_empty() {
             return Ok(Erased::default());
         }
-        let counts = decisions("SELECT count(p.seq), count(r.seq)", wanted)
-            .build()
-            .fetch_one(self.reader())
-            .await
-            .map_err(|error| unavailable(&error))?;
-        let holds: i64 = holds("SELECT count(*)", wanted)
-            .build_query_scalar()
-            .fetch_one(self.reader())
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let counts = within(
+            decisions("SELECT count(p.seq), count(r.seq)", wanted)
+                .build()
+                .fetch_one(self.reader()),
+        )
+        .await?;
+        let holds: i64 = within(
+            holds("SELECT count(*)", wanted)
+                .build_query_scalar()
+                .fetch_one(self.reader()),
+        )
+        .await?;
         Ok(Erased {
             decisions: counts.get::<i64, _>(0).unsigned_abs(),
             read_backs: counts.get::<i64, _>(1).unsigned_abs(),
@@ -237,7 +237,7 @@ impl Erasing for SqliteStore {
         let given = Arc::new((wanted.clone(), erasure.clone()));
         loop {
             let given = Arc::clone(&given);
-            let erased = statement(self, move |writer| {
+            let erased = with_record(self, move |writer| {
                 let given = Arc::clone(&given);
                 Box::pin(async move { part(writer, &given.0, &given.1).await })
             })

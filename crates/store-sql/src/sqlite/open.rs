@@ -12,11 +12,11 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::task::JoinHandle;
 
+use super::Connection;
+use super::lock::DirLock;
+use super::open_writes::OpenWrites;
+use super::writer::{self, Command, Queue};
 use crate::OpenError;
-use crate::lock::DirLock;
-use crate::meters::Meters;
-use crate::open_writes::OpenWrites;
-use crate::writer::{self, Command, Opening, Queue};
 
 /// How many reads go on at once.
 const READERS: u32 = 4;
@@ -38,6 +38,17 @@ impl Default for Settings {
             busy_timeout: Duration::from_secs(5),
             max_pages: None,
         }
+    }
+}
+
+/// What it takes to open the database for writing.
+pub(crate) struct Opening {
+    options: SqliteConnectOptions,
+}
+
+impl Opening {
+    pub(crate) async fn connect(&self) -> Result<Connection, sqlx::Error> {
+        self.options.connect().await
     }
 }
 
@@ -89,11 +100,10 @@ impl SqliteStore {
             // A connection to a file does not go stale.
             .test_before_acquire(false)
             .connect_lazy_with(options.clone().read_only(true));
-        let (queue, task) = writer::start(Opening {
+        let opening = Opening {
             options: options.clone(),
-            ambient: Arc::clone(&ambient),
-            meters: Meters::new(),
-        });
+        };
+        let (queue, task) = writer::start(opening, Arc::clone(&ambient));
         Ok(Self {
             queue,
             reader,
@@ -204,7 +214,9 @@ fn options(file: &Path, settings: &Settings) -> SqliteConnectOptions {
 
 async fn migrate(options: &SqliteConnectOptions) -> Result<OpenWrites, MigrateError> {
     let mut connection = options.connect().await?;
-    sqlx::migrate!("./migrations").run(&mut connection).await?;
+    sqlx::migrate!("./migrations/sqlite")
+        .run(&mut connection)
+        .await?;
     let open_writes = OpenWrites::load(&mut connection).await?;
     connection.close().await?;
     Ok(open_writes)

@@ -6,11 +6,11 @@ use crmgate_store::chain::{Draft, PrunedWhat, PruningNote};
 use crmgate_store::{Cutoffs, EntryKind, Head, Pruned, Retention, StoreError};
 use sqlx::Row as _;
 
+use super::ledger;
+use super::steps::with_record;
+use super::writer::Writer;
+use super::{Store, scalar, sql};
 use crate::convert::nanoseconds;
-use crate::ledger;
-use crate::misc::statement;
-use crate::open::SqliteStore;
-use crate::writer::Writer;
 
 /// Most entries of one step.
 const STEP: i64 = 500;
@@ -27,7 +27,7 @@ async fn taken(writer: &mut Writer, cutoffs: &Cutoffs) -> Result<i64, sqlx::Erro
         return Ok(i64::MAX);
     }
     let least: Option<i64> =
-        sqlx::query_scalar("SELECT min(position) FROM sinks WHERE name NOT LIKE 'checkpoint:%'")
+        scalar("SELECT min(position) FROM sinks WHERE name NOT LIKE 'checkpoint:%'")
             .fetch_one(&mut writer.connection)
             .await?;
     Ok(least.unwrap_or(i64::MAX))
@@ -41,13 +41,12 @@ async fn older(
     cutoffs: &Cutoffs,
 ) -> Result<Old, sqlx::Error> {
     let taken = taken(writer, cutoffs).await?;
-    let rows = sqlx::query(
-        "SELECT seq, chain, link, hash, at FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?",
-    )
-    .bind(after)
-    .bind(STEP)
-    .fetch_all(&mut writer.connection)
-    .await?;
+    let rows =
+        sql("SELECT seq, chain, link, hash, at FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?")
+            .bind(after)
+            .bind(STEP)
+            .fetch_all(&mut writer.connection)
+            .await?;
     let mut old = Old {
         heads: Vec::with_capacity(rows.len()),
         held_by_sink: false,
@@ -94,7 +93,7 @@ async fn payloads(
     let Some(before) = cutoffs.payloads else {
         return Ok(());
     };
-    let done: i64 = sqlx::query_scalar("SELECT payloads FROM pruned")
+    let done: i64 = scalar("SELECT payloads FROM pruned")
         .fetch_one(&mut writer.connection)
         .await?;
     let old = older(writer, done, before, cutoffs).await?;
@@ -103,13 +102,13 @@ async fn payloads(
         return Ok(());
     };
     pruned.more |= old.heads.len() == usize::try_from(STEP).unwrap_or(usize::MAX);
-    let gone = sqlx::query("DELETE FROM payloads WHERE seq > ? AND seq <= ?")
+    let gone = sql("DELETE FROM payloads WHERE seq > ? AND seq <= ?")
         .bind(done)
         .bind(last.position.cast_signed())
         .execute(&mut writer.connection)
         .await?
         .rows_affected();
-    sqlx::query("UPDATE pruned SET payloads = ?")
+    sql("UPDATE pruned SET payloads = ?")
         .bind(last.position.cast_signed())
         .execute(&mut writer.connection)
         .await?;
@@ -132,7 +131,7 @@ async fn entries(
     };
     // The last entry stays, so that the next start finds what to name; so does a decision whose
     // outcome is not known.
-    let open: Option<i64> = sqlx::query_scalar("SELECT min(seq) FROM read_backs")
+    let open: Option<i64> = scalar("SELECT min(seq) FROM read_backs")
         .fetch_one(&mut writer.connection)
         .await?;
     let end = open.unwrap_or(i64::MAX).min(writer.last).unsigned_abs();
@@ -150,21 +149,19 @@ async fn entries(
         cut.push(*head);
     }
     let up_to = last.position.cast_signed();
-    sqlx::query(
-        "DELETE FROM decision_reasons WHERE (code, decision) IN (SELECT r.value ->> 'code', l.seq \
-         FROM ledger l, json_each(l.envelope, '$.reasons') r \
-         WHERE l.seq <= ? AND l.kind = 'decision'); \
-         DELETE FROM decisions WHERE seq <= ?; DELETE FROM payloads WHERE seq <= ?; \
-         DELETE FROM ledger WHERE seq <= ?; \
-         DELETE FROM checkpoints WHERE at < ? AND number < (SELECT max(number) FROM checkpoints)",
-    )
-    .bind(up_to)
-    .bind(up_to)
-    .bind(up_to)
-    .bind(up_to)
-    .bind(nanoseconds(before))
-    .execute(&mut writer.connection)
-    .await?;
+    for text in [
+        "DELETE FROM decision_reasons WHERE decision <= ?",
+        "DELETE FROM decisions WHERE seq <= ?",
+        "DELETE FROM payloads WHERE seq <= ?",
+        "DELETE FROM ledger WHERE seq <= ?",
+    ] {
+        let delete = sql(text).bind(up_to);
+        delete.execute(&mut writer.connection).await?;
+    }
+    sql("DELETE FROM checkpoints WHERE at < ? AND number < (SELECT max(number) FROM checkpoints)")
+        .bind(nanoseconds(before))
+        .execute(&mut writer.connection)
+        .await?;
     pruned.entries = old.heads.len() as u64;
     let reach = (last.position, cut);
     note(writer, now, PrunedWhat::Entries, pruned.entries, reach).await
@@ -177,11 +174,11 @@ async fn others(
     now: Timestamp,
     pruned: &mut Pruned,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE holds SET status = 'expired' WHERE status = 'waiting' AND expires_at <= ?")
+    sql("UPDATE holds SET status = 'expired' WHERE status = 'waiting' AND expires_at <= ?")
         .bind(nanoseconds(now))
         .execute(&mut writer.connection)
         .await?;
-    for (before, sql, count) in [
+    for (before, text, count) in [
         (
             cutoffs.sightings,
             "DELETE FROM sightings WHERE last_at < ?",
@@ -200,7 +197,7 @@ async fn others(
         ),
     ] {
         if let Some(before) = before {
-            let done = sqlx::query(sql)
+            let done = sql(text)
                 .bind(nanoseconds(before))
                 .execute(&mut writer.connection)
                 .await?;
@@ -211,10 +208,10 @@ async fn others(
 }
 
 #[async_trait]
-impl Retention for SqliteStore {
+impl Retention for Store {
     async fn prune(&self, cutoffs: &Cutoffs, now: Timestamp) -> Result<Pruned, StoreError> {
         let cutoffs = *cutoffs;
-        statement(self, move |writer| {
+        with_record(self, move |writer| {
             Box::pin(async move {
                 let mut pruned = Pruned::default();
                 payloads(writer, &cutoffs, now, &mut pruned).await?;

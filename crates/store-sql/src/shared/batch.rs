@@ -3,70 +3,89 @@
 use std::collections::HashMap;
 
 use crmgate_store::StoreError;
+use crmgate_store::chain::Chain;
 
-use crate::decisions::{DecisionRow, package_set};
-use crate::error::{is_constraint, unavailable};
-use crate::insert::{Part, PlacedDecision, PlacedOutcome};
-use crate::writer::{Command, Writer};
+use super::decisions::{DecisionRow, package_set};
+use super::insert;
+use super::places::{Part, PlacedDecision, PlacedOutcome};
+use super::session::{self, Mark};
+use super::writer::{Command, Lane, Writer};
+use crate::error::unavailable;
 
 /// The numbers of package sets. Forgotten with the writer when a transaction fails, so that it
 /// never holds a number that was rolled back.
 pub(crate) type PackageSets = HashMap<String, i64>;
 
-/// Does all of it in one transaction and answers. Gives the writer back if it is still good.
-pub(crate) async fn carry_out(mut writer: Writer, mut commands: Vec<Command>) -> Option<Writer> {
-    let before = (writer.last, writer.chain);
-    let error = match transaction(&mut writer, &mut commands).await {
-        Ok(placed) => {
-            confirm(commands, placed);
-            return Some(writer);
-        }
+/// A transaction whose end was asked for and not heard of.
+pub(crate) struct Doubt {
+    pub(crate) mark: Mark,
+    /// The chain as it is if the transaction came through.
+    pub(crate) chain: Chain,
+    pub(crate) placed: Vec<i64>,
+}
+
+/// Does all of it in one transaction and answers.
+pub(crate) async fn carry_out(lane: &mut Lane, mut commands: Vec<Command>) {
+    let error = match lane.attempt(&mut commands).await {
+        Ok(placed) => return confirm(commands, placed),
         Err(error) => error,
     };
-    (writer.last, writer.chain) = before;
-    writer.sets.clear();
-    if !is_constraint(&error) || execute(&mut writer, "ROLLBACK").await.is_err() {
+    if lane.writer().is_none() {
         tracing::error!(%error, writes = commands.len(), "a transaction failed");
-        writer.meters.failed();
+        lane.meters.failed();
         for command in commands {
             refuse(command, unavailable(&error));
         }
-        return None;
+        return;
     }
     if let [_] = commands.as_slice() {
         for command in commands {
             refuse(command, StoreError::Exists("a row with this id".to_owned()));
         }
-        return Some(writer);
+        return;
     }
     // One of them breaks a rule of the schema: each is done by itself, so that the others do not
     // pay for it.
     for command in commands {
-        writer = Box::pin(carry_out(writer, vec![command])).await?;
+        Box::pin(carry_out(lane, vec![command])).await;
     }
-    Some(writer)
 }
 
-/// Gives the positions of the decisions in it.
-async fn transaction(
+/// Gives the positions of the decisions in it. A failure leaves the writer as it was before.
+pub(crate) async fn transaction(
     writer: &mut Writer,
     commands: &mut [Command],
+    doubt: &mut Option<Doubt>,
+) -> Result<Vec<i64>, sqlx::Error> {
+    let before = (writer.last, writer.chain);
+    let done = statements(writer, commands, doubt).await;
+    if done.is_err() {
+        (writer.last, writer.chain) = before;
+        writer.sets.clear();
+    }
+    done
+}
+
+async fn statements(
+    writer: &mut Writer,
+    commands: &mut [Command],
+    doubt: &mut Option<Doubt>,
 ) -> Result<Vec<i64>, sqlx::Error> {
     let steps = commands.iter().any(|c| matches!(c, Command::Other(_)));
     let known = commands.iter().all(|command| match command {
         Command::Decision(row, _) => writer.sets.contains_key(&row.packages),
         _ => true,
     });
-    let alone = known && !steps;
+    let alone = insert::BEGINS_AND_COMMITS && known && !steps;
     if !alone {
-        execute(writer, "BEGIN IMMEDIATE").await?;
+        session::begin(writer).await?;
     }
     let mut sets = Vec::with_capacity(commands.len());
     for names in packages(commands) {
         sets.push(package_set(writer, &names).await?);
     }
     let part = place(writer, commands, &sets);
-    let placed = part.decisions.iter().map(|decision| decision.seq).collect();
+    let placed: Vec<i64> = part.decisions.iter().map(|decision| decision.seq).collect();
     part.run(writer, alone).await?;
     if !alone {
         for command in commands {
@@ -74,7 +93,12 @@ async fn transaction(
                 step.run(writer).await?;
             }
         }
-        execute(writer, "COMMIT").await?;
+        *doubt = Some(Doubt {
+            mark: writer.mark,
+            chain: writer.chain,
+            placed: placed.clone(),
+        });
+        session::commit(writer).await?;
     }
     Ok(placed)
 }
@@ -132,13 +156,6 @@ pub(crate) async fn append(writer: &mut Writer, row: &DecisionRow) -> Result<(),
         outcomes: Vec::new(),
     };
     part.run(writer, false).await
-}
-
-pub(crate) async fn execute(writer: &mut Writer, sql: &'static str) -> Result<(), sqlx::Error> {
-    sqlx::query(sql)
-        .execute(&mut writer.connection)
-        .await
-        .map(|_| ())
 }
 
 fn confirm(commands: Vec<Command>, placed: Vec<i64>) {

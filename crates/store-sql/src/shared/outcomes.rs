@@ -4,13 +4,12 @@ use async_trait::async_trait;
 use crmgate_domain::{ConnectionName, PayloadHash, Timestamp};
 use crmgate_store::chain::Draft;
 use crmgate_store::{AttemptLog, EntryKind, Outcome, StoreError, Unfinished};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row as _, Sqlite};
+use sqlx::{QueryBuilder, Row as _};
 
+use super::writer::Command;
+use super::{Db, Row, Store, within};
 use crate::convert::{nanoseconds, read, timestamp, write};
-use crate::error::{corrupt, unavailable};
-use crate::open::SqliteStore;
-use crate::writer::Command;
+use crate::error::corrupt;
 
 /// An outcome, ready to be inserted.
 pub(crate) struct OutcomeRow {
@@ -39,7 +38,7 @@ impl OutcomeRow {
 const SELECT: &str = "SELECT d.id, r.at, r.connection, r.body \
                       FROM read_backs r JOIN decisions d ON d.seq = r.seq ";
 
-fn unfinished(row: &SqliteRow) -> Result<Unfinished, StoreError> {
+fn unfinished(row: &Row) -> Result<Unfinished, StoreError> {
     let id: Vec<u8> = row.get(0);
     let uuid = uuid::Uuid::from_slice(&id).map_err(|error| corrupt("a decision's id", error))?;
     let decision = uuid.to_string().parse();
@@ -55,7 +54,7 @@ fn unfinished(row: &SqliteRow) -> Result<Unfinished, StoreError> {
 }
 
 #[async_trait]
-impl AttemptLog for SqliteStore {
+impl AttemptLog for Store {
     async fn append_outcome(&self, outcome: Outcome) -> Result<(), StoreError> {
         let row = Box::new(OutcomeRow::new(&outcome)?);
         let ends = row.ends.then_some(row.decision);
@@ -73,12 +72,11 @@ impl AttemptLog for SqliteStore {
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<Unfinished>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+        let mut query = QueryBuilder::<Db>::new(SELECT);
         query.push("WHERE r.at < ").push_bind(nanoseconds(before));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         query.push(" ORDER BY r.seq LIMIT ").push_bind(limit);
-        let rows = query.build().fetch_all(self.reader()).await;
-        let rows = rows.map_err(|error| unavailable(&error))?;
+        let rows = within(query.build().fetch_all(self.reader())).await?;
         rows.iter().map(unfinished).collect()
     }
 
@@ -91,7 +89,7 @@ impl AttemptLog for SqliteStore {
         if !self.open_writes().may_hold(join_key.bytes()) {
             return Ok(None);
         }
-        let mut query = QueryBuilder::<Sqlite>::new(SELECT);
+        let mut query = QueryBuilder::<Db>::new(SELECT);
         query
             .push("WHERE r.join_key = ")
             .push_bind(join_key.bytes().to_vec())
@@ -100,8 +98,7 @@ impl AttemptLog for SqliteStore {
             .push(" AND r.connection = ")
             .push_bind(connection.to_string())
             .push(" ORDER BY r.at DESC LIMIT 1");
-        let row = query.build().fetch_optional(self.reader()).await;
-        let row = row.map_err(|error| unavailable(&error))?;
+        let row = within(query.build().fetch_optional(self.reader())).await?;
         row.as_ref().map(unfinished).transpose()
     }
 }

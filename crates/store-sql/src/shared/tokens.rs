@@ -4,14 +4,12 @@ use async_trait::async_trait;
 use crmgate_domain::Timestamp;
 use crmgate_store::{NewToken, StoreError, TokenInfo, TokenLog};
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
 
+use super::steps::with_record;
+use super::{Row, Store, sql, within};
 use crate::convert::{nanoseconds, read, timestamp, write};
-use crate::error::unavailable;
-use crate::misc::statement;
-use crate::open::SqliteStore;
 
-fn stored(row: &SqliteRow) -> Result<NewToken, StoreError> {
+fn stored(row: &Row) -> Result<NewToken, StoreError> {
     let info: TokenInfo = read("a token", row.get(2))?;
     let revoked: Option<i64> = row.get(1);
     Ok(NewToken {
@@ -24,13 +22,13 @@ fn stored(row: &SqliteRow) -> Result<NewToken, StoreError> {
 }
 
 #[async_trait]
-impl TokenLog for SqliteStore {
+impl TokenLog for Store {
     async fn add_token(&self, token: NewToken) -> Result<(), StoreError> {
         let body = write("a token", &token.info)?;
         let id = token.info.id.clone();
         let revoked = token.info.revoked_at.map(nanoseconds);
-        let added = statement(self, move |writer| {
-            let query = sqlx::query(
+        let added = with_record(self, move |writer| {
+            let query = sql(
                 "INSERT INTO tokens (id, secret_hash, revoked_at, body) VALUES (?, ?, ?, ?) \
                  ON CONFLICT (id) DO NOTHING",
             )
@@ -50,31 +48,31 @@ impl TokenLog for SqliteStore {
     }
 
     async fn token(&self, id: &str) -> Result<Option<NewToken>, StoreError> {
-        let row = sqlx::query("SELECT secret_hash, revoked_at, body FROM tokens WHERE id = ?")
-            .bind(id)
-            .fetch_optional(self.reader())
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let row = within(
+            sql("SELECT secret_hash, revoked_at, body FROM tokens WHERE id = ?")
+                .bind(id)
+                .fetch_optional(self.reader()),
+        )
+        .await?;
         row.as_ref().map(stored).transpose()
     }
 
     async fn tokens(&self) -> Result<Vec<TokenInfo>, StoreError> {
-        let rows =
-            sqlx::query("SELECT secret_hash, revoked_at, body FROM tokens ORDER BY seq DESC")
-                .fetch_all(self.reader())
-                .await
-                .map_err(|error| unavailable(&error))?;
+        let rows = within(
+            sql("SELECT secret_hash, revoked_at, body FROM tokens ORDER BY seq DESC")
+                .fetch_all(self.reader()),
+        )
+        .await?;
         rows.iter().map(|row| Ok(stored(row)?.info)).collect()
     }
 
     async fn revoke_token(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
         let id = id.to_owned();
         let at = nanoseconds(at);
-        let revoked = statement(self, move |writer| {
-            let query =
-                sqlx::query("UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL")
-                    .bind(at)
-                    .bind(id.clone());
+        let revoked = with_record(self, move |writer| {
+            let query = sql("UPDATE tokens SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL")
+                .bind(at)
+                .bind(id.clone());
             Box::pin(
                 async move { Ok(query.execute(&mut writer.connection).await?.rows_affected()) },
             )

@@ -7,20 +7,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crmgate_store::chain::Draft;
-use crmgate_store::{ChainRef, SealedPayload};
-use sqlx::query::Query;
-use sqlx::sqlite::SqliteArguments;
-use sqlx::{AssertSqlSafe, Sqlite};
+use crmgate_store::SealedPayload;
+use sqlx::AssertSqlSafe;
 
-use crate::decisions::DecisionRow;
-use crate::outcomes::OutcomeRow;
-use crate::writer::Writer;
+use super::places::{Part, PlacedDecision, PlacedOutcome, entry};
+use super::writer::Writer;
 
 /// Most decisions, and most outcomes, of one call.
 const MOST: usize = 64;
 
-type Statement = Query<'static, Sqlite, SqliteArguments>;
+/// Whether [`Part::run`] can be a whole transaction.
+pub(crate) const BEGINS_AND_COMMITS: bool = true;
+
+type Statement = super::Statement<'static>;
 
 /// How many rows of each kind a text takes, and whether it is a whole transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,27 +33,6 @@ struct Shape {
 /// The texts that were needed so far.
 #[derive(Default)]
 pub(crate) struct Texts(HashMap<Shape, Arc<str>>);
-
-/// A decision and its place.
-pub(crate) struct PlacedDecision<'a> {
-    pub(crate) seq: i64,
-    pub(crate) place: ChainRef,
-    pub(crate) packages: i64,
-    pub(crate) row: &'a DecisionRow,
-}
-
-/// An outcome and its place.
-pub(crate) struct PlacedOutcome<'a> {
-    pub(crate) seq: i64,
-    pub(crate) place: ChainRef,
-    pub(crate) row: &'a OutcomeRow,
-}
-
-/// The part of a transaction that appends decisions and outcomes.
-pub(crate) struct Part<'a> {
-    pub(crate) decisions: Vec<PlacedDecision<'a>>,
-    pub(crate) outcomes: Vec<PlacedOutcome<'a>>,
-}
 
 impl Part<'_> {
     /// Appends all; with `alone`, in a transaction of its own.
@@ -216,20 +194,7 @@ fn bind_outcomes(mut query: Statement, shape: Shape, outcomes: &[PlacedOutcome<'
     nulls(query, pad)
 }
 
-/// The columns of the ledger.
-pub(crate) fn entry(query: Statement, seq: i64, place: ChainRef, draft: &Draft) -> Statement {
-    query
-        .bind(seq)
-        .bind(place.chain.uuid().as_bytes().to_vec())
-        .bind(i64::try_from(place.link).unwrap_or(i64::MAX))
-        .bind(draft.kind().to_owned())
-        .bind(crmgate_store::chain::nanoseconds(draft.at()))
-        .bind(draft.envelope().to_owned())
-        .bind(draft.commitment().map(|digest| digest.0.to_vec()))
-        .bind(place.hash.0.to_vec())
-}
-
-pub(crate) fn payload(query: Statement, seq: i64, payload: Option<&SealedPayload>) -> Statement {
+fn payload(query: Statement, seq: i64, payload: Option<&SealedPayload>) -> Statement {
     match payload {
         Some(payload) => query
             .bind(seq)

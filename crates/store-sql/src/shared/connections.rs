@@ -9,65 +9,15 @@ use crmgate_store::{
     ConnectionLog, EntryKind, ModeChange, Pulse, RevisionLog, Sighting, SightingKey, StoreError,
     StoredRevision,
 };
-use futures::future::BoxFuture;
 use serde_json::json;
 use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
-use tokio::sync::oneshot;
 
+use super::steps::with_record;
+use super::writer::Writer;
+use super::{Row, Store, sql, within};
 use crate::convert::{nanoseconds, read, timestamp, write};
-use crate::error::unavailable;
-use crate::open::SqliteStore;
-use crate::writer::{Command, Reply, Step, Writer};
 
-/// A write that is a function.
-struct Run<F, T> {
-    work: F,
-    result: Option<T>,
-    reply: Reply<T>,
-}
-
-#[async_trait]
-impl<F, T> Step for Run<F, T>
-where
-    F: for<'w> FnMut(&'w mut Writer) -> BoxFuture<'w, Result<T, sqlx::Error>> + Send,
-    T: Send,
-{
-    async fn run(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
-        self.result = Some((self.work)(writer).await?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, result: Result<(), StoreError>) {
-        let Self {
-            result: given,
-            reply,
-            ..
-        } = *self;
-        let nothing = || StoreError::Unavailable("nothing was done".to_owned());
-        let _ = reply.send(result.and_then(|()| given.ok_or_else(nothing)));
-    }
-}
-
-/// Has a function write, inside the next transaction. It may be called again when that fails.
-pub(crate) async fn statement<F, T>(store: &SqliteStore, work: F) -> Result<T, StoreError>
-where
-    F: for<'w> FnMut(&'w mut Writer) -> BoxFuture<'w, Result<T, sqlx::Error>> + Send + 'static,
-    T: Send + 'static,
-{
-    let (reply, answer) = oneshot::channel();
-    let step = Run {
-        work,
-        result: None,
-        reply,
-    };
-    store.queue().send(Command::Other(Box::new(step))).await?;
-    answer
-        .await
-        .map_err(|_| StoreError::Unavailable("the store was closed".to_owned()))?
-}
-
-fn sighting(row: &SqliteRow) -> Result<Sighting, StoreError> {
+fn sighting(row: &Row) -> Result<Sighting, StoreError> {
     Ok(Sighting {
         key: SightingKey {
             client: row.get(0),
@@ -89,11 +39,15 @@ async fn add_sightings(
 ) -> Result<(), sqlx::Error> {
     for sighting in seen {
         let key = &sighting.key;
-        sqlx::query(
+        sql(
             "INSERT INTO sightings (connection, hour, client, route, class, enforced, why, count, \
              first_at, last_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-             ON CONFLICT DO UPDATE SET count = count + excluded.count, \
-             first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)",
+             ON CONFLICT (connection, hour, client, route, class, enforced, why) DO UPDATE SET \
+             count = sightings.count + excluded.count, \
+             first_at = CASE WHEN excluded.first_at < sightings.first_at \
+             THEN excluded.first_at ELSE sightings.first_at END, \
+             last_at = CASE WHEN excluded.last_at > sightings.last_at \
+             THEN excluded.last_at ELSE sightings.last_at END",
         )
         .bind(connection)
         .bind(sighting.first_at.as_second().div_euclid(3_600))
@@ -112,7 +66,7 @@ async fn add_sightings(
 }
 
 #[async_trait]
-impl ConnectionLog for SqliteStore {
+impl ConnectionLog for Store {
     async fn add_sightings(
         &self,
         connection: &ConnectionName,
@@ -120,7 +74,7 @@ impl ConnectionLog for SqliteStore {
     ) -> Result<(), StoreError> {
         let name = connection.to_string();
         let seen = Arc::new(seen);
-        statement(self, move |writer| {
+        with_record(self, move |writer| {
             let (name, seen) = (name.clone(), Arc::clone(&seen));
             Box::pin(async move { add_sightings(writer, &name, &seen).await })
         })
@@ -132,16 +86,13 @@ impl ConnectionLog for SqliteStore {
         connection: &ConnectionName,
         since: Option<Timestamp>,
     ) -> Result<Vec<Sighting>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT client, route, class, enforced, why, sum(count), min(first_at), max(last_at) \
+        let rows = within(sql("SELECT client, route, class, enforced, why, CAST(sum(count) AS BIGINT), min(first_at), max(last_at) \
              FROM sightings WHERE connection = ? AND last_at >= ? \
              GROUP BY client, route, class, enforced, why",
         )
         .bind(connection.as_str())
         .bind(since.map_or(i64::MIN, nanoseconds))
-        .fetch_all(self.reader())
-        .await
-        .map_err(|error| unavailable(&error))?;
+        .fetch_all(self.reader())).await?;
         rows.iter().map(sighting).collect()
     }
 
@@ -159,8 +110,8 @@ impl ConnectionLog for SqliteStore {
             note.to_string(),
             None,
         ));
-        statement(self, move |writer| {
-            let query = sqlx::query("INSERT INTO modes (connection, body) VALUES (?, ?)")
+        with_record(self, move |writer| {
+            let query = sql("INSERT INTO modes (connection, body) VALUES (?, ?)")
                 .bind(name.clone())
                 .bind(body.clone());
             let draft = Arc::clone(&draft);
@@ -173,16 +124,17 @@ impl ConnectionLog for SqliteStore {
     }
 
     async fn modes(&self, connection: &ConnectionName) -> Result<Vec<ModeChange>, StoreError> {
-        let rows = sqlx::query("SELECT body FROM modes WHERE connection = ? ORDER BY seq DESC")
-            .bind(connection.as_str())
-            .fetch_all(self.reader())
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let rows = within(
+            sql("SELECT body FROM modes WHERE connection = ? ORDER BY seq DESC")
+                .bind(connection.as_str())
+                .fetch_all(self.reader()),
+        )
+        .await?;
         rows.iter().map(|row| read("a mode", row.get(0))).collect()
     }
 }
 
-fn revision(row: &SqliteRow) -> Result<StoredRevision, StoreError> {
+fn revision(row: &Row) -> Result<StoredRevision, StoreError> {
     Ok(StoredRevision {
         revision: RevisionId::new(row.get(0)),
         at: timestamp(row.get(1))?,
@@ -191,19 +143,17 @@ fn revision(row: &SqliteRow) -> Result<StoredRevision, StoreError> {
 }
 
 #[async_trait]
-impl RevisionLog for SqliteStore {
+impl RevisionLog for Store {
     async fn accept_revision(&self, revision: StoredRevision) -> Result<(), StoreError> {
         let at = nanoseconds(revision.at);
         let note = json!({"revision": revision.revision}).to_string();
         let draft = Arc::new(Draft::new(EntryKind::Revision, revision.at, note, None));
-        statement(self, move |writer| {
+        with_record(self, move |writer| {
             let draft = Arc::clone(&draft);
             // The number says which came into force last, whatever the clocks did.
-            let query = sqlx::query(
-                "INSERT INTO revisions (seq, revision, at, sources) \
+            let query = sql("INSERT INTO revisions (seq, revision, at, sources) \
                  VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM revisions), ?, ?, ?) \
-                 ON CONFLICT (revision) DO UPDATE SET seq = excluded.seq, at = excluded.at",
-            )
+                 ON CONFLICT (revision) DO UPDATE SET seq = excluded.seq, at = excluded.at")
             .bind(revision.revision.to_string())
             .bind(at)
             .bind(revision.sources.clone());
@@ -216,30 +166,31 @@ impl RevisionLog for SqliteStore {
     }
 
     async fn latest_revision(&self) -> Result<Option<StoredRevision>, StoreError> {
-        let row =
-            sqlx::query("SELECT revision, at, sources FROM revisions ORDER BY seq DESC LIMIT 1")
-                .fetch_optional(self.reader())
-                .await
-                .map_err(|error| unavailable(&error))?;
+        let row = within(
+            sql("SELECT revision, at, sources FROM revisions ORDER BY seq DESC LIMIT 1")
+                .fetch_optional(self.reader()),
+        )
+        .await?;
         row.as_ref().map(revision).transpose()
     }
 
     async fn revision(&self, id: &RevisionId) -> Result<Option<StoredRevision>, StoreError> {
-        let row = sqlx::query("SELECT revision, at, sources FROM revisions WHERE revision = ?")
-            .bind(id.as_str())
-            .fetch_optional(self.reader())
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let row = within(
+            sql("SELECT revision, at, sources FROM revisions WHERE revision = ?")
+                .bind(id.as_str())
+                .fetch_optional(self.reader()),
+        )
+        .await?;
         row.as_ref().map(revision).transpose()
     }
 }
 
 #[async_trait]
-impl Pulse for SqliteStore {
+impl Pulse for Store {
     async fn beat(&self, at: Timestamp) -> Result<(), StoreError> {
         let at = nanoseconds(at);
-        statement(self, move |writer| {
-            let query = sqlx::query(
+        with_record(self, move |writer| {
+            let query = sql(
                 "INSERT INTO pulse (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = ?",
             )
             .bind(at)

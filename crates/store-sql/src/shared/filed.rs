@@ -1,0 +1,144 @@
+//! Whether decisions are filed as what they are.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+
+use crmgate_store::StoreError;
+use serde::Deserialize;
+use sqlx::Row as _;
+
+use super::{Pool, Row, sql, within};
+
+/// Most entries of one look.
+const PAGE: i64 = 1_000;
+
+/// What listings find a decision by, as its entry has it.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    connection: Cow<'a, str>,
+    #[serde(borrow)]
+    effect: Cow<'a, str>,
+    #[serde(borrow)]
+    mode: Cow<'a, str>,
+    #[serde(borrow)]
+    operation: Option<Asked<'a>>,
+    #[serde(borrow, default)]
+    asked_by: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    packages: Vec<Spoke<'a>>,
+    #[serde(borrow, default)]
+    reasons: Vec<Said<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Asked<'a> {
+    #[serde(borrow)]
+    object: Cow<'a, str>,
+    #[serde(borrow)]
+    actor: Cow<'a, str>,
+    #[serde(borrow)]
+    record_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Spoke<'a> {
+    #[serde(borrow)]
+    package: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Said<'a> {
+    #[serde(borrow)]
+    code: Cow<'a, str>,
+}
+
+/// What stands beside the decisions, by the number they name it with.
+type Words = HashMap<i64, BTreeSet<String>>;
+
+/// Decisions after a position and up to another that listings would not find by what they are, or
+/// show as others.
+pub(crate) async fn misfiled(
+    reader: &Pool,
+    after: u64,
+    up_to: u64,
+) -> Result<Vec<u64>, StoreError> {
+    let members = sql("SELECT package_set, package FROM package_set_members");
+    let members = words(&within(members.fetch_all(reader)).await?);
+    let mut found = Vec::new();
+    let mut from = after.cast_signed();
+    loop {
+        let rows = sql(
+            "SELECT l.seq, l.at, l.envelope, d.id, d.at, d.connection, d.object, d.record_id, \
+             d.actor, d.effect, d.mode, d.package_set, s.names FROM ledger l \
+             LEFT JOIN decisions d ON d.seq = l.seq LEFT JOIN package_sets s ON s.id = d.package_set \
+             WHERE l.seq > ? AND l.seq <= ? AND l.kind = 'decision' ORDER BY l.seq LIMIT ?",
+        )
+        .bind(from)
+        .bind(up_to.cast_signed())
+        .bind(PAGE);
+        let rows = within(rows.fetch_all(reader)).await?;
+        let Some(last) = rows.last().map(|row| row.get::<i64, _>(0)) else {
+            return Ok(found);
+        };
+        let reasons =
+            sql("SELECT decision, code FROM decision_reasons WHERE decision > ? AND decision <= ?")
+                .bind(from)
+                .bind(last);
+        let reasons = words(&within(reasons.fetch_all(reader)).await?);
+        let wrong = rows.iter().filter(|row| !fits(row, &members, &reasons));
+        found.extend(wrong.map(|row| row.get::<i64, _>(0).unsigned_abs()));
+        from = last;
+    }
+}
+
+fn words(rows: &[Row]) -> Words {
+    let mut words = Words::new();
+    for row in rows {
+        words.entry(row.get(0)).or_default().insert(row.get(1));
+    }
+    words
+}
+
+fn fits(row: &Row, members: &Words, reasons: &Words) -> bool {
+    let (Ok(envelope), Some(id)) = (
+        serde_json::from_str::<Envelope<'_>>(row.get(2)),
+        row.get::<Option<&[u8]>, _>(3),
+    ) else {
+        return false;
+    };
+    let operation = envelope.operation.as_ref();
+    let actor = operation.map(|operation| &operation.actor);
+    let record = operation.and_then(|operation| operation.record_id.as_deref());
+    // The record of a create is filed by its outcome: only one that the entry names must fit.
+    let known = uuid::Uuid::parse_str(&envelope.id).is_ok_and(|told| told.as_bytes() == id)
+        && row.get::<i64, _>(1) == row.get::<i64, _>(4)
+        && row.get::<&str, _>(5) == envelope.connection
+        && row.get::<Option<&str>, _>(6) == operation.map(|operation| operation.object.as_ref())
+        && (record.is_none() || row.get::<Option<&str>, _>(7) == record)
+        && row.get::<Option<&str>, _>(8) == actor.or(envelope.asked_by.as_ref()).map(AsRef::as_ref)
+        && row.get::<&str, _>(9) == envelope.effect
+        && row.get::<&str, _>(10) == envelope.mode;
+    let said: BTreeSet<&str> = envelope.reasons.iter().map(|r| r.code.as_ref()).collect();
+    let spoke: BTreeSet<&str> = envelope
+        .packages
+        .iter()
+        .map(|p| p.package.as_ref())
+        .collect();
+    let names = row.get::<Option<&str>, _>(12);
+    known
+        && same(reasons.get(&row.get(0)), &said)
+        && same(members.get(&row.get(11)), &spoke)
+        && names.is_some_and(|names| {
+            serde_json::from_str(names).is_ok_and(|names: BTreeSet<&str>| names == spoke)
+        })
+}
+
+fn same(filed: Option<&BTreeSet<String>>, told: &BTreeSet<&str>) -> bool {
+    match filed {
+        None => told.is_empty(),
+        Some(filed) => filed.iter().map(String::as_str).eq(told.iter().copied()),
+    }
+}

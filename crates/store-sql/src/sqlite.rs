@@ -1,0 +1,82 @@
+//! The stores on SQLite: one file, one process.
+
+mod file;
+mod insert;
+mod lock;
+mod open;
+mod open_writes;
+mod session;
+
+#[path = "shared/batch.rs"]
+mod batch;
+#[path = "shared/connections.rs"]
+mod connections;
+#[path = "shared/decisions.rs"]
+mod decisions;
+#[path = "shared/erase.rs"]
+mod erase;
+#[path = "shared/feed.rs"]
+mod feed;
+#[path = "shared/filed.rs"]
+mod filed;
+#[path = "shared/holds.rs"]
+mod holds;
+#[path = "shared/ledger.rs"]
+mod ledger;
+#[path = "shared/outcomes.rs"]
+mod outcomes;
+#[path = "shared/places.rs"]
+mod places;
+#[path = "shared/prune.rs"]
+mod prune;
+#[path = "shared/steps.rs"]
+mod steps;
+#[path = "shared/tokens.rs"]
+mod tokens;
+#[path = "shared/writer.rs"]
+mod writer;
+
+pub use self::file::RecordFile;
+pub use self::open::{Settings, SqliteStore};
+
+pub(crate) use self::open::{Opening, SqliteStore as Store};
+pub(crate) use self::session::{apart, within};
+
+/// The database.
+pub(crate) type Db = sqlx::Sqlite;
+/// A row of it.
+pub(crate) type Row = sqlx::sqlite::SqliteRow;
+/// A connection to it.
+pub(crate) type Connection = sqlx::SqliteConnection;
+/// Connections for reading.
+pub(crate) type Pool = sqlx::SqlitePool;
+/// A statement with its values.
+pub(crate) type Statement<'q> = sqlx::query::Query<'q, Db, sqlx::sqlite::SqliteArguments>;
+/// A statement whose answer is one column.
+pub(crate) type Scalar<'q, T> = sqlx::query::QueryScalar<'q, Db, T, sqlx::sqlite::SqliteArguments>;
+
+/// A statement, its values written as `?`.
+pub(crate) fn sql<'q>(text: &'static str) -> Statement<'q> {
+    sqlx::query(text)
+}
+
+/// A statement whose answer is one column, its values written as `?`.
+pub(crate) fn scalar<'q, T>(text: &'static str) -> Scalar<'q, T>
+where
+    (T,): for<'r> sqlx::FromRow<'r, Row>,
+{
+    sqlx::query_scalar(text)
+}
+
+/// Behind a `SELECT`: locks its rows for the transaction and leaves out those that another one has
+/// locked.
+pub(crate) const FOR_UPDATE_SKIP_LOCKED: &str = "";
+
+/// Adds a condition: the column has one of the numbers.
+pub(crate) fn among(query: &mut sqlx::QueryBuilder<Db>, column: &str, numbers: &[i64]) {
+    query
+        .push(column)
+        .push(" IN (SELECT value FROM json_each(")
+        .push_bind(serde_json::json!(numbers).to_string())
+        .push("))");
+}
