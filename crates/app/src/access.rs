@@ -38,11 +38,13 @@ pub enum Action {
     ReadRecord,
     /// Erase payloads of decisions.
     Erase,
+    /// See which processes share the store.
+    ReadProcesses,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Validate,
         Self::WriteThrough,
         Self::ReadDecisions,
@@ -58,6 +60,7 @@ impl Action {
         Self::ReadMetrics,
         Self::ReadRecord,
         Self::Erase,
+        Self::ReadProcesses,
     ];
 
     /// The table: the roles that may. `Admin` may do everything and is not listed.
@@ -80,6 +83,7 @@ impl Action {
             Self::ReadMetrics => &[Operator, Auditor],
             Self::ReadRecord => &[Auditor],
             Self::Erase => &[],
+            Self::ReadProcesses => &[Author, Operator, Auditor],
         }
     }
 
@@ -102,6 +106,7 @@ impl Action {
             Self::ReadMetrics => "read metrics",
             Self::ReadRecord => "read the whole record",
             Self::Erase => "erase payloads",
+            Self::ReadProcesses => "see the processes",
         }
     }
 }

@@ -13,9 +13,12 @@ pub mod error;
 pub mod health;
 pub mod holds;
 pub mod identify;
+pub mod leader;
 mod meters;
+pub mod operations;
 pub mod pass;
 pub mod policies;
+pub mod presence;
 pub mod record;
 pub mod report;
 pub mod sightings;
@@ -33,11 +36,14 @@ pub use error::AppError;
 pub use health::{Check, Health, Looker, Readiness, State};
 pub use holds::Holds;
 pub use identify::{Identities, IdentityCache, IdentitySettings};
+pub use leader::{Leader, Leading};
+pub use operations::form::{CanonicalForm, NativeForm};
 pub use policies::{
     BrokenLayer, Policies, PolicyChecker, PolicyParts, PolicySource, PolicyStatus, Reloaded,
 };
+pub use presence::{Presence, Present};
 pub use record::{CheckpointKey, CheckpointSink, Keep, Record, RecordParts, RecordSettings};
 pub use report::{Obstacle, Report, ReportRow};
 pub use sightings::Sightings;
 pub use tokens::{CreatedToken, TokenRequest, Tokens};
-pub use validate::{CanonicalForm, NativeForm, ValidateRequest, Validated};
+pub use validate::{ValidateRequest, Validated};

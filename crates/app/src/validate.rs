@@ -1,26 +1,16 @@
 //! A decision without a write: `POST /v1/validate`.
 
-use std::collections::BTreeMap;
-
-use crmgate_connector::{
-    Body, Class, Credential, Draft, Failure, NativeRequest, ParseFailure, RequestHead,
-};
+use crmgate_connector::{Credential, Failure, ParseFailure};
 use crmgate_domain::{
-    Actor, ConnectionName, ConnectionRef, Decision, Document, Effect, Judgement, Kind, Mode,
-    Object, Operation, OperationId, Point, Timestamp,
+    Actor, ConnectionName, Decision, Effect, Judgement, Mode, Object, OperationId, Point,
 };
 use crmgate_enforce::{Ask, Caller, NotDecided, NotJudged, Stage};
 use crmgate_store::Role;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use crate::identify::actor_of;
-use crate::{Action, App, AppError, Connection, Principal};
-
-/// Stands for the gate's address where there is none: no answer leaves with it.
-const NO_GATE: &str = "https://gate.invalid/";
+use crate::operations::form::{CanonicalForm, Form, FormError, NativeForm, Subject, draft_of};
+use crate::{Action, App, AppError, Principal};
 
 /// What is to be judged.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -44,44 +34,6 @@ pub struct ValidateRequest {
     /// The operation as a client would send it to the gateway.
     #[serde(default)]
     pub request: Option<NativeForm>,
-}
-
-/// An operation by canonical names.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with `kind`, `object`, `id` and `record`"
-)]
-pub struct CanonicalForm {
-    /// What it would do: create, update, delete, ….
-    pub kind: Kind,
-    /// The object, by canonical or native name.
-    pub object: String,
-    /// The record's id, for all but a create.
-    #[serde(default)]
-    pub id: Option<String>,
-    /// The fields it would write, by canonical or `native.X` name; none for a delete.
-    #[serde(default)]
-    pub record: Option<Object>,
-}
-
-/// An operation as a native request.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "an object with `method`, `path`, `headers` and `body`"
-)]
-pub struct NativeForm {
-    /// The method.
-    pub method: String,
-    /// Path and query.
-    pub path: String,
-    /// Headers; `content-type` is JSON where not given.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// The body: a string is sent as it is, anything else as JSON.
-    #[serde(default)]
-    pub body: Option<Document>,
 }
 
 /// What was decided.
@@ -123,19 +75,21 @@ impl App {
         };
         let at = self.ambient().now();
         let timer = connection.gate().time(Stage::Parse);
-        let mut draft = match (request.operation, request.request) {
-            (Some(canonical), None) => {
-                let id = OperationId::fresh(self.ambient());
-                canonical_draft(connection, &caller.actor, canonical, (id, at)).await?
-            }
-            (None, Some(native)) => native_draft(connection, native).await?,
-            _ => {
-                let problem = "expected exactly one of `operation` and `request`";
-                return Err(AppError::invalid("operation", problem));
-            }
+        let form = Form::one(request.operation, request.request)?;
+        let place = form.name();
+        let subject = Subject {
+            id: OperationId::fresh(self.ambient()),
+            actor: &caller.actor,
+            point: Point::Validate,
+            at,
         };
-        // Off the gateway there is no request for policies to see.
-        draft.request = None;
+        let draft = match draft_of(connection, form, &subject).await {
+            Ok(draft) => draft,
+            Err(FormError::Wrong { field, problem, .. }) => {
+                return Err(AppError::invalid(&field, problem));
+            }
+            Err(FormError::NotParsed(failure)) => return Err(not_parsed(place, failure)),
+        };
         let ask = Ask {
             draft,
             caller,
@@ -182,117 +136,6 @@ fn speak_for(by: &Principal, actor: Option<Actor>) -> Result<Actor, AppError> {
         "token `{}` may not ask on behalf of another actor",
         by.token.name
     )))
-}
-
-async fn canonical_draft(
-    connection: &Connection,
-    actor: &Actor,
-    form: CanonicalForm,
-    (id, at): (OperationId, Timestamp),
-) -> Result<Draft, AppError> {
-    if !form.kind.writes() {
-        let problem = format!("`{}` writes nothing", form.kind.as_str());
-        return Err(AppError::invalid("operation.kind", problem));
-    }
-    if form.kind != Kind::Create && form.id.is_none() {
-        let problem = format!("is needed for `{}`", form.kind.as_str());
-        return Err(AppError::invalid("operation.id", problem));
-    }
-    if form.kind == Kind::Delete && form.record.is_some() {
-        return Err(AppError::invalid(
-            "operation.record",
-            "a delete has no record",
-        ));
-    }
-    let connector = connection.connector();
-    let mapped = connector.mapped_objects();
-    let named = mapped.into_iter().find(|(canonical, native)| {
-        form.object.eq_ignore_ascii_case(canonical) || form.object.eq_ignore_ascii_case(native)
-    });
-    let (object, native_object) =
-        named.unwrap_or_else(|| (form.object.to_ascii_lowercase(), form.object.clone()));
-    let operation = Operation {
-        id,
-        kind: form.kind,
-        requested: None,
-        point: Point::Validate,
-        at,
-        connection: ConnectionRef {
-            name: connection.name().clone(),
-            system: connector.system().to_owned(),
-            org: None,
-        },
-        object,
-        native_object,
-        record_id: form.id,
-        actor: actor.clone(),
-        request: None,
-        purpose: None,
-        batch: None,
-        name: None,
-        arguments: None,
-        relation: None,
-    };
-    let drafting = connector.draft(&operation, form.record);
-    drafting
-        .await
-        .map_err(|failure| not_parsed("operation", failure))
-}
-
-async fn native_draft(connection: &Connection, form: NativeForm) -> Result<Draft, AppError> {
-    let request = native_request(form)?;
-    let class = connection.classify(&request.head);
-    if !matches!(class, Class::Write(_)) {
-        let problem = match class {
-            Class::Unknown { why } => format!("is not understood: {why}"),
-            _ => "is not a write".to_owned(),
-        };
-        return Err(AppError::invalid("request", problem));
-    }
-    let parsing = connection.connector().parse(request);
-    parsing
-        .await
-        .map_err(|failure| not_parsed("request", failure))
-}
-
-fn native_request(form: NativeForm) -> Result<NativeRequest, AppError> {
-    let method: Method = form.method.parse().map_err(|_| {
-        AppError::invalid("request.method", format!("`{}` is no method", form.method))
-    })?;
-    let path = Some(&form.path).filter(|path| path.starts_with('/'));
-    let uri = path
-        .and_then(|path| path.parse::<Uri>().ok())
-        .ok_or_else(|| {
-            let problem = format!("`{}` is no path with query, such as `/a/b?c=d`", form.path);
-            AppError::invalid("request.path", problem)
-        })?;
-    let mut headers = HeaderMap::new();
-    for (name, value) in &form.headers {
-        let parsed = (name.parse::<HeaderName>(), value.parse::<HeaderValue>());
-        let (Ok(known), Ok(text)) = parsed else {
-            let parameter = format!("request.headers.{name}");
-            return Err(AppError::invalid(&parameter, "is no header"));
-        };
-        headers.append(known, text);
-    }
-    headers
-        .entry(CONTENT_TYPE)
-        .or_insert(HeaderValue::from_static("application/json"));
-    let body = match form.body {
-        None => String::new(),
-        Some(Document::String(text)) => text,
-        Some(document) => document.to_json(),
-    };
-    let gate = Url::parse(NO_GATE).map_err(|error| AppError::Unavailable(error.to_string()))?;
-    Ok(NativeRequest {
-        head: RequestHead {
-            method,
-            uri,
-            headers,
-            gate,
-        },
-        body: Body::Full(body.into()),
-    })
 }
 
 fn not_parsed(parameter: &str, failure: ParseFailure) -> AppError {

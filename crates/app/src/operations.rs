@@ -1,0 +1,3 @@
+//! Queued operations: submitting them, and looking after them.
+
+pub mod form;
