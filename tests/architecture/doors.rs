@@ -7,6 +7,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("reqwest", &["crmgate-outbound"]),
     ("sqlx", &["crmgate-store-sql"]),
     ("redis", &["crmgate-store-redis"]),
+    ("apalis", &["crmgate-queue"]),
+    ("apalis-core", &["crmgate-queue"]),
     ("regorus", &["crmgate-policy"]),
     (
         "oauth2",
@@ -59,6 +61,8 @@ const VENDOR_FREE: &[&str] = &[
     "lint",
     "store",
     "store-sql",
+    "store-redis",
+    "queue",
     "connector",
     "enforce",
     "app",

@@ -35,6 +35,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     // 2
     ("crmgate-store-sql", &["crmgate-domain", "crmgate-store"]),
+    ("crmgate-store-redis", &["crmgate-domain", "crmgate-store"]),
+    (
+        "crmgate-queue",
+        &["crmgate-domain", "crmgate-store", "crmgate-telemetry"],
+    ),
     (
         "crmgate-salesforce",
         &[
