@@ -50,6 +50,8 @@ pub struct PolicyParts {
     pub store: Arc<dyn Store>,
     /// Time.
     pub ambient: Arc<dyn Ambient>,
+    /// Whether other processes bring revisions into force, too: see [`Policies::follow`].
+    pub shared: bool,
 }
 
 /// What is in force, for people and programs.
@@ -103,6 +105,8 @@ pub struct Policies {
     /// What is in force, and what need not be tried again. One reload at a time, so that the last
     /// one to read is the last one to publish.
     accepted: Mutex<(Sources, Deadly)>,
+    /// A revision of another process that this one cannot load.
+    unloadable: Mutex<Option<RevisionId>>,
 }
 
 impl Policies {
@@ -117,8 +121,14 @@ impl Policies {
         let last = stored(&parts).await?;
         let sources = last.as_ref().map(|(sources, _)| sources);
         let (active, accepted) = match apart::load(&parts, sources, &Deadly::new()).await {
+            Ok(loaded) if shared::was_replaced(&parts, &loaded, last.as_ref()).await? => {
+                shared::start(&parts, last, now).await?
+            }
             Ok(loaded) => {
-                accept(&parts, &loaded.sources, &loaded.set).await?;
+                let known = last.as_ref().map(|(_, revision)| revision);
+                if !parts.shared || known != Some(loaded.set.revision()) {
+                    accept(&parts, &loaded.sources, &loaded.set).await?;
+                }
                 tell(&loaded.without, &loaded.set);
                 let active = Active::new(Arc::clone(&loaded.set), now);
                 active.publish_without(&loaded.set, loaded.without, now);
@@ -140,6 +150,7 @@ impl Policies {
             parts,
             active: Arc::new(active),
             accepted: Mutex::new(accepted),
+            unloadable: Mutex::default(),
         })
     }
 
@@ -314,6 +325,7 @@ async fn last_good(
 }
 
 mod apart;
+mod shared;
 
 use apart::Deadly;
 mod revision;

@@ -19,6 +19,7 @@ mod place;
 mod record;
 pub(crate) mod secret;
 mod section;
+mod storage;
 mod telemetry;
 mod value;
 
@@ -34,6 +35,7 @@ pub(crate) use environment::process_environment;
 pub(crate) use fault::{ConfigError, Fault, Faults};
 pub(crate) use loading::Loading;
 pub(crate) use record::Record;
+pub(crate) use storage::{Queue, Server, Storage};
 pub(crate) use telemetry::Telemetry;
 
 use place::Places;
@@ -48,6 +50,8 @@ pub(crate) struct Config {
     /// Where paths start: the configuration file's folder.
     pub(crate) base: PathBuf,
     pub(crate) data_dir: PathBuf,
+    pub(crate) storage: Storage,
+    pub(crate) queue: Queue,
     pub(crate) logging: Logging,
     pub(crate) telemetry: Telemetry,
     pub(crate) policies: Policies,
@@ -143,6 +147,8 @@ fn read_all(
     let faults = Faults::new(places.clone());
     let mut root = Section::root(table, &faults, base);
     let data_dir = root.path("data_dir").unwrap_or_default();
+    let storage = Storage::read(root.section_or_empty("storage"));
+    let queue = Queue::read(root.section_or_empty("queue"), &storage);
     let logging = Logging::read(root.section_or_empty("logging"));
     let telemetry = Telemetry::read(root.section_or_empty("telemetry"));
     let policies = Policies::read(root.section_or_empty("policies"));
@@ -161,10 +167,13 @@ fn read_all(
         &faults,
     );
     policies.bundles.check(&connections, &faults);
+    shared_keys(&storage, &record, &decision_log, &faults);
     root.finish();
     let config = Config {
         base: base.to_owned(),
         data_dir,
+        storage,
+        queue,
         logging,
         telemetry,
         policies,
@@ -178,4 +187,27 @@ fn read_all(
         connections,
     };
     (config, faults)
+}
+
+/// What several processes write, each of them must be able to read.
+fn shared_keys(
+    storage: &Storage,
+    record: &Record,
+    log: &decision_log::DecisionLog,
+    faults: &Faults,
+) {
+    if storage.database.is_none() {
+        return;
+    }
+    let keys = [
+        ("record.key", record.key.is_some()),
+        ("decision_log.hash_key", log.hash_key.is_some()),
+    ];
+    for (setting, given) in keys {
+        if !given {
+            let problem = "is missing: with `storage.url` all processes must have the same key, \
+                           such as `file:PATH`";
+            faults.add(setting, problem);
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub struct StoredRevision {
 
 /// The memory of policy revisions.
 #[async_trait]
-pub trait RevisionLog {
+pub trait RevisionLog: Sync {
     /// Stores a revision that came into force. One that is known already only gets the new date.
     ///
     /// # Errors
@@ -31,6 +31,15 @@ pub trait RevisionLog {
     /// # Errors
     /// When the store cannot be read.
     async fn latest_revision(&self) -> Result<Option<StoredRevision>, StoreError>;
+
+    /// The name of the one that came into force last: asked often.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn latest_revision_id(&self) -> Result<Option<RevisionId>, StoreError> {
+        let latest = self.latest_revision().await?;
+        Ok(latest.map(|stored| stored.revision))
+    }
 
     /// One by its name.
     ///

@@ -110,6 +110,7 @@ impl World {
         let shared: Arc<dyn Store> = Arc::clone(&store) as _;
         let source = Arc::clone(&policies);
         let parts = PolicyParts {
+            shared: false,
             source: Arc::clone(&policies) as _,
             checker: source as _,
             store: Arc::clone(&shared),

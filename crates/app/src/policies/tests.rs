@@ -94,6 +94,7 @@ impl World {
 
     async fn start(&self) -> Result<Policies, AppError> {
         Policies::start(PolicyParts {
+            shared: false,
             source: Arc::<Desk>::clone(&self.desk),
             checker: Arc::<Child>::clone(&self.child),
             store: Arc::<MemoryStore>::clone(&self.store),

@@ -80,6 +80,7 @@ impl World {
         let store = Arc::new(MemoryStore::default());
         let desk = Arc::new(Desk(Mutex::new(POLICY.to_owned())));
         let policies = Policies::start(PolicyParts {
+            shared: false,
             source: Arc::<Desk>::clone(&desk),
             checker: Arc::new(Trusting),
             store: Arc::<MemoryStore>::clone(&store),

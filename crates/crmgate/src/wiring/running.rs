@@ -114,6 +114,7 @@ async fn load_policies(
         bundles: Arc::clone(bundles),
     };
     let parts = PolicyParts {
+        shared: config.storage.database.is_some(),
         source: Arc::new(source),
         checker: Arc::new(ChildChecker::within(config.policies.loading)?),
         store: Arc::clone(store),

@@ -190,6 +190,7 @@ impl World {
             bundles: Arc::clone(bundles),
         };
         let policies = Policies::start(PolicyParts {
+            shared: false,
             source: Arc::new(source),
             checker: Arc::new(NoChild),
             store: Arc::<MemoryStore>::clone(&self.store),
