@@ -8,8 +8,10 @@
 mod actions;
 mod address;
 mod api;
+mod batch;
 mod cell;
 mod error;
+mod limits;
 mod login;
 mod metadata;
 mod options;
@@ -31,6 +33,7 @@ use crate::Front;
 use login::{Proof, Subject};
 use service::{Environment, Shared};
 
+pub use limits::Limits;
 pub use options::{Application, DynamicsOptions};
 pub use schema::SchemaError;
 

@@ -1,11 +1,13 @@
 //! Requests and answers of the Web API, and the way from one to the other.
 
 mod answers;
+mod bulk;
 mod functions;
 mod read_records;
 mod write_records;
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value};
@@ -21,6 +23,7 @@ use super::write::payload::object;
 use super::write::{Bypass, Condition, Terms, Work};
 use super::{actions, metadata};
 use crate::crm::Call;
+use crate::faults::RowFault;
 
 pub(crate) use answers::Reply;
 pub(crate) use functions::Organization;
@@ -45,6 +48,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) organization: &'a Organization<'a>,
     pub(crate) page_size: usize,
     pub(crate) entropy: &'a crate::Entropy,
+    /// The service's words for a fault that hits a row.
+    pub(crate) struck: &'a dyn Fn(RowFault) -> ApiError,
 }
 
 impl<'a> Request<'a> {
@@ -107,12 +112,44 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Puts the addresses of records that were written before in the place of `$1` and its like.
+    pub(crate) fn refer(&self, known: &HashMap<String, String>) {
+        if let Some(body) = self.body.borrow_mut().as_mut() {
+            bodies_refer(body, known, &self.call.base_url);
+        }
+    }
+
     /// Takes the body of a call that needs one.
     pub(crate) fn object(&self, set: &str) -> Outcome<Map<String, Value>> {
         match self.body.take() {
             Some(body) => Ok(body),
             None => object(set, b""),
         }
+    }
+}
+
+fn bodies_refer(body: &mut Map<String, Value>, known: &HashMap<String, String>, base: &str) {
+    for (name, value) in body {
+        let refers = name.ends_with("@odata.bind") || name == "@odata.id";
+        refer(value, refers, known, base);
+    }
+}
+
+fn refer(value: &mut Value, refers: bool, known: &HashMap<String, String>, base: &str) {
+    match value {
+        Value::String(text) if refers => {
+            let found = text.strip_prefix('$').and_then(|id| known.get(id));
+            if let Some(address) = found {
+                *text = address.strip_prefix(base).unwrap_or(address).to_owned();
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                refer(item, refers, known, base);
+            }
+        }
+        Value::Object(inner) => bodies_refer(inner, known, base),
+        _ => {}
     }
 }
 
@@ -187,7 +224,11 @@ pub(crate) fn change(
         .ok_or_else(|| ApiError::method(&request.call.method))?;
     let name = first.name.strip_prefix(NAMESPACE).unwrap_or(&first.name);
     match name {
-        "$batch" => return Err(ApiError::not_simulated("$batch")),
+        "$batch" => {
+            return Err(ApiError::query(
+                "A batch request can't hold another batch request.",
+            ));
+        }
         "EntityDefinitions" | "RelationshipDefinitions" | "GlobalOptionSetDefinitions" => {
             return Err(ApiError::not_simulated(
                 "Changing the definitions of tables",

@@ -1,17 +1,19 @@
 //! The environment as a whole: data, users, tokens, and the way in.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
-use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::api::{self, Organization, Request, Surroundings};
+use super::batch::{self, Step};
 use super::error::{ApiError, Outcome};
+use super::limits::{Left, Limits, Protection, THROTTLES};
 use super::login::{self, Tokens};
 use super::options::DynamicsOptions;
 use super::query::bind::Here;
@@ -23,26 +25,7 @@ use super::seed;
 use super::store::Store;
 use crate::Entropy;
 use crate::crm::{Answer, Call, Crm, Refusal};
-
-/// What one user may ask in one window.
-const MAX_REQUESTS: u32 = 6_000;
-/// The window, in seconds.
-const WINDOW: i64 = 300;
-/// The three ways in which the service protects itself; faults take turns.
-const THROTTLES: [(&str, &str); 3] = [
-    (
-        "0x80072322",
-        "Number of requests exceeded the limit of 6000 over time window of 300 seconds.",
-    ),
-    (
-        "0x80072321",
-        "Combined execution time of incoming requests exceeded limit of 1,200,000 milliseconds over time window of 300 seconds. Decrease number of concurrent requests or reduce the duration of requests and try again later.",
-    ),
-    (
-        "0x80072326",
-        "Number of concurrent requests exceeded the limit of 52.",
-    ),
-];
+use crate::faults::RowFault;
 
 /// The simulated environment.
 pub(crate) struct Environment {
@@ -51,7 +34,7 @@ pub(crate) struct Environment {
     seed: Store,
     pub(crate) tokens: Tokens,
     entropy: Entropy,
-    limits: Mutex<HashMap<Uuid, (i64, u32)>>,
+    pub(crate) protection: Protection,
     throttled: AtomicUsize,
 }
 
@@ -63,7 +46,7 @@ impl Environment {
             seed,
             tokens: Tokens::default(),
             entropy: Entropy::new(options.common.seed),
-            limits: Mutex::default(),
+            protection: Protection::new(first_limits(&options)),
             throttled: AtomicUsize::new(0),
             options,
         })
@@ -119,78 +102,180 @@ impl Environment {
         }
     }
 
-    /// Counts a request, and says how many the user has left.
-    fn count(&self, user: Uuid, now: Timestamp) -> Outcome<u32> {
-        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
-        let (start, used) = limits.entry(user).or_insert((now.as_second(), 0));
-        if now.as_second() - *start >= WINDOW {
-            (*start, *used) = (now.as_second(), 0);
-        }
-        *used = used.saturating_add(1);
-        if *used > MAX_REQUESTS && self.options.enforce_limits {
-            let wait = (*start + WINDOW - now.as_second()).max(1);
-            let [(code, message), ..] = THROTTLES;
-            return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, code, message)
-                .after(wait.unsigned_abs()));
-        }
-        Ok(MAX_REQUESTS.saturating_sub(*used))
-    }
-
-    fn web_api(&self, call: &Call) -> (Outcome<api::Reply>, Option<u32>) {
+    /// What all answers depend on.
+    fn surrounded<T>(&self, then: impl FnOnce(&Surroundings<'_>) -> T) -> T {
         let organization = Organization {
             id: self.options.organization_id,
             tenant: self.options.tenant_id,
             unique_name: &self.options.organization_name,
             friendly_name: &self.options.friendly_name,
         };
-        let surroundings = Surroundings {
+        then(&Surroundings {
             organization: &organization,
             page_size: self.options.page_size,
             entropy: &self.entropy,
-        };
+            struck: &|fault| self.struck(fault),
+        })
+    }
+
+    /// Answers a call that stands by itself.
+    fn web_api(&self, call: &Call) -> (Outcome<api::Reply>, Option<Left>) {
         // Read before anything is locked; who calls is still asked first.
         let request = Request::read(call);
         if call.method == Method::GET {
             let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
-            return self.admit(call, &store, |store, caller| {
-                api::get(&request?, store, caller, &surroundings)
-            });
+            return match self.who(call, &store, 1) {
+                Ok((caller, left)) => (self.get(request, &store, &caller), Some(left)),
+                Err(error) => (Err(error), None),
+            };
         }
         let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
-        let (caller, left) = match self.who(call, &store) {
+        let (caller, left) = match self.who(call, &store, 1) {
             Ok(found) => found,
             Err(error) => return (Err(error), None),
         };
+        // What holds several rows asks for each of them.
+        let whole = if call.path().ends_with("Multiple") {
+            Ok(())
+        } else {
+            self.row(call, 0)
+        };
+        let request = whole.and(request);
+        (self.change(request, &mut store, &caller), Some(left))
+    }
+
+    /// The fault that hits this row, if one does.
+    fn row(&self, call: &Call, index: usize) -> Outcome<()> {
+        if call.rows.is_none() {
+            return Ok(());
+        }
+        let row: Value = serde_json::from_slice(&call.body).unwrap_or_default();
+        match call.row_fault(index, call.path(), &row) {
+            Some(fault) => Err(self.struck(fault)),
+            None => Ok(()),
+        }
+    }
+
+    /// The service's own words for what a fault does.
+    fn struck(&self, fault: RowFault) -> ApiError {
+        let (status, retry_after) = match fault {
+            RowFault::Locked => {
+                return ApiError::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "0x80044151",
+                    "SQL timeout expired.",
+                );
+            }
+            RowFault::Status {
+                status,
+                retry_after,
+            } => (status, retry_after),
+        };
+        let turn = self.throttled.fetch_add(1, Ordering::Relaxed) % THROTTLES.len();
+        let (code, message) = match (status.as_u16(), THROTTLES.get(turn)) {
+            (429, Some(throttle)) => *throttle,
+            (503, _) => ("0x80044151", "The service is unavailable."),
+            (401, _) => ("0x8005f101", "The token is unknown or has expired."),
+            _ => ("0x80040216", "An unexpected error occurred."),
+        };
+        let mut error = ApiError::new(status, code, message);
+        error.retry_after = retry_after;
+        error
+    }
+
+    /// Answers a call that a batch holds: it was counted with the batch.
+    pub(crate) fn part(&self, call: &Call, index: usize) -> Outcome<api::Reply> {
+        let request = Request::read(call);
+        if call.method == Method::GET {
+            let store = self.store.read().unwrap_or_else(PoisonError::into_inner);
+            let caller = self.caller(call, &store)?;
+            return self.get(request, &store, &caller);
+        }
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let caller = self.caller(call, &store)?;
+        self.row(call, index)?;
+        self.change(request, &mut store, &caller)
+    }
+
+    /// Does all of these changes or none. The error says which one failed.
+    pub(crate) fn together<'a>(
+        &self,
+        steps: impl Iterator<Item = (usize, &'a Step)>,
+        mut prepare: impl FnMut(&Step, &HashMap<String, String>) -> Outcome<Call>,
+    ) -> Result<Vec<api::Reply>, (usize, ApiError)> {
+        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
         store.begin();
-        let done =
-            request.and_then(|request| api::change(&request, &mut store, &caller, &surroundings));
+        let mut known = HashMap::new();
+        let mut replies = Vec::new();
+        for (index, (row, step)) in steps.enumerate() {
+            let done = prepare(step, &known).and_then(|call| {
+                let request = Request::read(&call)?;
+                request.refer(&known);
+                let caller = self.caller(&call, &store)?;
+                self.row(&call, row)?;
+                self.surrounded(|around| api::change(&request, &mut store, &caller, around))
+            });
+            match done {
+                Ok(reply) => {
+                    if let (Some(id), Some(address)) = (&step.content_id, reply.address()) {
+                        known.insert(id.clone(), address.to_owned());
+                    }
+                    replies.push(reply);
+                }
+                Err(error) => {
+                    store.roll_back();
+                    return Err((index, error));
+                }
+            }
+        }
+        Ok(replies)
+    }
+
+    fn get(
+        &self,
+        request: Outcome<Request<'_>>,
+        store: &Store,
+        caller: &Caller,
+    ) -> Outcome<api::Reply> {
+        self.surrounded(|around| api::get(&request?, store, caller, around))
+    }
+
+    fn change(
+        &self,
+        request: Outcome<Request<'_>>,
+        store: &mut Store,
+        caller: &Caller,
+    ) -> Outcome<api::Reply> {
+        store.begin();
+        let done = self.surrounded(|around| api::change(&request?, store, caller, around));
         if done.is_err() {
             store.roll_back();
         }
-        (done, Some(left))
+        done
     }
 
-    fn who(&self, call: &Call, store: &Store) -> Outcome<(Caller, u32)> {
-        let caller = self.caller(call, store)?;
-        let counted = caller.behind.as_ref().unwrap_or(&caller.user).id;
-        let left = self.count(counted, call.at)?;
-        Ok((caller, left))
-    }
-
-    fn admit(
+    /// Who calls, and what is left to them after this call of so many operations.
+    pub(crate) fn who(
         &self,
         call: &Call,
         store: &Store,
-        then: impl FnOnce(&Store, &Caller) -> Outcome<api::Reply>,
-    ) -> (Outcome<api::Reply>, Option<u32>) {
-        match self.who(call, store) {
-            Ok((caller, left)) => (then(store, &caller), Some(left)),
-            Err(error) => (Err(error), None),
-        }
+        operations: usize,
+    ) -> Outcome<(Caller, Left)> {
+        let caller = self.caller(call, store)?;
+        let counted = caller.behind.as_ref().unwrap_or(&caller.user).id;
+        let who = (counted, self.sign_in(call).unwrap_or(counted));
+        let left = self.protection.count(who, operations, call.at)?;
+        Ok((caller, left))
+    }
+
+    /// Whose token a call carries.
+    fn sign_in(&self, call: &Call) -> Option<Uuid> {
+        let session = self.tokens.session(bearer(call)?, call.at)?;
+        Some(session.object_id)
     }
 
     /// The headers that every answer of the Web API bears.
-    fn dress(&self, call: &Call, mut answer: Answer, left: Option<u32>) -> Answer {
+    pub(crate) fn dress(&self, call: &Call, mut answer: Answer, left: Option<Left>) -> Answer {
         let id = self.fresh_id().to_string();
         let unauthorized = answer.status() == StatusCode::UNAUTHORIZED;
         let headers = answer.headers_mut();
@@ -204,10 +289,13 @@ impl Environment {
         if let Some(left) = left {
             put(
                 "x-ms-ratelimit-burst-remaining-xrm-requests",
-                &left.to_string(),
+                &left.requests.to_string(),
             );
-            put("x-ms-ratelimit-time-remaining-xrm-requests", "1,200.00");
-            put("x-ms-dop-hint", "4");
+            put(
+                "x-ms-ratelimit-time-remaining-xrm-requests",
+                &left.seconds(),
+            );
+            put("x-ms-dop-hint", &left.dop_hint.to_string());
         }
         if unauthorized {
             let challenge = format!(
@@ -230,6 +318,13 @@ impl Environment {
     }
 }
 
+fn first_limits(options: &DynamicsOptions) -> Limits {
+    Limits {
+        enforced: options.enforce_limits,
+        ..Limits::default()
+    }
+}
+
 fn bearer(call: &Call) -> Option<&str> {
     let value = call.header("authorization")?;
     let (scheme, token) = value.split_once(' ')?;
@@ -245,6 +340,9 @@ fn unauthorized(message: &str) -> ApiError {
 impl Crm for Environment {
     fn answer(&self, call: &Call) -> Answer {
         if call.path().starts_with("/api/data/") {
+            if batch::is(call) {
+                return batch::answer(self, call);
+            }
             let (done, left) = self.web_api(call);
             let answer = match done {
                 Ok(reply) => reply.answer(),
@@ -278,23 +376,11 @@ impl Crm for Environment {
             Refusal::Status {
                 status,
                 retry_after,
-            } => {
-                let turn = self.throttled.fetch_add(1, Ordering::Relaxed) % THROTTLES.len();
-                let (code, message) = match (status.as_u16(), THROTTLES.get(turn)) {
-                    (429, Some(throttle)) => *throttle,
-                    (503, _) => ("0x80044151", "The service is unavailable."),
-                    (401, _) => ("0x8005f101", "The token is unknown or has expired."),
-                    _ => ("0x80040216", "An unexpected error occurred."),
-                };
-                let mut error = ApiError::new(status, code, message);
-                error.retry_after = retry_after;
-                error
-            }
-            Refusal::LockedRow => ApiError::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "0x80044151",
-                "SQL timeout expired.",
-            ),
+            } => self.struck(RowFault::Status {
+                status,
+                retry_after,
+            }),
+            Refusal::LockedRow => self.struck(RowFault::Locked),
             Refusal::TooLarge => ApiError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "0x80040216",
@@ -360,7 +446,26 @@ impl Crm for Environment {
         false
     }
 
+    fn arrive(&self, call: &Call) -> Option<Box<dyn Any + Send>> {
+        self.sign_in(call).map(|who| self.protection.arrive(who))
+    }
+
+    fn limits(&self) -> Option<Value> {
+        serde_json::to_value(self.protection.limits()).ok()
+    }
+
+    fn set_limits(&self, body: Option<&[u8]>) -> Result<(), String> {
+        let limits = match body {
+            Some(body) => serde_json::from_slice(body)
+                .map_err(|error| format!("limits can't be read: {error}"))?,
+            None => first_limits(&self.options),
+        };
+        self.protection.set(limits)
+    }
+
     fn reset(&self) {
+        // What the environment began with can work.
+        self.protection.set(first_limits(&self.options)).ok();
         *self.store.write().unwrap_or_else(PoisonError::into_inner) = self.seed.clone();
     }
 }

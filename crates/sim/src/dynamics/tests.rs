@@ -1,5 +1,6 @@
 //! The environment by its interface: requests in, answers out.
 
+mod batch;
 mod conditions;
 mod login;
 mod metadata;

@@ -48,7 +48,7 @@ pub(crate) struct Terms<'a> {
 
 impl Work<'_> {
     /// A new identifier: version 4, as the platform gives for rows that bring none.
-    fn new_id(&self) -> Uuid {
+    pub(crate) fn new_id(&self) -> Uuid {
         uuid::Builder::from_random_bytes(self.terms.entropy.draw16()).into_uuid()
     }
 

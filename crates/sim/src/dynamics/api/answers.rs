@@ -68,6 +68,15 @@ impl Reply {
         self
     }
 
+    /// Where the record lies that was written.
+    pub(crate) fn address(&self) -> Option<&str> {
+        let named = |(name, _): &&(HeaderName, String)| name == "odata-entityid";
+        self.headers
+            .iter()
+            .find(named)
+            .map(|(_, value)| value.as_str())
+    }
+
     pub(crate) fn answer(self) -> Answer {
         let (kind, body) = self.content.unzip();
         let mut answer = Response::new(Bytes::from(body.unwrap_or_default()));

@@ -11,7 +11,7 @@ use super::super::error::{ApiError, Outcome};
 use super::super::schema::{Nav, Table};
 use super::super::store::Row;
 use super::super::write::{Condition, Payload, Upserted, Work};
-use super::{NAMESPACE, Reply, Request, Surroundings};
+use super::{NAMESPACE, Reply, Request, Surroundings, bulk};
 
 /// Answers a change to records.
 pub(super) fn change(
@@ -75,12 +75,7 @@ fn on_set(
         }
         ([next], &Method::POST) if next.name.starts_with(NAMESPACE) => {
             let name = next.name.trim_start_matches(NAMESPACE);
-            Err(match name {
-                "CreateMultiple" | "UpdateMultiple" | "UpsertMultiple" | "DeleteMultiple" => {
-                    ApiError::not_simulated(name)
-                }
-                _ => ApiError::no_segment(&next.name),
-            })
+            bulk::change(request, work, (table, name), surroundings)
         }
         ([], method) => Err(ApiError::method(method)),
         ([next, ..], _) => Err(ApiError::no_segment(&next.name)),
