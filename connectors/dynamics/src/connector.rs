@@ -7,9 +7,9 @@ use crmgate_connector::mapping::Mapping;
 use crmgate_connector::secret::SecretString;
 use crmgate_connector::{
     BuildContext, Capabilities, Class, Connector, ConnectorKind, Credential, Draft, Failure, Fault,
-    Fields, Identity, Locator, Malformed, NativeRequest, NativeResponse, Needs, Outgoing,
-    ParseFailure, Pin, QueryPage, ReadBackResult, Refusal, RequestHead, Resolved, Routes, Sample,
-    Session, StoredRecord, Written,
+    Fields, Identity, Locator, Malformed, Matched, NativeRequest, NativeResponse, Needs, Outgoing,
+    Outline, ParseFailure, Pin, QueryPage, ReadBackResult, Refusal, RequestHead, Resolved, Routes,
+    Sample, Session, StoredRecord, Written,
 };
 use crmgate_domain::{Ambient, ConnectionName, Object, Operation};
 use crmgate_store::{Permit, ReadBack};
@@ -21,7 +21,7 @@ use crate::metadata::Metadata;
 use crate::settings::{SecuredColumns, Settings, own_mapping};
 use crate::sign_in::SeenScopes;
 use crate::upstream::Upstream;
-use crate::{headers, request, sign_in};
+use crate::{headers, outline, request, sign_in};
 
 /// The longest body of a write.
 const BODY_LIMIT: usize = 128 * 1024 * 1024;
@@ -183,6 +183,18 @@ impl Connector for Dynamics {
             .await
             .map_err(|error| Malformed::new("invalid_json", error.to_string()))?;
         self.draft_of(head, matched, raw).await
+    }
+
+    fn outline(&self, head: &RequestHead, matched: &Matched) -> Result<Outline, Malformed> {
+        outline::outline(head, matched)
+    }
+
+    fn normal_id(&self, text: &str) -> Result<String, Malformed> {
+        outline::normal_id(text)
+    }
+
+    async fn object_named(&self, name: &str) -> Result<Option<String>, Failure> {
+        self.table_of_name(name).await
     }
 
     async fn draft(

@@ -23,6 +23,7 @@ mod identity;
 mod key;
 mod links;
 mod metadata;
+mod outline;
 mod pass;
 mod read_back;
 mod records;

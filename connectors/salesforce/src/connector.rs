@@ -9,8 +9,8 @@ use crmgate_connector::mapping::Mapping;
 use crmgate_connector::session::Session;
 use crmgate_connector::{
     Capabilities, Class, Connector, Credential, Draft, Failure, Fields, Identity, Locator,
-    NativeRequest, NativeResponse, Needs, Outgoing, ParseFailure, Pin, QueryPage, ReadBackResult,
-    Refusal, RequestHead, Resolved, Routes, StoredRecord, Written,
+    Malformed, Matched, NativeRequest, NativeResponse, Needs, Outgoing, Outline, ParseFailure, Pin,
+    QueryPage, ReadBackResult, Refusal, RequestHead, Resolved, Routes, StoredRecord, Written,
 };
 use crmgate_domain::{Ambient, ConnectionName, Object, Operation, PayloadHash};
 use crmgate_outbound::Client;
@@ -22,7 +22,7 @@ use crate::auth::FlowSignIn;
 use crate::metadata::Metadata;
 use crate::settings::{Introspection, Settings};
 use crate::upstream::{SharedUpstream, Upstream};
-use crate::{door, headers, login, render};
+use crate::{door, headers, login, outline, render};
 
 /// Tokens whose scopes are remembered, and for how long: a session can last a day.
 const SCOPES_KEPT: u64 = 10_000;
@@ -141,6 +141,18 @@ impl Connector for SalesforceConnector {
 
     async fn parse(&self, request: NativeRequest) -> Result<Draft, ParseFailure> {
         self.parse_request(request).await
+    }
+
+    fn outline(&self, _: &RequestHead, matched: &Matched) -> Result<Outline, Malformed> {
+        outline::outline(matched)
+    }
+
+    fn normal_id(&self, text: &str) -> Result<String, Malformed> {
+        crate::parse::record_id(text)
+    }
+
+    async fn object_named(&self, name: &str) -> Result<Option<String>, Failure> {
+        self.object_of_name(name).await
     }
 
     async fn draft(

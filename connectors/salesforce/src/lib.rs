@@ -24,6 +24,7 @@ mod kind;
 mod login;
 mod lookup;
 mod metadata;
+mod outline;
 mod parse;
 mod pass;
 mod read_back;

@@ -212,7 +212,7 @@ fn query_options(head: &RequestHead, matched: &Matched) -> Result<bool, Malforme
     Ok(update_only.unwrap_or(false))
 }
 
-fn record_id(text: &str) -> Result<String, Malformed> {
+pub(crate) fn record_id(text: &str) -> Result<String, Malformed> {
     id::normalize(text).ok_or_else(|| {
         Malformed::new(
             "invalid_id",

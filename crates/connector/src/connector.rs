@@ -10,8 +10,8 @@ use secrecy::SecretString;
 
 use crate::{
     Allowance, Capabilities, Class, Delivered, Draft, Failure, Fields, Form, Locator, Malformed,
-    NativeChange, NativeRequest, NativeResponse, Needs, Outgoing, Parcel, QueryPage, Refusal,
-    RequestHead, Resolved, Routes, StoredRecord,
+    Matched, NativeChange, NativeRequest, NativeResponse, Needs, Outgoing, Outline, Parcel,
+    QueryPage, Refusal, RequestHead, Resolved, Routes, StoredRecord,
 };
 
 /// Whose credential goes upstream.
@@ -129,6 +129,33 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// What is wrong with it; nothing was sent.
     async fn parse(&self, request: NativeRequest) -> Result<Draft, ParseFailure>;
+
+    /// What a write of an understood route is about, as far as its address and headers tell:
+    /// nothing is asked. What only metadata can tell is left to [`Self::parse`].
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn outline(&self, head: &RequestHead, matched: &Matched) -> Result<Outline, Malformed> {
+        let _ = head;
+        Outline::of(matched, |id| self.normal_id(id))
+    }
+
+    /// A record id, normalized: nothing is asked.
+    ///
+    /// # Errors
+    /// When it is none.
+    fn normal_id(&self, text: &str) -> Result<String, Malformed> {
+        Ok(text.to_owned())
+    }
+
+    /// The CRM's own name of an object that is named by it in any spelling, or as addresses name
+    /// it; `None` when the CRM has none of that name. Remembered like all metadata.
+    ///
+    /// # Errors
+    /// When the CRM cannot be asked now.
+    async fn object_named(&self, name: &str) -> Result<Option<String>, Failure> {
+        Ok(Some(name.to_owned()))
+    }
 
     /// Makes a draft of an operation in canonical form (validate calls, later the queue): `kind`,
     /// `object`, `id` and a change under canonical (`email`) or `native.X` names.

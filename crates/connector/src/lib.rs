@@ -24,6 +24,7 @@ pub mod failure;
 pub mod http;
 pub mod kind;
 pub mod mapping;
+pub mod outline;
 pub mod records;
 pub mod rewrite;
 pub mod routes;
@@ -40,6 +41,7 @@ pub use connector::{Connector, Credential, Identity, ParseFailure, ReadBackResul
 pub use failure::{Failure, Malformed};
 pub use http::{Body, BodyError, NativeRequest, NativeResponse, RequestHead};
 pub use kind::{BuildContext, ConnectorKind, Fault, Sample};
+pub use outline::Outline;
 pub use records::{Fields, Locator, QueryPage, StoredRecord};
 pub use routes::{Class, Matched, Route, RouteClass, Routes};
 pub use secret::{Secret, SecretError};
