@@ -13,6 +13,8 @@ pub struct Allowance {
     pub most: u64,
     /// The span over which they count.
     pub over: Duration,
+    /// Calls under way at once that the CRM advises, where it says.
+    pub at_once: Option<u32>,
     /// When this was said.
     pub at: Timestamp,
 }
