@@ -8,6 +8,7 @@ use jiff::ToSpan as _;
 
 use crate::decide::{Verdict, tell};
 use crate::meters::Stage;
+use crate::remember::Entry;
 use crate::write::told;
 use crate::{Answer, Ask, Assessment, Gate, Reply, hash, words};
 
@@ -22,32 +23,10 @@ impl Gate {
         let change = without_credentials(assessment.change.summary());
         let record = self.entry(Verdict::of(assessment, Mode::Enforce, round));
         let decision = record.decision.clone();
-        let Some(mut operation) = record.operation.clone() else {
+        let Some(hold) = self.hold_of(ask, change, &record) else {
             return self.unable_answer(None, "an operation without a name cannot be held");
         };
-        // People see what they agree to, not how it was asked for.
-        operation.request = None;
-        let approvals = decision.judgement.approvals.clone();
-        // The first to expire ends the wait: without it the others are not enough.
-        let seconds = approvals
-            .iter()
-            .map(|approval| approval.expires_in_seconds)
-            .min()
-            .unwrap_or(DEFAULT_SECONDS)
-            .clamp(1, MOST_SECONDS);
-        let hold = Hold {
-            id: HoldId::fresh(self.ambient()),
-            decision: decision.id,
-            connection: self.connection().clone(),
-            operation,
-            change,
-            payload_hash: hash::asked(&ask.caller.actor, &ask.draft),
-            approvals: approvals.clone(),
-            status: HoldStatus::Waiting,
-            created_at: decision.at,
-            expires_at: decision.at + seconds.cast_signed().seconds(),
-            requests: 1,
-        };
+        let approvals = hold.approvals.clone();
         let record = self.remember(record);
         let holding = self.store().hold_decided(hold, record);
         let timer = self.time(Stage::Record);
@@ -66,10 +45,39 @@ impl Gate {
             ..told(decision.id, &decision.judgement, Reply::Refused(refusal))
         }
     }
+
+    /// The hold that a decision makes; `change` is what was asked, without credentials.
+    pub(crate) fn hold_of(&self, ask: &Ask, change: Document, record: &Entry) -> Option<Hold> {
+        let mut operation = record.operation.clone()?;
+        // People see what they agree to, not how it was asked for.
+        operation.request = None;
+        let decision = &record.decision;
+        let approvals = decision.judgement.approvals.clone();
+        // The first to expire ends the wait: without it the others are not enough.
+        let seconds = approvals
+            .iter()
+            .map(|approval| approval.expires_in_seconds)
+            .min()
+            .unwrap_or(DEFAULT_SECONDS)
+            .clamp(1, MOST_SECONDS);
+        Some(Hold {
+            id: HoldId::fresh(self.ambient()),
+            decision: decision.id,
+            connection: self.connection().clone(),
+            operation,
+            change,
+            payload_hash: hash::asked(&ask.caller.actor, &ask.draft),
+            approvals,
+            status: HoldStatus::Waiting,
+            created_at: decision.at,
+            expires_at: decision.at + seconds.cast_signed().seconds(),
+            requests: 1,
+        })
+    }
 }
 
 /// A change without the values that only a program should know.
-fn without_credentials(change: Document) -> Document {
+pub(crate) fn without_credentials(change: Document) -> Document {
     let Document::Object(members) = change else {
         return change;
     };

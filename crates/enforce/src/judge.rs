@@ -58,10 +58,21 @@ pub struct Unable {
     pub message: String,
     /// When to try again, where it is known.
     pub retry_after: Option<Duration>,
+    /// The connector's word for what failed, where it was a look-up.
+    pub(crate) code: Option<String>,
     /// The judgement that says so.
     pub judgement: Judgement,
     pub(crate) judged: Judged,
     pub(crate) times: Times,
+}
+
+impl Unable {
+    /// Keeps what was looked up: where the connection lets it pass all the same, it is written as
+    /// it was asked for.
+    fn about(mut self: Box<Self>, resolved: &Resolved) -> NotJudged {
+        self.judged.change = Some(Arc::clone(&resolved.change));
+        NotJudged::Unable(self)
+    }
 }
 
 /// What the packages that govern at this point read.
@@ -158,12 +169,8 @@ impl Gate {
             Ok(judged) => judged,
             Err(message) => {
                 times.evaluate = timer.stop();
-                return Err(NotJudged::Unable(self.unable(
-                    (operation, times),
-                    set,
-                    message,
-                    None,
-                )));
+                let unable = self.unable((operation, times), set, message, None);
+                return Err(unable.about(resolved));
             }
         };
         self.meters().judged(timer.span(), &judged);
@@ -178,12 +185,8 @@ impl Gate {
             Ok(change) => change,
             Err(message) => {
                 let message = format!("what was judged cannot be written: {message}");
-                return Err(NotJudged::Unable(self.unable(
-                    (operation, times),
-                    set,
-                    message,
-                    None,
-                )));
+                let unable = self.unable((operation, times), set, message, None);
+                return Err(unable.about(resolved));
             }
         };
         Ok(Assessment {
@@ -209,6 +212,7 @@ impl Gate {
             operation,
             message,
             retry_after,
+            code: None,
             times,
         })
     }
@@ -289,10 +293,17 @@ fn not_resolved(
             response,
         },
         ParseFailure::Failure(Failure::Repeatable {
+            code,
             reason,
             retry_after,
             ..
-        }) => unable(format!("a look-up failed: {reason}"), retry_after),
+        }) => match unable(format!("a look-up failed: {reason}"), retry_after) {
+            NotJudged::Unable(mut unable) => {
+                unable.code = Some(code);
+                NotJudged::Unable(unable)
+            }
+            other => other,
+        },
         ParseFailure::Failure(other) => unable(format!("a look-up failed: {other}"), None),
     }
 }

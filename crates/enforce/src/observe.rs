@@ -58,6 +58,7 @@ impl Gate {
             judged: self.seen(&operation, &Views::default(), None, &[]),
             operation,
             retry_after: None,
+            code: None,
             judgement,
             times: Times::start(ask),
         };

@@ -81,6 +81,7 @@ impl Gate {
                     judged: assessment.judged,
                     times: assessment.times,
                     retry_after: None,
+                    code: None,
                 };
                 self.not_judged(ask, unable, round).await
             }
