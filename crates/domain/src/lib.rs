@@ -5,6 +5,7 @@
 
 pub mod actor;
 pub mod ambient;
+pub mod approval;
 pub mod candidate;
 pub mod decision;
 pub mod document;
