@@ -58,6 +58,7 @@ pub const ROUTES: &[Access] = &[
         "/v1/policies/revisions/{revision}",
         Action::ReadPolicies,
     ),
+    route("GET", "/v1/processes", Action::ReadProcesses),
     route("GET", "/v1/tokens", Action::ReadTokens),
     route("POST", "/v1/tokens", Action::ManageTokens),
     route("DELETE", "/v1/tokens/{id}", Action::ManageTokens),

@@ -12,12 +12,14 @@ mod bodies;
 
 pub(crate) use bodies::{
     ConnectionBody, ConnectionList, CreatedTokenBody, DecisionBody, DecisionPage, HoldBody,
-    HoldPage, ModeBody, PoliciesBody, ReloadedBody, ReportBody, RevisionBody, TokenList,
-    TokenRequestBody, ValidateBody, ValidatedBody,
+    HoldPage, ModeBody, PoliciesBody, ProcessList, ReloadedBody, ReportBody, RevisionBody,
+    TokenList, TokenRequestBody, ValidateBody, ValidatedBody,
 };
 
 use crate::error::CODES;
-use crate::routes::{connections, decisions, export, holds, policies, record, tokens, validate};
+use crate::routes::{
+    connections, decisions, export, holds, policies, processes, record, tokens, validate,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,6 +47,7 @@ use crate::routes::{connections, decisions, export, holds, policies, record, tok
         policies::show,
         policies::reload,
         policies::revision,
+        processes::list,
         tokens::list,
         tokens::create,
         tokens::revoke,

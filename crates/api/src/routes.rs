@@ -14,6 +14,7 @@ pub(crate) mod decisions;
 pub(crate) mod export;
 pub(crate) mod holds;
 pub(crate) mod policies;
+pub(crate) mod processes;
 pub(crate) mod record;
 pub(crate) mod tokens;
 pub(crate) mod validate;
@@ -40,6 +41,7 @@ pub(crate) fn router(parts: &Arc<Parts>) -> Router<Arc<Parts>> {
         .route("/v1/policies", get(policies::show))
         .route("/v1/policies/reload", post(policies::reload))
         .route("/v1/policies/revisions/{revision}", get(policies::revision))
+        .route("/v1/processes", get(processes::list))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route_layer(guard)

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crmgate_connector::{Class, NativeRequest};
-use crmgate_domain::Ambient;
+use crmgate_domain::{Ambient, ProcessId};
 use crmgate_enforce::{Answer, Sweeper};
-use crmgate_store::Store;
+use crmgate_store::{ProcessKind, Processes, Store};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Connection, ConnectionParts, Connections, Decisions, Health, Holds, Identities, Policies,
-    Record, RecordParts, Sightings, Tokens, meters,
+    Connection, ConnectionParts, Connections, Decisions, Health, Holds, Identities, Leading,
+    Policies, Presence, Record, RecordParts, Sightings, Tokens, meters,
 };
 
 /// How often unfinished writes are looked up.
@@ -34,6 +34,22 @@ pub struct AppParts {
     pub connections: Vec<ConnectionParts>,
     /// How the record is looked after.
     pub record: RecordParts,
+    /// The processes that share the store, and which of them this is.
+    pub processes: Option<ProcessParts>,
+    /// Whether this process does the work that one does for all.
+    pub leading: Leading,
+}
+
+/// What is known of the processes that share a store.
+pub struct ProcessParts {
+    /// Where they say that they live.
+    pub store: Arc<dyn Processes>,
+    /// This one.
+    pub id: ProcessId,
+    /// What it does.
+    pub kind: ProcessKind,
+    /// The machine's name.
+    pub host: String,
 }
 
 /// The use cases, bundled. Share it in an [`Arc`].
@@ -48,6 +64,8 @@ pub struct App {
     health: Health,
     sightings: Arc<Sightings>,
     sweeper: Sweeper,
+    presence: Option<Arc<Presence>>,
+    leading: Leading,
     ambient: Arc<dyn Ambient>,
 }
 
@@ -61,6 +79,8 @@ impl App {
             policies,
             connections,
             record,
+            processes,
+            leading,
         } = parts;
         meters::describe();
         let policies = Arc::new(policies);
@@ -70,7 +90,26 @@ impl App {
         let connections = Arc::new(connections);
         let record = Record::new(Arc::clone(&store), Arc::clone(&ambient), record);
         let record = Arc::new(record);
+        let presence = processes.map(|of| {
+            let own = (of.id, of.kind, of.host);
+            let (clock, policies) = (Arc::clone(&ambient), Arc::clone(&policies));
+            Arc::new(Presence::new(of.store, clock, policies, own))
+        });
+        let health = Health::new(
+            Arc::clone(&store),
+            Arc::clone(&ambient),
+            Arc::clone(&policies),
+            Arc::clone(&connections),
+            Arc::clone(&record),
+        );
+        if let Some(presence) = &presence {
+            let presence = Arc::clone(presence);
+            health.look_at(Box::new(move || vec![presence.check()]));
+        }
         Self {
+            health,
+            presence,
+            leading,
             identities: Identities::new(Arc::clone(&tokens)),
             decisions: Decisions::new(Arc::clone(&store)),
             holds: Holds::new(Arc::clone(&store), Arc::clone(&ambient)),
@@ -78,13 +117,6 @@ impl App {
             sweeper: Sweeper::new(
                 Arc::clone(&store),
                 connections.iter().map(|c| Arc::clone(c.gate())),
-            ),
-            health: Health::new(
-                store,
-                Arc::clone(&ambient),
-                Arc::clone(&policies),
-                Arc::clone(&connections),
-                record,
             ),
             connections,
             tokens,
@@ -165,6 +197,12 @@ impl App {
         &self.health
     }
 
+    /// Which processes there are, where they are known.
+    #[must_use]
+    pub const fn presence(&self) -> Option<&Arc<Presence>> {
+        self.presence.as_ref()
+    }
+
     /// A name that nothing else has.
     #[must_use]
     pub fn fresh_id(&self) -> String {
@@ -205,9 +243,18 @@ impl App {
                 self.health.probe_all().await;
             }
         };
-        let recording = self.record.run(stop.clone());
+        let recording = self
+            .leading
+            .clone()
+            .run(stop.clone(), |stop| self.record.run(stop));
+        let following = self.policies.follow_always(stop.clone());
+        let living = async {
+            if let Some(presence) = &self.presence {
+                presence.run(stop.clone()).await;
+            }
+        };
         tokio::select! {
-            () = async { tokio::join!(recording, sweeping, flushing, probing); } => {}
+            () = async { tokio::join!(recording, sweeping, flushing, probing, following, living); } => {}
             () = stop.cancelled() => {}
         }
     }
@@ -217,6 +264,9 @@ impl App {
     pub async fn finish(&self) {
         for connection in self.connections.iter() {
             connection.gate().finish().await;
+        }
+        if let Some(presence) = &self.presence {
+            presence.leave().await;
         }
         if let Err(error) = self.sightings.flush().await {
             tracing::warn!(%error, "what was seen last could not be written down");

@@ -28,7 +28,7 @@ pub mod tokens;
 pub mod validate;
 
 pub use access::{Action, Principal};
-pub use app::{App, AppParts};
+pub use app::{App, AppParts, ProcessParts};
 pub use bundles::{BundleStatus, BundleTrouble};
 pub use connections::{Connection, ConnectionParts, ConnectionStatus, Connections, IdentityMode};
 pub use decisions::Decisions;

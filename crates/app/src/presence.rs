@@ -105,7 +105,7 @@ impl Presence {
         Ok(())
     }
 
-    /// Says so again and again until `stop` is cancelled, then takes its leave.
+    /// Says so again and again until `stop` is cancelled.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
             if let Err(error) = self.beat().await {
@@ -113,9 +113,13 @@ impl Presence {
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return,
             }
         }
+    }
+
+    /// Says that this process ends.
+    pub async fn leave(&self) {
         if let Err(error) = self.processes.leave(self.own.id).await {
             tracing::debug!(%error, "this process could not take its leave");
         }

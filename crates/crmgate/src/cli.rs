@@ -50,6 +50,9 @@ pub(crate) enum Command {
     /// Creates, lists and revokes API tokens.
     #[command(subcommand)]
     Token(Token),
+    /// Lists the processes that share the store.
+    #[command(subcommand)]
+    Processes(Processes),
     /// Checks and tests policies in a folder.
     #[command(subcommand)]
     Policy(Policy),
@@ -248,6 +251,12 @@ pub(crate) struct TokenCreate {
     pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Processes {
+    /// Those that live, and the policies that are in force in each.
+    List(Remote),
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,6 +9,7 @@ mod check;
 mod connections;
 mod decisions;
 mod policy;
+mod processes;
 mod serve;
 mod simulate;
 mod token;
@@ -28,6 +29,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Decisions(decisions) => decisions::run(decisions).await,
         Command::Connections(connections) => connections::run(connections).await,
         Command::Token(token) => token::run(token).await,
+        Command::Processes(processes) => processes::run(processes).await,
         Command::Policy(policy) => policy::run(policy).await,
     }
 }

@@ -35,7 +35,7 @@ pub(crate) use environment::process_environment;
 pub(crate) use fault::{ConfigError, Fault, Faults};
 pub(crate) use loading::Loading;
 pub(crate) use record::Record;
-pub(crate) use storage::{Queue, Server, Storage};
+pub(crate) use storage::{Queue, Storage};
 pub(crate) use telemetry::Telemetry;
 
 use place::Places;

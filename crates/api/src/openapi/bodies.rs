@@ -522,4 +522,34 @@ bodies! {
         /// Newest first.
         items: Vec<TokenBody>,
     }
+
+    /// One run of a process.
+    ProcessBody {
+        /// Its id.
+        id: String,
+        /// `serve` or `worker`.
+        kind: String,
+        /// The machine's name.
+        host: String,
+        /// The version of crmgate.
+        version: String,
+        /// When it started.
+        started_at: String,
+        /// When it last said that it lives.
+        beat_at: String,
+        /// The policies that are in force there.
+        revision: String,
+        /// Whether it ends what it has and takes nothing new.
+        draining: bool,
+        /// Whether it is the one that answers.
+        this: bool,
+        /// Whether the policies in force there are those in force here.
+        same_policies: bool,
+    }
+
+    /// The processes that share the store.
+    ProcessList {
+        /// The oldest first.
+        items: Vec<ProcessBody>,
+    }
 }

@@ -127,6 +127,8 @@ impl World {
             }
         };
         let app = Arc::new(App::new(AppParts {
+            processes: None,
+            leading: crmgate_app::Leading::always(),
             store: shared,
             ambient: Arc::clone(&ambient) as _,
             policies: Policies::start(parts).await.unwrap(),

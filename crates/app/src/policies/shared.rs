@@ -92,6 +92,9 @@ impl Policies {
 
     /// The same again and again.
     pub async fn follow_always(&self, stop: tokio_util::sync::CancellationToken) {
+        if !self.parts.shared {
+            return;
+        }
         let mut told: Option<String> = None;
         loop {
             tokio::select! {
@@ -100,7 +103,10 @@ impl Policies {
             }
             let problem = self.follow().await.err().map(|error| error.to_string());
             if let Some(problem) = problem.as_ref().filter(|now| told.as_ref() != Some(now)) {
-                tracing::error!(problem, "the policies of other processes cannot be followed");
+                tracing::error!(
+                    problem,
+                    "the policies of other processes cannot be followed"
+                );
             }
             told = problem;
         }

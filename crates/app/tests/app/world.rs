@@ -103,6 +103,8 @@ impl World {
             }
         };
         let app = App::new(AppParts {
+            processes: None,
+            leading: crmgate_app::Leading::always(),
             store: Arc::<MemoryStore>::clone(&store),
             ambient: Arc::<TestAmbient>::clone(&ambient),
             policies,

@@ -1,8 +1,8 @@
 //! Where the record, operations and their wake-ups are kept.
 
 use crmgate_connector::Secret;
-use crmgate_connector::secret::ExposeSecret as _;
-use secrecy::SecretString;
+use crmgate_connector::secret::{ExposeSecret as _, SecretString};
+
 use url::Url;
 
 use super::section::Section;

@@ -64,6 +64,8 @@ pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Fa
         Some(connections::parts(connection, config, connector, &log))
     });
     let app = Arc::new(App::new(AppParts {
+        processes: None,
+        leading: crmgate_app::Leading::always(),
         store,
         ambient: Arc::clone(&ambient),
         policies,
