@@ -32,6 +32,13 @@ macro_rules! time_ordered_id {
             }
         }
 
+        /// The id that a store kept as a UUID.
+        impl From<uuid::Uuid> for $name {
+            fn from(stored: uuid::Uuid) -> Self {
+                Self(stored)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
