@@ -41,9 +41,9 @@ pub use ledger::{
     StoredCheckpoint,
 };
 pub use operations::{
-    Begun, By, Callback, Dependency, HistoryEntry, Misfit, Move, Moved, NewOperation, Opened,
-    OperationFilter, OperationLog, RowLease, Staged, Standing, StoredOperation, Submission, Tally,
-    Unfolded, Wakening, Why, queue_of,
+    Begun, By, CALLBACK_TRIES, CALLBACKS, Callback, Dependency, HistoryEntry, Misfit, Move, Moved,
+    NewOperation, Opened, OperationFilter, OperationLog, RowLease, Staged, Standing,
+    StoredOperation, Submission, Tally, Unfolded, Wakening, Why, queue_of,
 };
 pub use payload::{Payload, PayloadState, TraceRef};
 pub use permit::{Admitted, Basis, Permit, PermitError};

@@ -7,6 +7,9 @@
 //! Where jobs lie in the same database, they are pushed in the same transaction; elsewhere after
 //! it, and what a crash loses is found by [`OperationLog::stuck`].
 //!
+//! An operation with a callback has a job of its id in the queue [`CALLBACKS`] from the same
+//! transaction on in which it comes to its end or becomes `uncertain`.
+//!
 //! INVARIANT: every change of a state is one [`Move`]: allowed by
 //! [`State::may_become`](crmgate_domain::State::may_become), made from the version that was seen,
 //! with one entry of history in the same transaction.
@@ -23,6 +26,12 @@ use crmgate_domain::{
 use serde::{Deserialize, Serialize};
 
 use crate::{DecisionRecord, Hold, NewJob, Outcome, Page, StoreError, TraceRef};
+
+/// The queue of callbacks; a job's name is the operation's id.
+pub const CALLBACKS: &str = "callbacks";
+
+/// Tries that a callback has.
+pub const CALLBACK_TRIES: u32 = 16;
 
 /// The queue of a connection's operations.
 #[must_use]
@@ -369,6 +378,8 @@ pub struct OperationFilter {
     pub actor: Option<String>,
     pub owner: Option<String>,
     pub submission: Option<SubmissionId>,
+    /// The group, by the id of its first member.
+    pub group: Option<OperationId>,
     pub client_id: Option<String>,
     /// The code of `why`.
     pub reason: Option<String>,
