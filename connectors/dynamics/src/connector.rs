@@ -6,22 +6,23 @@ use async_trait::async_trait;
 use crmgate_connector::mapping::Mapping;
 use crmgate_connector::secret::SecretString;
 use crmgate_connector::{
-    BuildContext, Capabilities, Class, Connector, ConnectorKind, Credential, Draft, Failure, Fault,
-    Fields, Identity, Locator, Malformed, Matched, NativeRequest, NativeResponse, Needs, Outgoing,
-    Outline, ParseFailure, Pin, QueryPage, ReadBackResult, Refusal, RequestHead, Resolved, Routes,
-    Sample, Session, StoredRecord, Written,
+    Allowance, BuildContext, Capabilities, Class, Connector, ConnectorKind, Credential, Delivered,
+    Draft, Failure, Fault, Fields, Form, Identity, Locator, Malformed, Matched, NativeChange,
+    NativeRequest, NativeResponse, Needs, Outgoing, Outline, Parcel, ParseFailure, Pin, QueryPage,
+    ReadBackResult, Refusal, RequestHead, Resolved, Routes, Sample, Session, StoredRecord, Written,
 };
 use crmgate_domain::{Ambient, ConnectionName, Object, Operation};
 use crmgate_store::{Permit, ReadBack};
 use http::HeaderMap;
 use url::Url;
 
+use crate::allowed::Allowed;
 use crate::auth::Entra;
 use crate::metadata::Metadata;
 use crate::settings::{SecuredColumns, Settings, own_mapping};
 use crate::sign_in::SeenScopes;
 use crate::upstream::Upstream;
-use crate::{headers, outline, request, sign_in};
+use crate::{headers, outline, request, sign_in, together};
 
 /// The longest body of a write.
 const BODY_LIMIT: usize = 128 * 1024 * 1024;
@@ -98,6 +99,8 @@ impl ConnectorKind for DynamicsKind {
             api_version: settings.api_version,
             http,
             session,
+            ambient: Arc::clone(&ambient),
+            allowed: Allowed::default(),
         });
         Ok(Arc::new(Dynamics {
             name,
@@ -221,6 +224,23 @@ impl Connector for Dynamics {
         credential: &Credential,
     ) -> Result<Written, Failure> {
         self.send(permit, outgoing, credential).await
+    }
+
+    fn form(&self, change: &dyn NativeChange, atomic: bool) -> Option<Form> {
+        together::form(change, atomic)
+    }
+
+    async fn write_together(
+        &self,
+        parcels: Vec<Parcel>,
+        atomic: bool,
+        credential: &Credential,
+    ) -> Delivered {
+        self.send_together(parcels, atomic, credential).await
+    }
+
+    fn allowance(&self) -> Option<Allowance> {
+        self.upstream.allowed.told()
     }
 
     async fn pass(

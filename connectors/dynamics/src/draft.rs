@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crmgate_connector::secret::SecretString;
 use crmgate_connector::{Credential, Draft, Malformed, Matched, ParseFailure, RequestHead, Target};
-use crmgate_domain::{Document, Kind, Object, RequestInfo};
+use crmgate_domain::{Document, Kind, Object, OperationId, RequestInfo};
 use http::Method;
 
 use crate::auth::random_guid;
@@ -15,6 +15,10 @@ use crate::key::Key;
 use crate::metadata::Directory;
 use crate::request::{self, Condition};
 use crate::table::{ColumnKind, Property, Table};
+
+/// The name space of the keys of created records. Never to change: a create that was judged before
+/// an upgrade must get the same key after it.
+const KEYS: uuid::Uuid = uuid::Uuid::from_u128(0x4f0d_51c2_7a86_5e3b_9d14_c0be_27f3_68a9);
 
 /// What a write is, in the protocol's own terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +34,7 @@ pub(crate) enum Form {
 }
 
 /// What `resolve` needs of the parse.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Detail {
     pub(crate) table: Arc<Table>,
     pub(crate) directory: Arc<Directory>,
@@ -167,6 +171,13 @@ impl Dynamics {
         let wanted = form == Form::Create && settable && !parsed.change.contains(&table.primary_id);
         wanted.then(|| random_guid(&*self.ambient))
     }
+}
+
+/// The primary key of the record that an operation creates: the same whenever and wherever it is
+/// judged.
+pub(crate) fn seeded_id(seed: OperationId, table: &Table) -> String {
+    let name = format!("{seed}/{}", table.name);
+    uuid::Uuid::new_v5(&KEYS, name.as_bytes()).to_string()
 }
 
 fn read_body(

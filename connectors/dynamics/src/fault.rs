@@ -7,6 +7,7 @@ use http::header::{LOCATION, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
+use crate::multipart;
 use crate::upstream::Answer;
 
 /// The pinned version no longer stands.
@@ -43,9 +44,9 @@ pub(crate) fn code_and_message(answer: &Answer) -> (String, String) {
     )
 }
 
-/// Whether the answer says that the token is no longer good.
+/// Whether the answer says that the token is no longer good. That of a batch says so in a part.
 pub(crate) fn is_expired(answer: &Answer) -> bool {
-    answer.status == StatusCode::UNAUTHORIZED
+    answer.status == StatusCode::UNAUTHORIZED && multipart::boundary(&answer.headers).is_none()
 }
 
 /// Whether the answer says that there is no such record.

@@ -8,8 +8,10 @@
 //! | `value`, `values`, [`mapping`](../mapping.yaml) | values: native, normalized, canonical |
 //! | `resolve`, `related`, `frame`, `change` | the stored record, the version pin, the request that goes out |
 //! | `upstream`, `fault`, `auth`, `write`, `read_back` | the CRM at the other end: sessions, answers, three failures |
+//! | `together`, `multipart`, `allowed` | writes that go in one call, and what is left of the allowance |
 //! | `sign_in`, `identity`, `pass`, `links`, `render` | clients' sign-in, reads, and the gate's own answers |
 
+mod allowed;
 mod auth;
 mod body;
 mod canonical;
@@ -23,6 +25,7 @@ mod identity;
 mod key;
 mod links;
 mod metadata;
+mod multipart;
 mod outline;
 mod pass;
 mod read_back;
@@ -35,6 +38,7 @@ mod row;
 mod settings;
 mod sign_in;
 mod table;
+mod together;
 mod upstream;
 mod value;
 mod values;

@@ -7,12 +7,12 @@ use crmgate_connector::assemble::{field_refs, wanted};
 use crmgate_connector::{
     Credential, Draft, Failure, Fields, Malformed, Needs, ParseFailure, Resolved, Target,
 };
-use crmgate_domain::{Kind, Object};
+use crmgate_domain::{Kind, Object, OperationId};
 
 use crate::body::Parsed;
 use crate::change::DynamicsChange;
 use crate::connector::Dynamics;
-use crate::draft::{Detail, Form};
+use crate::draft::{Detail, Form, seeded_id};
 use crate::frame::{self, Frame, Precondition};
 use crate::request::Condition;
 use crate::row::Row;
@@ -71,6 +71,7 @@ impl Dynamics {
             .clone()
             .and_then(|detail| detail.downcast::<Detail>().ok())
             .ok_or_else(|| Failure::not_sent("the draft is another connector's"))?;
+        let detail = keyed(detail, draft.seed);
         let reader = if self.upstream.session.is_some() {
             Credential::Service
         } else {
@@ -297,6 +298,17 @@ impl Lookup<'_> {
             frame.unknown_because = related.because;
         }
         Ok(frame)
+    }
+}
+
+/// With the key that derives from the operation, where the gate gives one at all.
+fn keyed(detail: Arc<Detail>, seed: Option<OperationId>) -> Arc<Detail> {
+    match seed {
+        Some(seed) if detail.own_id.is_some() => Arc::new(Detail {
+            own_id: Some(seeded_id(seed, &detail.table)),
+            ..Detail::clone(&detail)
+        }),
+        _ => detail,
     }
 }
 

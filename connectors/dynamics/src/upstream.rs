@@ -1,15 +1,20 @@
 //! Calls to the environment.
 
-use bytes::Bytes;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
 use crmgate_connector::secret::ExposeSecret as _;
 use crmgate_connector::{Attempt, Credential, Failure, Session};
+use crmgate_domain::Ambient;
 use crmgate_outbound::{Body, Client, ExecuteError, SendError, read_to_end};
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::fault;
+use crate::allowed::Allowed;
+use crate::{fault, multipart};
 
 /// The longest answer that is read whole: a record, a page, a table's metadata.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
@@ -24,10 +29,12 @@ pub(crate) struct Upstream {
     pub(crate) api_version: String,
     pub(crate) http: Client,
     pub(crate) session: Option<Session>,
+    pub(crate) ambient: Arc<dyn Ambient>,
+    pub(crate) allowed: Allowed,
 }
 
 /// A whole answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -126,10 +133,13 @@ impl Upstream {
     ) -> Result<Response<Body>, Failure> {
         let wrote = call.method != Method::GET;
         let request = self.request(&call, token, body)?;
-        self.http
+        let response = self
+            .http
             .send(request)
             .await
-            .map_err(|error| unsent(&error, wrote))
+            .map_err(|error| unsent(&error, wrote))?;
+        self.allowed.note(response.headers(), self.ambient.now());
+        Ok(response)
     }
 
     /// The connection's own sign-in.
@@ -151,15 +161,22 @@ impl Upstream {
             .await
             .map_err(|error| unsent(&error, wrote))?
             .into_parts();
-        let body = match read_to_end(body, ANSWER_LIMIT).await {
-            Ok(body) => body,
-            // The head already says that it happened, or that it did not.
-            Err(_) if wrote => Bytes::new(),
-            Err(error) => {
-                let to = self.url.host_str().unwrap_or_default().to_owned();
-                return Err(Failure::not_sent(
-                    ExecuteError::Body { to, source: error }.to_string(),
-                ));
+        self.allowed.note(&head.headers, self.ambient.now());
+        let batch = multipart::boundary(&head.headers).is_some();
+        let body = if batch {
+            // Each part that came tells what became of one write.
+            as_far_as_it_comes(body).await
+        } else {
+            match read_to_end(body, ANSWER_LIMIT).await {
+                Ok(body) => body,
+                // The head already says that it happened, or that it did not.
+                Err(_) if wrote => Bytes::new(),
+                Err(error) => {
+                    let to = self.url.host_str().unwrap_or_default().to_owned();
+                    return Err(Failure::not_sent(
+                        ExecuteError::Body { to, source: error }.to_string(),
+                    ));
+                }
             }
         };
         Ok(Answer {
@@ -201,6 +218,20 @@ pub(crate) fn no_session() -> Failure {
         retry_after: None,
         response: None,
     }
+}
+
+/// A body up to its end, or up to where it broke off.
+async fn as_far_as_it_comes(mut body: Body) -> Bytes {
+    let mut came = BytesMut::new();
+    while let Some(Ok(frame)) = body.frame().await {
+        if let Some(chunk) = frame.data_ref() {
+            if came.len() + chunk.len() > ANSWER_LIMIT {
+                break;
+            }
+            came.extend_from_slice(chunk);
+        }
+    }
+    came.freeze()
 }
 
 fn unsent(error: &SendError, wrote: bool) -> Failure {

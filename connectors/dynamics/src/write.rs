@@ -18,6 +18,15 @@ pub(crate) const OWN_ID: HeaderName = HeaderName::from_static("x-crmgate-own-id"
 /// Says that the client's version is not the one that was judged: taken off, too.
 pub(crate) const STALE: HeaderName = HeaderName::from_static("x-crmgate-stale");
 
+/// A write that may be sent.
+pub(crate) struct Sending {
+    pub(crate) call: Call,
+    /// The primary key that the gate gave it.
+    pub(crate) own_id: Option<String>,
+    pinned_by_gate: bool,
+    create_only: bool,
+}
+
 impl Dynamics {
     pub(crate) fn admit(&self, permit: Permit, payload: PayloadHash) -> Result<(), Failure> {
         let admitted = permit.admit(&self.name, payload, self.ambient.now());
@@ -36,6 +45,13 @@ impl Dynamics {
         outgoing: Outgoing,
         credential: &Credential,
     ) -> Result<Written, Failure> {
+        let sending = self.admitted(permit, outgoing)?;
+        let answer = self.upstream.call(&sending.call, credential).await?;
+        self.settled(&sending, answer, credential, &mut 0).await
+    }
+
+    /// Spends the permit; gives what may now be sent.
+    pub(crate) fn admitted(&self, permit: Permit, outgoing: Outgoing) -> Result<Sending, Failure> {
         self.admit(permit, outgoing.hash())?;
         let Outgoing {
             method,
@@ -50,34 +66,52 @@ impl Dynamics {
         if headers.remove(STALE).is_some() {
             return Err(self.other_version());
         }
-        let create_only = headers.contains_key(IF_NONE_MATCH);
-        let call = Call {
-            method,
-            path_and_query,
-            headers,
-            body,
-        };
-        let answer = self.upstream.call(&call, credential).await?;
+        Ok(Sending {
+            create_only: headers.contains_key(IF_NONE_MATCH),
+            call: Call {
+                method,
+                path_and_query,
+                headers,
+                body,
+            },
+            own_id,
+            pinned_by_gate,
+        })
+    }
+
+    /// What an answer means for the write that it answers. `calls`: the calls made to find out are
+    /// added.
+    pub(crate) async fn settled(
+        &self,
+        sending: &Sending,
+        answer: Answer,
+        credential: &Credential,
+        calls: &mut u32,
+    ) -> Result<Written, Failure> {
+        let Sending { call, own_id, .. } = sending;
         if answer.status.is_success() {
-            return Ok(self.written(&call, answer, own_id).await);
+            return Ok(self.written(call, answer, own_id.clone()).await);
         }
         let (code, _) = fault::code_and_message(&answer);
-        if let Some(id) = &own_id
+        if let Some(id) = own_id
             && code == fault::DUPLICATE_ID
-            && self.is_there(&call, id, credential).await
         {
-            // Nobody else knows this key: something on the way sent our create twice.
-            return Ok(self.repeated(&call, id));
+            *calls += 1;
+            if self.is_there(call, id, credential).await {
+                // Nobody else knows this key: our create was sent twice, on the way or by another
+                // process.
+                return Ok(self.repeated(call, id));
+            }
         }
-        if pinned_by_gate
+        if sending.pinned_by_gate
             && self
-                .has_changed(&call, &answer, &code, create_only, credential)
+                .has_changed(sending, &answer, &code, credential, calls)
                 .await
         {
             return Err(Failure::VersionMismatch);
         }
         match fault::check(answer, true) {
-            Ok(answer) => Ok(self.written(&call, answer, own_id).await),
+            Ok(answer) => Ok(self.written(call, answer, own_id.clone()).await),
             Err(failure) => Err(failure),
         }
     }
@@ -85,16 +119,16 @@ impl Dynamics {
     /// Whether the record is no longer what was judged.
     async fn has_changed(
         &self,
-        call: &Call,
+        sending: &Sending,
         answer: &Answer,
         code: &str,
-        create_only: bool,
         credential: &Credential,
+        calls: &mut u32,
     ) -> bool {
         if code == fault::VERSION_MISMATCH || fault::is_absent(answer) {
             return true;
         }
-        if !create_only {
+        if !sending.create_only {
             return false;
         }
         match code {
@@ -102,8 +136,9 @@ impl Dynamics {
             // The key may have been taken meanwhile, or another key of the table is hurt, which is
             // the client's own affair.
             fault::DUPLICATE_KEY => {
-                let path = call.path_and_query.split('?').next().unwrap_or_default();
-                let read = Call::get(path, None);
+                *calls += 1;
+                let path = sending.call.path_and_query.split('?').next();
+                let read = Call::get(path.unwrap_or_default(), None);
                 let answer = self.upstream.call(&read, credential).await;
                 answer.is_ok_and(|answer| answer.status.is_success())
             }
@@ -124,10 +159,13 @@ impl Dynamics {
         matches!(row, Ok(Some(_)))
     }
 
-    fn repeated(&self, call: &Call, id: &str) -> Written {
+    /// The answer that a create would have had, had it been the first.
+    pub(crate) fn repeated(&self, call: &Call, id: &str) -> Written {
         let path = call.path_and_query.split('?').next().unwrap_or_default();
         let origin = self.upstream.url.origin().ascii_serialization();
         let mut response = NativeResponse::empty(StatusCode::NO_CONTENT);
+        let version = HeaderValue::from_static("4.0");
+        response.headers.insert("odata-version", version);
         if let Ok(address) = HeaderValue::from_str(&format!("{origin}{path}({id})")) {
             response.headers.insert(ENTITY_ID, address.clone());
             response.headers.insert(LOCATION, address);
@@ -159,7 +197,7 @@ impl Dynamics {
 }
 
 /// `accounts` of `/api/data/v9.2/accounts(…)?…`.
-fn set_of(path_and_query: &str) -> Option<&str> {
+pub(crate) fn set_of(path_and_query: &str) -> Option<&str> {
     let path = path_and_query.split('?').next()?;
     let last = path.split('/').nth(4)?;
     last.split('(').next()

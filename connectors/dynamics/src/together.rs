@@ -1,0 +1,296 @@
+//! Writes that go in one call.
+//!
+//! | form | what goes by it | what happens when one fails |
+//! |---|---|---|
+//! | `CreateMultiple` | creates of one table whose keys the gate gave | nothing was written; all go once more, as a batch |
+//! | batch | creates, updates and deletes, each with its own precondition | each has its own answer |
+//! | change set | the same, when they belong together | all are undone |
+//!
+//! A batch that is refused as a whole, before any of it was done, is sent again in halves: what one
+//! write is refused for must not stop the others.
+
+mod atomic;
+mod bulk;
+mod parts;
+
+use crmgate_connector::{
+    Credential, Delivered, Failure, Form, NativeChange, Outgoing, Parcel, Written,
+};
+use crmgate_store::attempt::Locate;
+use http::header::{
+    ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, PRAGMA, USER_AGENT,
+};
+use http::{HeaderMap, HeaderName, Method};
+
+use crate::auth::random_guid;
+use crate::connector::Dynamics;
+use crate::fault;
+use crate::upstream::{Answer, Call};
+use crate::write::{OWN_ID, STALE, Sending, set_of};
+
+/// Most writes in one call: beyond some hundred the environment's execution time grows as fast as
+/// the number of calls falls.
+const MOST: usize = 100;
+/// Most bytes of bodies in one call.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Headers that change nothing about a create, so that those of one call may do without.
+const PLAIN: [HeaderName; 7] = [
+    ACCEPT,
+    ACCEPT_LANGUAGE,
+    CACHE_CONTROL,
+    CONTENT_TYPE,
+    OWN_ID,
+    PRAGMA,
+    USER_AGENT,
+];
+const PLAIN_OWN: [&str; 5] = [
+    "odata-version",
+    "odata-maxversion",
+    "x-ms-client-request-id",
+    "x-ms-client-session-id",
+    "x-ms-correlation-id",
+];
+
+/// By which form a change can go.
+pub(crate) fn form(change: &dyn NativeChange, atomic: bool) -> Option<Form> {
+    let outgoing = change.outgoing();
+    let too_long = outgoing.body.len() > MOST_BYTES;
+    if too_long || outgoing.headers.contains_key(STALE) || !is_safe(change, &outgoing) {
+        return None;
+    }
+    let version = outgoing.path_and_query.split('/').nth(3)?;
+    let key = match (atomic, bulk_set(&outgoing)) {
+        (true, _) => format!("change set {version}"),
+        (false, Some(set)) => format!("CreateMultiple {version} {set}"),
+        (false, None) => format!("batch {version}"),
+    };
+    Some(Form {
+        key,
+        most: MOST,
+        most_bytes: MOST_BYTES,
+    })
+}
+
+/// Whether it is found out what became of it when no answer comes.
+fn is_safe(change: &dyn NativeChange, outgoing: &Outgoing) -> bool {
+    match outgoing.method {
+        Method::POST => change.read_back(None).locate != Locate::Nowhere,
+        _ => matches!(outgoing.method, Method::PATCH | Method::DELETE),
+    }
+}
+
+/// The table's set, for a create that `CreateMultiple` can do.
+fn bulk_set(outgoing: &Outgoing) -> Option<&str> {
+    let plain = outgoing
+        .headers
+        .keys()
+        .all(|name| PLAIN.contains(name) || PLAIN_OWN.contains(&name.as_str()));
+    let by_own_key = outgoing.method == Method::POST && outgoing.headers.contains_key(OWN_ID);
+    let bare = !outgoing.path_and_query.contains('?');
+    (plain && by_own_key && bare).then(|| set_of(&outgoing.path_and_query))?
+}
+
+/// A write of a call, and its place among those that were given.
+struct Row {
+    index: usize,
+    bulk: bool,
+    sending: Sending,
+}
+
+/// One delivery.
+struct Run<'a> {
+    connector: &'a Dynamics,
+    credential: &'a Credential,
+    results: Vec<Option<Result<Written, Failure>>>,
+    calls: u32,
+}
+
+impl Dynamics {
+    pub(crate) async fn send_together(
+        &self,
+        parcels: Vec<Parcel>,
+        atomic: bool,
+        credential: &Credential,
+    ) -> Delivered {
+        let mut run = Run {
+            connector: self,
+            credential,
+            results: parcels.iter().map(|_| None).collect(),
+            calls: 0,
+        };
+        let count = parcels.len();
+        let mut rows = Vec::with_capacity(count);
+        for (index, parcel) in parcels.into_iter().enumerate() {
+            let Parcel {
+                permit, outgoing, ..
+            } = parcel;
+            let bulk = bulk_set(&outgoing).is_some();
+            match self.admitted(permit, outgoing) {
+                Ok(sending) => rows.push(Row {
+                    index,
+                    bulk,
+                    sending,
+                }),
+                Err(failure) => run.put(index, Err(failure)),
+            }
+        }
+        if atomic && rows.len() < count {
+            for row in &rows {
+                run.put(row.index, Err(rolled_back()));
+            }
+        } else if atomic {
+            run.all_or_none(rows).await;
+        } else if same_table(&rows) {
+            run.creates(rows).await;
+        } else {
+            run.apart(rows).await;
+        }
+        run.delivered()
+    }
+}
+
+/// Whether one `CreateMultiple` can do them all.
+fn same_table(rows: &[Row]) -> bool {
+    let place = |row: &Row| row.sending.call.path_and_query.clone();
+    let first = rows.first().map(place);
+    rows.iter().all(|row| row.bulk && Some(place(row)) == first)
+}
+
+impl Run<'_> {
+    fn put(&mut self, index: usize, result: Result<Written, Failure>) {
+        if let Some(slot) = self.results.get_mut(index) {
+            *slot = Some(result);
+        }
+    }
+
+    fn delivered(self) -> Delivered {
+        let told = |result: Option<_>| {
+            result.unwrap_or_else(|| Err(unknown("nothing was said about this write")))
+        };
+        Delivered {
+            results: self.results.into_iter().map(told).collect(),
+            calls: self.calls,
+        }
+    }
+
+    async fn call(&mut self, call: &Call) -> Result<Answer, Failure> {
+        self.calls += 1;
+        self.connector.upstream.call(call, self.credential).await
+    }
+
+    /// As if the others were not there.
+    async fn alone(&mut self, row: Row) {
+        let result = match self.call(&row.sending.call).await {
+            Ok(answer) => self.settled(&row, answer).await,
+            Err(failure) => Err(failure),
+        };
+        self.put(row.index, result);
+    }
+
+    async fn settled(&mut self, row: &Row, answer: Answer) -> Result<Written, Failure> {
+        let connector = self.connector;
+        connector
+            .settled(&row.sending, answer, self.credential, &mut self.calls)
+            .await
+    }
+
+    /// One thing that happened to all of these.
+    fn put_all(&mut self, rows: &[Row], failure: impl Fn() -> Failure) {
+        for row in rows {
+            self.put(row.index, Err(failure()));
+        }
+    }
+
+    /// A boundary that stands in no body.
+    fn boundary(&self, name: &str, rows: &[Row]) -> String {
+        loop {
+            let boundary = format!("{name}_{}", random_guid(&*self.connector.ambient));
+            let holds = |row: &Row| contains(&row.sending.call.body, boundary.as_bytes());
+            if !rows.iter().any(holds) {
+                return boundary;
+            }
+        }
+    }
+}
+
+fn contains(text: &[u8], wanted: &[u8]) -> bool {
+    text.windows(wanted.len()).any(|part| part == wanted)
+}
+
+/// A call of `$batch`, in the version of the API by which these writes go.
+fn batch(rows: &[Row], boundary: &str, body: Vec<u8>) -> Call {
+    let path = rows
+        .first()
+        .map(|row| row.sending.call.path_and_query.as_str());
+    let version = path.and_then(|path| path.split('/').nth(3));
+    let mut headers = HeaderMap::new();
+    let kind = HeaderValue::from_str(&format!("multipart/mixed; boundary={boundary}"));
+    if let Ok(kind) = kind {
+        headers.insert(CONTENT_TYPE, kind);
+    }
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    for name in ["odata-version", "odata-maxversion"] {
+        headers.insert(name, HeaderValue::from_static("4.0"));
+    }
+    Call {
+        method: Method::POST,
+        path_and_query: format!("/api/data/{}/$batch", version.unwrap_or_default()),
+        headers,
+        body: body.into(),
+    }
+}
+
+/// What an answer to the call as a whole, and not to its writes, means for one of them.
+fn whole(answer: &Answer) -> Failure {
+    let status = answer.status.as_u16();
+    match fault::check(answer.clone(), true) {
+        Ok(_) => unknown(&format!(
+            "the answer to the batch, of status {status}, is none"
+        )),
+        // Something broke after some of it may have been done.
+        Err(Failure::Refused { message, .. }) if status >= 500 && status != 501 => {
+            unknown(&format!("the batch broke off: {message}"))
+        }
+        Err(failure) => failure,
+    }
+}
+
+/// The same failure once more, without the CRM's own answer.
+fn again(failure: &Failure) -> Failure {
+    match failure {
+        Failure::Refused { code, message, .. } => Failure::Refused {
+            code: code.clone(),
+            message: message.clone(),
+            response: None,
+        },
+        Failure::Repeatable {
+            code,
+            reason,
+            retry_after,
+            ..
+        } => Failure::Repeatable {
+            code: code.clone(),
+            reason: reason.clone(),
+            retry_after: *retry_after,
+            response: None,
+        },
+        Failure::VersionMismatch => Failure::VersionMismatch,
+        Failure::Unknown { reason } => unknown(reason),
+    }
+}
+
+fn unknown(reason: &str) -> Failure {
+    Failure::Unknown {
+        reason: reason.to_owned(),
+    }
+}
+
+fn rolled_back() -> Failure {
+    Failure::Repeatable {
+        code: "rolled_back".to_owned(),
+        reason: "another write of its group failed, so that none was done".to_owned(),
+        retry_after: None,
+        response: None,
+    }
+}
