@@ -13,7 +13,7 @@ use crate::{Action, AppError, Check, Policies, Principal, State};
 /// How often a process says that it lives.
 const EVERY: Duration = Duration::from_secs(2);
 /// After how long of silence a process counts as gone.
-pub const GONE_AFTER: Duration = Duration::from_secs(30);
+pub const GONE_AFTER: Duration = crmgate_store::GONE_AFTER;
 /// How long processes may have different policies in force before somebody should look.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -31,7 +31,13 @@
 mod convert;
 mod error;
 mod meters;
+#[expect(
+    clippy::duplicate_mod,
+    reason = "what is shared is compiled for each database"
+)]
+mod postgres;
 mod sqlite;
 
 pub use error::OpenError;
+pub use postgres::{PostgresSettings, PostgresStore};
 pub use sqlite::{RecordFile, Settings, SqliteStore};

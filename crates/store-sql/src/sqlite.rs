@@ -1,5 +1,7 @@
 //! The stores on SQLite: one file, one process.
 
+use std::borrow::Cow;
+
 mod file;
 mod insert;
 mod lock;
@@ -71,6 +73,14 @@ where
 /// Behind a `SELECT`: locks its rows for the transaction and leaves out those that another one has
 /// locked.
 pub(crate) const FOR_UPDATE_SKIP_LOCKED: &str = "";
+
+/// Whether one process at a time has the database.
+pub(crate) const ALONE: bool = true;
+
+/// A word that somebody else chose, as it can be kept.
+pub(crate) const fn plain(text: &str) -> Cow<'_, str> {
+    Cow::Borrowed(text)
+}
 
 /// Adds a condition: the column has one of the numbers.
 pub(crate) fn among(query: &mut sqlx::QueryBuilder<Db>, column: &str, numbers: &[i64]) {

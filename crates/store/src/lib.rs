@@ -27,6 +27,7 @@ pub mod revisions;
 pub mod suite;
 pub mod tokens;
 pub mod verify;
+pub mod votes;
 
 pub use attempt::{AttemptLog, Locate, Outcome, OutcomeKind, ReadBack, Unfinished};
 pub use cells::{Cell, Cells, Swapped};
@@ -34,7 +35,7 @@ pub use connections::{ConnectionLog, ModeChange, Sighting, SightingKey};
 pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page, StoredDecision};
 pub use error::StoreError;
 pub use feed::{CHECKPOINT_SINKS, FeedEntry, FeedItem, RecordFeed};
-pub use holds::{Hold, HoldFilter, HoldLog, HoldStatus};
+pub use holds::{Bound, HeldField, Hold, HoldFilter, HoldLog, HoldStatus, Release};
 pub use jobs::{Claimed, DeadJob, Depth, Jobs, NewJob, Reaped, Settlement, Verdict};
 pub use ledger::{
     ChainRef, Digest, Entry, EntryKind, Extent, Head, Ledger, RawEntry, SealedPayload,
@@ -47,17 +48,19 @@ pub use operations::{
 };
 pub use payload::{Payload, PayloadState, TraceRef};
 pub use permit::{Admitted, Basis, Permit, PermitError};
-pub use processes::{Process, ProcessKind, Processes};
+pub use processes::{GONE_AFTER, Process, ProcessKind, Processes};
 pub use recorder::{Moving, Recorded, Recorder};
 pub use retention::{Cutoffs, EraseFilter, Erased, Erasing, Erasure, Pruned, Retention};
 pub use revisions::{Pulse, RevisionLog, StoredRevision};
 pub use tokens::{NewToken, Role, TokenInfo, TokenLog};
+pub use votes::{Ballot, Cast, VoteLog, VoteNote, VoteWords};
 
 /// Everything one process needs to remember, behind one handle.
 pub trait Store:
     DecisionLog
     + AttemptLog
     + HoldLog
+    + VoteLog
     + TokenLog
     + ConnectionLog
     + RevisionLog
@@ -76,6 +79,7 @@ impl<T> Store for T where
     T: DecisionLog
         + AttemptLog
         + HoldLog
+        + VoteLog
         + TokenLog
         + ConnectionLog
         + RevisionLog

@@ -1,10 +1,15 @@
 //! Which processes share the store.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use crmgate_domain::{ProcessId, RevisionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::StoreError;
+
+/// After how long of silence a process counts as gone.
+pub const GONE_AFTER: Duration = Duration::from_secs(30);
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use super::insert;
 use super::places::{Part, PlacedDecision, PlacedOutcome};
 use super::session::{self, Mark};
 use super::writer::{Command, Lane, Writer};
-use crate::error::unavailable;
+use crate::error::{own_fault, unavailable};
 
 /// The numbers of package sets. Forgotten with the writer when a transaction fails, so that it
 /// never holds a number that was rolled back.
@@ -40,7 +40,7 @@ pub(crate) async fn carry_out(lane: &mut Lane, mut commands: Vec<Command>) {
     }
     if let [_] = commands.as_slice() {
         for command in commands {
-            refuse(command, StoreError::Exists("a row with this id".to_owned()));
+            refuse(command, own_fault(&error));
         }
         return;
     }

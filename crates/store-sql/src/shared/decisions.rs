@@ -1,7 +1,7 @@
 //! The record of decisions.
 
 use async_trait::async_trait;
-use crmgate_domain::{Ambient, ConnectionName, DecisionId};
+use crmgate_domain::{Ambient, ConnectionName, DecisionId, Point};
 use crmgate_store::chain::Draft;
 use crmgate_store::{
     DecisionFilter, DecisionLog, DecisionRecord, Digest, EntryKind, Page, PayloadState,
@@ -11,7 +11,7 @@ use sqlx::{QueryBuilder, Row as _};
 
 use super::ledger::chained;
 use super::writer::{Command, Writer};
-use super::{Db, Row, Store, scalar, sql, within};
+use super::{Db, Row, Store, plain, scalar, sql, within};
 use crate::convert::{below, cursor, nanoseconds, read, write};
 
 /// The kind of this listing's cursors.
@@ -35,7 +35,14 @@ pub(crate) struct DecisionRow {
     pub(crate) mode: &'static str,
     pub(crate) packages: String,
     pub(crate) reasons: Vec<String>,
-    pub(crate) read_back: Option<(Vec<u8>, String)>,
+    pub(crate) read_back: Option<ReadBackRow>,
+}
+
+/// How to find out later what came of it.
+pub(crate) struct ReadBackRow {
+    pub(crate) key: Vec<u8>,
+    pub(crate) body: String,
+    pub(crate) point: &'static str,
 }
 
 impl DecisionRow {
@@ -51,11 +58,12 @@ impl DecisionRow {
         let mut reasons: Vec<String> = judgement.reasons.iter().map(|r| r.code.clone()).collect();
         reasons.sort_unstable();
         reasons.dedup();
+        let operation = record.operation.as_ref();
+        let point = operation.map_or(Point::Gateway, |op| op.point).as_str();
         let read_back = record.read_back.as_ref().map(|read_back| {
             let key = read_back.join_key.bytes().to_vec();
-            write("a read-back", read_back).map(|body| (key, body))
+            write("a read-back", read_back).map(|body| ReadBackRow { key, body, point })
         });
-        let operation = record.operation.as_ref();
         Ok(Self {
             draft: draft(record, ambient)?,
             id: *record.decision.id.uuid().as_bytes(),
@@ -225,7 +233,7 @@ fn narrow(query: &mut QueryBuilder<Db>, filter: &DecisionFilter) {
         ),
     ] {
         if let Some(value) = value {
-            query.push(column).push_bind(value);
+            query.push(column).push_bind(plain(&value).into_owned());
         }
     }
     for (head, value) in [

@@ -12,7 +12,7 @@ use sqlx::{QueryBuilder, Row as _};
 
 use super::steps::with_record;
 use super::writer::Writer;
-use super::{Db, Store, among, sql, within};
+use super::{Db, Store, among, plain, sql, within};
 use crate::convert::nanoseconds;
 
 /// Most decisions, and most holds, of one transaction.
@@ -72,7 +72,7 @@ fn narrow(query: &mut QueryBuilder<Db>, table: char, wanted: &EraseFilter) {
     ] {
         if let Some(value) = value {
             query.push(format!(" AND {table}.{column} = "));
-            query.push_bind(value);
+            query.push_bind(plain(&value).into_owned());
         }
     }
 }

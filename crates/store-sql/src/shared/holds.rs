@@ -11,7 +11,7 @@ use sqlx::{QueryBuilder, Row as _};
 use super::batch;
 use super::decisions::{DecisionRow, in_list};
 use super::writer::{Command, Reply, Step, Writer};
-use super::{Db, Row, Store, sql, within};
+use super::{Db, Row, Store, plain, sql, within};
 use crate::convert::{below, cursor, nanoseconds, read, write};
 
 /// The kind of this listing's cursors.
@@ -121,8 +121,8 @@ impl Take {
         )
         .bind(self.hold.id.uuid().as_bytes().as_slice())
         .bind(self.hold.connection.as_str())
-        .bind(self.hold.operation.actor.id.as_str())
-        .bind(self.hold.operation.record_id.as_deref())
+        .bind(plain(&self.hold.operation.actor.id))
+        .bind(self.hold.operation.record_id.as_deref().map(plain))
         .bind(self.hold.decision.uuid().as_bytes().as_slice())
         .bind(self.request.as_str())
         .bind(now)
@@ -206,7 +206,9 @@ impl HoldLog for Store {
             query.push(" AND connection = ").push_bind(name.to_string());
         }
         if let Some(actor) = &filter.actor {
-            query.push(" AND actor = ").push_bind(actor.clone());
+            query
+                .push(" AND actor = ")
+                .push_bind(plain(actor).into_owned());
         }
         if let Some(names) = &filter.visible {
             in_list(&mut query, " AND connection IN (", names);

@@ -9,7 +9,7 @@ use crmgate_store::{
 use sqlx::Row as _;
 
 use super::steps::with_record;
-use super::{Connection, Pool, Row, Store, filed, session, sql, within};
+use super::{Pool, Row, Store, filed, session, sql, within};
 use crate::convert::{nanoseconds, timestamp};
 use crate::error::corrupt;
 
@@ -34,17 +34,6 @@ pub(crate) fn head(row: &Row) -> Result<Head, StoreError> {
         position: row.get::<i64, _>(0).unsigned_abs(),
         chained: chained(row)?,
     })
-}
-
-/// The last entry.
-pub(crate) async fn last(connection: &mut Connection) -> Result<Option<Head>, sqlx::Error> {
-    let row = sql("SELECT seq, chain, link, hash FROM ledger ORDER BY seq DESC LIMIT 1")
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref()
-        .map(head)
-        .transpose()
-        .map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 fn raw(row: &Row) -> Result<RawEntry, StoreError> {

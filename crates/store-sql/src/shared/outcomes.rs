@@ -1,13 +1,13 @@
 //! What came of writes.
 
 use async_trait::async_trait;
-use crmgate_domain::{ConnectionName, PayloadHash, Timestamp};
+use crmgate_domain::{ConnectionName, PayloadHash, Point, Timestamp};
 use crmgate_store::chain::Draft;
-use crmgate_store::{AttemptLog, EntryKind, Outcome, StoreError, Unfinished};
+use crmgate_store::{AttemptLog, EntryKind, GONE_AFTER, Outcome, StoreError, Unfinished};
 use sqlx::{QueryBuilder, Row as _};
 
 use super::writer::Command;
-use super::{Db, Row, Store, within};
+use super::{ALONE, Db, Row, Store, within};
 use crate::convert::{nanoseconds, read, timestamp, write};
 use crate::error::corrupt;
 
@@ -74,6 +74,20 @@ impl AttemptLog for Store {
     ) -> Result<Vec<Unfinished>, StoreError> {
         let mut query = QueryBuilder::<Db>::new(SELECT);
         query.push("WHERE r.at < ").push_bind(nanoseconds(before));
+        query
+            .push(" AND r.point <> ")
+            .push_bind(Point::Queue.as_str());
+        if !ALONE {
+            query
+                .push(" AND (r.owner = ")
+                .push_bind(self.owner().uuid().as_bytes().to_vec())
+                .push(
+                    " OR NOT EXISTS (SELECT 1 FROM processes p WHERE p.id = r.owner \
+                     AND p.beat_at >= ",
+                )
+                .push_bind(nanoseconds(before - GONE_AFTER))
+                .push("))");
+        }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         query.push(" ORDER BY r.seq LIMIT ").push_bind(limit);
         let rows = within(query.build().fetch_all(self.reader())).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crmgate_domain::{Ambient, ChainId};
+use crmgate_domain::{Ambient, ChainId, ProcessId};
 use crmgate_store::chain::{Chain, Draft, Start};
 use crmgate_store::{ChainRef, EntryKind, StoreError};
 use sqlx::Connection as _;
@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use super::batch::{self, Doubt, PackageSets};
 use super::decisions::DecisionRow;
-use super::insert::Texts;
 use super::outcomes::OutcomeRow;
 use super::places::entry;
 use super::session::{self, Mark};
@@ -67,22 +66,22 @@ pub(crate) struct Writer {
     pub(crate) chain: Chain,
     /// The transaction that is open, or was last.
     pub(crate) mark: Mark,
-    /// The statements that append.
-    pub(crate) texts: Texts,
     /// Sets of packages whose number is known.
     pub(crate) sets: PackageSets,
+    /// Whose writes these are.
+    pub(crate) owner: ProcessId,
 }
 
 impl Writer {
     /// One without a chain, over a new connection.
-    pub(crate) fn new(connection: Connection, chain: Chain) -> Self {
+    pub(crate) fn new(connection: Connection, chain: Chain, owner: ProcessId) -> Self {
         Self {
             connection,
             last: 0,
             chain,
             mark: Mark::default(),
-            texts: Texts::default(),
             sets: PackageSets::default(),
+            owner,
         }
     }
 
@@ -151,6 +150,7 @@ pub(crate) struct Lane {
     pub(crate) opening: Opening,
     pub(crate) ambient: Arc<dyn Ambient>,
     pub(crate) meters: Meters,
+    owner: ProcessId,
     /// The chain that was begun, to go on with.
     own: Option<ChainId>,
     writer: Option<Writer>,
@@ -158,7 +158,11 @@ pub(crate) struct Lane {
 
 /// Starts the task. It ends when it is told to or nobody can tell it any more, after it did what was
 /// in its queue.
-pub(crate) fn start(opening: Opening, ambient: Arc<dyn Ambient>) -> (Queue, JoinHandle<()>) {
+pub(crate) fn start(
+    opening: Opening,
+    ambient: Arc<dyn Ambient>,
+    owner: ProcessId,
+) -> (Queue, JoinHandle<()>) {
     let (to, from) = mpsc::channel(MOST_WAITING);
     let meters = Meters::new();
     let queue = Queue {
@@ -169,6 +173,7 @@ pub(crate) fn start(opening: Opening, ambient: Arc<dyn Ambient>) -> (Queue, Join
         opening,
         ambient,
         meters,
+        owner,
         own: None,
         writer: None,
     };
@@ -229,7 +234,7 @@ impl Lane {
     async fn connect(&self) -> Result<Writer, sqlx::Error> {
         let connection = self.opening.connect().await?;
         let id = ChainId::fresh(self.ambient.as_ref());
-        let mut writer = Writer::new(connection, Chain::new(id));
+        let mut writer = Writer::new(connection, Chain::new(id), self.owner);
         session::begin(&mut writer).await?;
         // What a failed transaction left behind is what is stored now.
         let own = match self.own {

@@ -5,8 +5,9 @@
 //! back; that cost more than the statements themselves.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
+use crmgate_domain::ProcessId;
 use crmgate_store::SealedPayload;
 use sqlx::AssertSqlSafe;
 
@@ -31,8 +32,7 @@ struct Shape {
 }
 
 /// The texts that were needed so far.
-#[derive(Default)]
-pub(crate) struct Texts(HashMap<Shape, Arc<str>>);
+static TEXTS: LazyLock<Mutex<HashMap<Shape, Arc<str>>>> = LazyLock::new(Mutex::default);
 
 impl Part<'_> {
     /// Appends all; with `alone`, in a transaction of its own.
@@ -54,11 +54,12 @@ impl Part<'_> {
                 begins: alone && call == 0,
                 commits: alone && call + 1 == calls,
             };
-            let text = writer.texts.get(shape);
+            let text = shape.known();
             if text.is_empty() {
                 continue;
             }
-            let query = bind(sqlx::query(AssertSqlSafe(text)), shape, decisions, outcomes);
+            let query = sqlx::query(AssertSqlSafe(text));
+            let query = bind(query, shape, (decisions, outcomes), writer.owner);
             query.execute(&mut writer.connection).await?;
         }
         Ok(())
@@ -73,14 +74,14 @@ const fn padded(rows: usize) -> usize {
     }
 }
 
-impl Texts {
-    fn get(&mut self, shape: Shape) -> Arc<str> {
-        let text = self.0.entry(shape).or_insert_with(|| shape.text().into());
+impl Shape {
+    /// The text, made once.
+    fn known(self) -> Arc<str> {
+        let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = texts.entry(self).or_insert_with(|| self.text().into());
         Arc::clone(text)
     }
-}
 
-impl Shape {
     fn text(self) -> String {
         let mut text = String::new();
         if self.begins {
@@ -97,8 +98,8 @@ impl Shape {
         let columns = "decisions (seq, id, at, connection, object, record_id, actor, effect, mode, \
                        package_set)";
         insert(&mut text, columns, 10, self.decisions);
-        let columns = "read_backs (seq, at, connection, join_key, body)";
-        insert(&mut text, columns, 5, self.decisions);
+        let columns = "read_backs (seq, at, connection, join_key, body, owner, point)";
+        insert(&mut text, columns, 7, self.decisions);
         if self.decisions > 0 {
             text.push_str(
                 "INSERT INTO decision_reasons (code, decision) \
@@ -142,8 +143,8 @@ fn insert(text: &mut String, into: &str, columns: usize, count: usize) {
 fn bind(
     mut query: Statement,
     shape: Shape,
-    decisions: &[PlacedDecision<'_>],
-    outcomes: &[PlacedOutcome<'_>],
+    (decisions, outcomes): (&[PlacedDecision<'_>], &[PlacedOutcome<'_>]),
+    owner: ProcessId,
 ) -> Statement {
     let pad = shape.decisions - decisions.len();
     for decision in decisions {
@@ -162,9 +163,9 @@ fn bind(
     }
     query = nulls(query, 10 * pad);
     for decision in decisions {
-        query = decision.bind_read_back(query);
+        query = decision.bind_read_back(query, owner);
     }
-    query = nulls(query, 5 * pad);
+    query = nulls(query, 7 * pad);
     if shape.decisions > 0 {
         query = query.bind(reasons(decisions));
     }
@@ -235,15 +236,17 @@ impl PlacedDecision<'_> {
             .bind(self.packages)
     }
 
-    fn bind_read_back(&self, query: Statement) -> Statement {
+    fn bind_read_back(&self, query: Statement, owner: ProcessId) -> Statement {
         match &self.row.read_back {
-            Some((key, body)) => query
+            Some(read_back) => query
                 .bind(self.seq)
                 .bind(self.row.at)
                 .bind(self.row.connection.clone())
-                .bind(key.clone())
-                .bind(body.clone()),
-            None => nulls(query, 5),
+                .bind(read_back.key.clone())
+                .bind(read_back.body.clone())
+                .bind(owner.uuid().as_bytes().to_vec())
+                .bind(read_back.point),
+            None => nulls(query, 7),
         }
     }
 }

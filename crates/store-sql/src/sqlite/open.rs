@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crmgate_domain::Ambient;
+use crmgate_domain::{Ambient, ProcessId};
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
@@ -59,6 +59,7 @@ pub struct SqliteStore {
     open_writes: OpenWrites,
     options: SqliteConnectOptions,
     ambient: Arc<dyn Ambient>,
+    owner: ProcessId,
     task: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<DirLock>>,
 }
@@ -100,16 +101,18 @@ impl SqliteStore {
             // A connection to a file does not go stale.
             .test_before_acquire(false)
             .connect_lazy_with(options.clone().read_only(true));
+        let owner = ProcessId::fresh(ambient.as_ref());
         let opening = Opening {
             options: options.clone(),
         };
-        let (queue, task) = writer::start(opening, Arc::clone(&ambient));
+        let (queue, task) = writer::start(opening, Arc::clone(&ambient), owner);
         Ok(Self {
             queue,
             reader,
             open_writes,
             options,
             ambient,
+            owner,
             task: Mutex::new(Some(task)),
             lock: Mutex::new(Some(lock)),
         })
@@ -160,6 +163,10 @@ impl SqliteStore {
 
     pub(crate) fn ambient(&self) -> &dyn Ambient {
         self.ambient.as_ref()
+    }
+
+    pub(crate) const fn owner(&self) -> ProcessId {
+        self.owner
     }
 
     pub(crate) const fn open_writes(&self) -> &OpenWrites {

@@ -17,10 +17,21 @@ use crate::error::unavailable;
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Mark;
 
+/// The last entry.
+async fn last(connection: &mut Connection) -> Result<Option<Head>, sqlx::Error> {
+    let row = sqlx::query("SELECT seq, chain, link, hash FROM ledger ORDER BY seq DESC LIMIT 1")
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref()
+        .map(ledger::head)
+        .transpose()
+        .map_err(|error| sqlx::Error::Decode(error.into()))
+}
+
 pub(crate) async fn begin(writer: &mut Writer) -> Result<(), sqlx::Error> {
     execute(writer, "BEGIN IMMEDIATE").await?;
     if writer.last == 0 {
-        let last = ledger::last(&mut writer.connection).await?;
+        let last = last(&mut writer.connection).await?;
         writer.last = last.map_or(0, |head| head.position.cast_signed());
     }
     Ok(())
@@ -46,14 +57,14 @@ pub(crate) async fn end_of(
     writer: &mut Writer,
     chain: ChainId,
 ) -> Result<Option<Head>, sqlx::Error> {
-    let last = ledger::last(&mut writer.connection).await?;
+    let last = last(&mut writer.connection).await?;
     Ok(last.filter(|head| head.chained.chain == chain))
 }
 
 /// The ends that no start names: one process writes at a time, and each one's start names the
 /// chain before, so that only the last entry's is left.
 pub(crate) async fn ends(connection: &mut Connection) -> Result<Vec<Head>, sqlx::Error> {
-    let last = ledger::last(connection).await?;
+    let last = last(connection).await?;
     Ok(last.into_iter().collect())
 }
 
