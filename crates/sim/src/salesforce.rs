@@ -1,11 +1,12 @@
 //! A simulated Salesforce org: OAuth and SOAP logins, sObject rows, queries, search and metadata.
 //!
-//! What it doesn't simulate (composite resources, bulk jobs, the other interfaces), it answers as Salesforce answers
+//! What it doesn't simulate (composite graphs, bulk jobs, the other interfaces), it answers as Salesforce answers
 //! for a resource that doesn't exist.
 
 mod access;
 mod cell;
 mod coerce;
+mod composite;
 mod conditional;
 mod cursor;
 mod derive;
@@ -30,6 +31,7 @@ mod session;
 mod soap;
 mod soql;
 mod store;
+mod usage;
 mod version;
 
 use std::sync::Arc;
@@ -113,7 +115,7 @@ impl Crm for SalesforceCrm {
     }
 
     fn refuse(&self, call: &Call, refusal: Refusal) -> Answer {
-        misc::refuse(call, &refusal)
+        misc::refuse(&self.0.usage, call, &refusal)
     }
 
     fn expire_session(&self, call: &Call) {
@@ -125,6 +127,7 @@ impl Crm for SalesforceCrm {
     fn records(&self, object: &str) -> Option<Vec<Value>> {
         let org = &self.0;
         let (ix, _) = org.object(object)?;
+        let _turn = org.turn();
         let store = org.read();
         let now = org.options.common.clock.now();
         let scope = Scope {
@@ -151,7 +154,18 @@ impl Crm for SalesforceCrm {
             .collect()
     }
 
+    fn limits(&self) -> Option<Value> {
+        Some(self.0.usage.show())
+    }
+
+    fn set_limits(&self, body: Option<&[u8]>) -> Result<(), String> {
+        self.0.usage.set(body)
+    }
+
     fn reset(&self) {
+        if let Err(error) = self.0.usage.set(None) {
+            tracing::error!(%error, "the limits could not be restored");
+        }
         if let Err(error) = self.0.plant().map_err(SetupError::from) {
             tracing::error!(%error, "the seeded data could not be restored");
         }

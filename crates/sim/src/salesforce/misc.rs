@@ -8,16 +8,22 @@ use super::error::ApiError;
 use super::reply::{Reply, plain};
 use super::rest::Rest;
 use super::soap;
+use super::usage::Usage;
 use crate::crm::{Answer, Call, Refusal};
-
-/// Shown as the day's allowance where none is set.
-pub(super) const DAILY_CALLS: u64 = 5_000_000;
+use crate::faults::RowFault;
 
 /// `/services/data/v66.0`
 pub(super) fn resources(rest: &Rest<'_>) -> Result<Reply, ApiError> {
     let base = format!("/services/data/v{}", rest.version.text());
     let mut list = Map::new();
-    for name in ["limits", "query", "queryAll", "search", "sobjects"] {
+    for name in [
+        "composite",
+        "limits",
+        "query",
+        "queryAll",
+        "search",
+        "sobjects",
+    ] {
         list.insert(name.to_owned(), Value::String(format!("{base}/{name}")));
     }
     let id = format!(
@@ -30,8 +36,7 @@ pub(super) fn resources(rest: &Rest<'_>) -> Result<Reply, ApiError> {
 
 /// `/limits`
 pub(super) fn limits(rest: &Rest<'_>) -> Result<Reply, ApiError> {
-    let max = rest.org.options.call_quota.unwrap_or(DAILY_CALLS);
-    let used = rest.org.calls();
+    let (used, max) = rest.org.usage.seen();
     let free = |max: u64| json!({"Max": max, "Remaining": max});
     Ok(Reply::ok(json!({
         "DailyApiRequests": {"Max": max, "Remaining": max.saturating_sub(used)},
@@ -49,16 +54,13 @@ pub(super) fn limits(rest: &Rest<'_>) -> Result<Reply, ApiError> {
 }
 
 /// What the front refuses, in the words of the interface that was called.
-pub(super) fn refuse(call: &Call, refusal: &Refusal) -> Answer {
+pub(super) fn refuse(usage: &Usage, call: &Call, refusal: &Refusal) -> Answer {
     let (error, retry_after) = match refusal {
         Refusal::Status {
             status,
             retry_after,
         } => (for_status(*status), *retry_after),
-        Refusal::LockedRow => {
-            let message = "unable to obtain exclusive access to this record";
-            (ApiError::fields("UNABLE_TO_LOCK_ROW", message, []), None)
-        }
+        Refusal::LockedRow => (locked(), None),
         Refusal::TooLarge => (for_status(StatusCode::PAYLOAD_TOO_LARGE), None),
         Refusal::UnknownEncoding(encoding) => {
             let message = format!("Content-Encoding {encoding} not supported");
@@ -79,7 +81,7 @@ pub(super) fn refuse(call: &Call, refusal: &Refusal) -> Answer {
             None,
         ),
     };
-    let mut answer = shape(call, &error);
+    let mut answer = shape(usage, call, &error);
     if let Some(seconds) = retry_after {
         answer
             .headers_mut()
@@ -88,7 +90,7 @@ pub(super) fn refuse(call: &Call, refusal: &Refusal) -> Answer {
     answer
 }
 
-fn shape(call: &Call, error: &ApiError) -> Answer {
+fn shape(usage: &Usage, call: &Call, error: &ApiError) -> Answer {
     let (code, message) = error
         .reasons
         .first()
@@ -120,11 +122,29 @@ fn shape(call: &Call, error: &ApiError) -> Answer {
         return answer;
     }
     let mut answer = Reply::from(error.clone()).render(false);
-    answer.headers_mut().insert(
-        HeaderName::from_static("sforce-limit-info"),
-        HeaderValue::from_static("api-usage=1/5000000"),
-    );
+    if let Ok(info) = HeaderValue::from_str(&usage.header()) {
+        answer
+            .headers_mut()
+            .insert(HeaderName::from_static("sforce-limit-info"), info);
+    }
     answer
+}
+
+fn locked() -> ApiError {
+    let message = "unable to obtain exclusive access to this record";
+    ApiError::fields("UNABLE_TO_LOCK_ROW", message, [])
+}
+
+/// What a fault does to one row, in the words of the interface.
+pub(super) fn row_refusal(fault: RowFault) -> ApiError {
+    match fault {
+        RowFault::Locked => locked(),
+        RowFault::Status { status, .. } if status == StatusCode::BAD_REQUEST => {
+            let message = "The record was refused by a fault of the simulator";
+            ApiError::fields("FIELD_INTEGRITY_EXCEPTION", message, [])
+        }
+        RowFault::Status { status, .. } => for_status(status),
+    }
 }
 
 /// The error that the interface answers under this status.

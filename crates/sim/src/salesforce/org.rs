@@ -1,7 +1,6 @@
 //! The org: metadata, records, users, sessions.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jsonwebtoken::DecodingKey;
@@ -15,6 +14,7 @@ use super::schema::{LoadError, ObjectIx, ObjectType, Schema};
 use super::seed::{Seed, SeedError};
 use super::session::{Session, Sessions};
 use super::store::{Row, Store};
+use super::usage::Usage;
 use crate::entropy::Entropy;
 
 /// Why an org can't be set up.
@@ -42,6 +42,7 @@ pub(crate) struct Org {
     pub(crate) options: SalesforceOptions,
     pub(crate) sessions: Sessions,
     pub(crate) cursors: Cursors,
+    pub(crate) usage: Usage,
     pub(crate) entropy: Entropy,
     pub(crate) full: Access,
     pub(crate) jwt_key: Option<DecodingKey>,
@@ -51,7 +52,8 @@ pub(crate) struct Org {
     seed: Seed,
     store: RwLock<Store>,
     access: RwLock<HashMap<RecordId, Arc<Access>>>,
-    calls: AtomicU64,
+    /// Taken alone by calls that must have the org to themselves, and shared by all others.
+    turn: RwLock<()>,
 }
 
 /// Who makes a call.
@@ -82,7 +84,8 @@ impl Org {
             seed: Seed::load()?,
             store: RwLock::new(Store::new(Arc::clone(&schema))),
             access: RwLock::default(),
-            calls: AtomicU64::new(0),
+            turn: RwLock::default(),
+            usage: Usage::new(clock.clone(), options.call_quota),
             schema,
             options,
         };
@@ -93,6 +96,7 @@ impl Org {
 
     /// Back to the seeded records. Sessions stay.
     pub(crate) fn plant(&self) -> Result<(), SetupFault> {
+        let _turn = self.turn_alone();
         let mut store = Store::new(Arc::clone(&self.schema));
         self.seed.plant(&mut store, &self.options, self.started)?;
         *self.write() = store;
@@ -132,14 +136,14 @@ impl Org {
         self.schema.find(name)
     }
 
-    /// Counts a call; how many there have been.
-    pub(crate) fn count_call(&self) -> u64 {
-        self.calls.fetch_add(1, Ordering::Relaxed) + 1
+    /// Waits until no other call has the org to itself.
+    pub(crate) fn turn(&self) -> RwLockReadGuard<'_, ()> {
+        self.turn.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many calls there have been.
-    pub(crate) fn calls(&self) -> u64 {
-        self.calls.load(Ordering::Relaxed)
+    /// Waits until no other call is under way, and lets none begin.
+    pub(crate) fn turn_alone(&self) -> RwLockWriteGuard<'_, ()> {
+        self.turn.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The user of this name, active or not.

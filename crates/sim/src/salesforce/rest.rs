@@ -11,7 +11,7 @@ use super::reply::Reply;
 use super::save::Writer;
 use super::schema::{FieldIx, ObjectIx, ObjectType};
 use super::version::{self, Served, Version};
-use super::{describe, misc, query, rows, search};
+use super::{composite, describe, misc, query, rows, search};
 use crate::crm::{Answer, Call};
 
 /// What an address alone, and an address with all headers, may be long.
@@ -25,6 +25,8 @@ pub(super) struct Rest<'a> {
     pub(super) version: Version,
     /// After `_HttpMethod`; `HEAD` is `GET`.
     pub(super) method: Method,
+    /// Its place in the call that it is part of.
+    pub(super) index: usize,
 }
 
 /// `/services/data…`; `path` is what follows.
@@ -57,27 +59,42 @@ fn respond(org: &Org, call: &Call, path: &str) -> Result<Reply, ApiError> {
         }
         Served::Unknown => return Err(ApiError::not_found()),
     };
-    let used = org.count_call();
-    let quota = org.options.call_quota;
+    let may = org.usage.take();
+    let reply = answer_call(org, call, version, &mut segments, may).unwrap_or_else(Reply::from);
+    let info = http::HeaderName::from_static("sforce-limit-info");
+    Ok(reply.with(info, org.usage.header()))
+}
+
+fn answer_call(
+    org: &Org,
+    call: &Call,
+    version: Version,
+    segments: &mut [String],
+    may: bool,
+) -> Result<Reply, ApiError> {
     let rest = Rest {
         org,
         call,
         caller: sign_in(org, call)?,
         version,
         method: method(call)?,
+        index: 0,
     };
-    if quota.is_some_and(|quota| used > quota) {
-        let message = "TotalRequests Limit exceeded.";
+    if !may {
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "REQUEST_LIMIT_EXCEEDED",
-            message,
+            "TotalRequests Limit exceeded.",
         ));
     }
-    strip_suffix(&rest, &mut segments)?;
-    let info = format!("api-usage={used}/{}", quota.unwrap_or(misc::DAILY_CALLS));
-    let reply = rest.route(&segments).unwrap_or_else(Reply::from);
-    Ok(reply.with(http::HeaderName::from_static("sforce-limit-info"), info))
+    strip_suffix(&rest, segments)?;
+    if segments.first().is_some_and(|first| first == "composite") {
+        let _alone = org.turn_alone();
+        rest.route(segments)
+    } else {
+        let _turn = org.turn();
+        rest.route(segments)
+    }
 }
 
 fn check_size(call: &Call) -> Result<(), ApiError> {
@@ -112,7 +129,7 @@ fn check_size(call: &Call) -> Result<(), ApiError> {
 }
 
 /// The decoded segments. Slashes at the end don't count; an encoded slash stays part of its segment.
-fn split(path: &str) -> Result<Vec<String>, ApiError> {
+pub(super) fn split(path: &str) -> Result<Vec<String>, ApiError> {
     let trimmed = path.trim_matches('/');
     if trimmed.is_empty() {
         return Ok(Vec::new());
@@ -152,7 +169,7 @@ fn sign_in(org: &Org, call: &Call) -> Result<Caller, ApiError> {
 }
 
 /// `POST …?_HttpMethod=PATCH` means PATCH. The value's case counts.
-fn method(call: &Call) -> Result<Method, ApiError> {
+pub(super) fn method(call: &Call) -> Result<Method, ApiError> {
     let pairs = url::form_urlencoded::parse(call.query().as_bytes());
     let wanted = pairs
         .filter(|(name, _)| name == "_HttpMethod")
@@ -192,7 +209,7 @@ fn strip_suffix(rest: &Rest<'_>, segments: &mut [String]) -> Result<(), ApiError
 }
 
 impl Rest<'_> {
-    fn route(&self, segments: &[String]) -> Result<Reply, ApiError> {
+    pub(super) fn route(&self, segments: &[String]) -> Result<Reply, ApiError> {
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
             [] => self.only_get(|| misc::resources(self)),
@@ -202,6 +219,7 @@ impl Rest<'_> {
             ["query"] => self.only_get(|| query::query(self, false)),
             ["queryAll"] => self.only_get(|| query::query(self, true)),
             ["query" | "queryAll", locator] => self.only_get(|| query::more(self, locator)),
+            ["composite", rest @ ..] => composite::answer(self, rest),
             ["search"] => self.only_get(|| search::search(self)),
             _ => Err(ApiError::not_found()),
         }
@@ -255,6 +273,22 @@ impl Rest<'_> {
             let reason = text.split(" at line").next().unwrap_or_default();
             ApiError::bad("JSON_PARSER_ERROR", format!("{reason} at {place}"))
         })
+    }
+
+    /// Whether a fault hits a row of the call; asked once for each.
+    pub(super) fn struck(
+        &self,
+        index: usize,
+        place: &str,
+        row: impl FnOnce() -> Value,
+    ) -> Result<(), ApiError> {
+        if self.call.rows.is_none() {
+            return Ok(());
+        }
+        match self.call.row_fault(index, place, &row()) {
+            Some(fault) => Err(misc::row_refusal(fault)),
+            None => Ok(()),
+        }
     }
 
     pub(super) fn writer(&self, key: Option<FieldIx>) -> Writer<'_> {

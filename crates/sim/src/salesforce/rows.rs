@@ -1,7 +1,7 @@
 //! `/sobjects/{Object}/…`: records by identifier, by key, and by way of a relationship.
 
 mod changes;
-mod keyed;
+pub(super) mod keyed;
 
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -82,6 +82,7 @@ fn create(
     upserting: bool,
 ) -> Result<Reply, ApiError> {
     let body = rest.body()?;
+    rest.struck(rest.index, "", || Value::Object(body.clone()))?;
     let id = save::create(
         &mut rest.org.write(),
         &rest.writer(None),
@@ -171,6 +172,7 @@ fn update(
     key: Option<FieldIx>,
 ) -> Result<Reply, ApiError> {
     let body = rest.body()?;
+    rest.struck(rest.index, &id.to_string(), || Value::Object(body.clone()))?;
     let mut store = rest.org.write();
     conditional::check(rest.call, &rest.method, kind, live(&store, object, id)?)?;
     save::update(&mut store, &rest.writer(key), object, id, &body)?;
@@ -185,6 +187,7 @@ fn delete(
     kind: &ObjectType,
     id: RecordId,
 ) -> Result<Reply, ApiError> {
+    rest.struck(rest.index, &id.to_string(), || Value::Null)?;
     let mut store = rest.org.write();
     conditional::check(rest.call, &rest.method, kind, live(&store, object, id)?)?;
     save::delete(&mut store, &rest.writer(None), object, id)?;

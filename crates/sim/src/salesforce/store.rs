@@ -24,7 +24,15 @@ pub(crate) struct Store {
     schema: Arc<Schema>,
     tables: Vec<Table>,
     version: u64,
+    /// What changed since the outermost transaction began, newest last: the record as it was.
+    changed: Vec<(ObjectIx, RecordId, Option<Row>)>,
+    /// Transactions that are open, one in another.
+    open: usize,
 }
+
+/// Where a transaction began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(usize);
 
 #[derive(Clone, Debug, Default)]
 struct Table {
@@ -76,7 +84,31 @@ impl Store {
             schema,
             tables,
             version: 0,
+            changed: Vec::new(),
+            open: 0,
         }
+    }
+
+    /// Begins a transaction, which may stand in another.
+    pub(crate) fn begin(&mut self) -> Mark {
+        self.open += 1;
+        Mark(self.changed.len())
+    }
+
+    /// Ends the innermost transaction; what it did stays.
+    pub(crate) fn commit(&mut self) {
+        self.open = self.open.saturating_sub(1);
+        if self.open == 0 {
+            self.changed.clear();
+        }
+    }
+
+    /// Ends the innermost transaction; all is as it was before.
+    pub(crate) fn roll_back(&mut self, mark: Mark) {
+        for (object, id, before) in self.changed.split_off(mark.0).into_iter().rev() {
+            self.replace(object, id, before);
+        }
+        self.commit();
     }
 
     /// The schema, for use while the store changes.
@@ -150,20 +182,28 @@ impl Store {
     pub(crate) fn put(&mut self, object: ObjectIx, mut row: Row) {
         self.version += 1;
         row.version = self.version;
-        let Some(kind) = self.schema.object(object) else {
-            return;
-        };
-        let Some(table) = self.tables.get_mut(object) else {
-            return;
-        };
         let id = row.id;
-        let before = table.rows.insert(id, row);
+        let before = self.replace(object, id, Some(row));
+        if self.open > 0 {
+            self.changed.push((object, id, before));
+        }
+    }
+
+    /// Puts a record, or none, in place of another; gives the other.
+    fn replace(&mut self, object: ObjectIx, id: RecordId, row: Option<Row>) -> Option<Row> {
+        let kind = self.schema.object(object)?;
+        let table = self.tables.get_mut(object)?;
+        let before = table.rows.remove(&id);
         if let Some(before) = before.as_ref().filter(|before| !before.deleted) {
             table.unindex(kind, before);
         }
-        if let Some(row) = table.rows.get(&id).filter(|row| !row.deleted).cloned() {
-            table.index(kind, &row);
+        if let Some(row) = row {
+            if !row.deleted {
+                table.index(kind, &row);
+            }
+            table.rows.insert(id, row);
         }
+        before
     }
 }
 
@@ -260,5 +300,35 @@ mod tests {
             store.any_row(contacts, one).unwrap().version
                 < store.any_row(contacts, two).unwrap().version
         );
+    }
+
+    #[test]
+    fn transactions_are_taken_back() {
+        let schema = Arc::new(Schema::load().unwrap());
+        let mut store = Store::new(Arc::clone(&schema));
+        let (contacts, object) = schema.find("Contact").unwrap();
+        let email = object.find("Email").unwrap().0;
+        let (one, _) = store.next_id(contacts).unwrap();
+        let (two, _) = store.next_id(contacts).unwrap();
+        store.put(contacts, row(object, one, "first@example.com"));
+        let before = store.any_row(contacts, one).unwrap().clone();
+        let outer = store.begin();
+        store.put(contacts, row(object, one, "second@example.com"));
+        let inner = store.begin();
+        store.put(contacts, row(object, two, "two@example.com"));
+        store.put(contacts, row(object, one, "third@example.com"));
+        store.roll_back(inner);
+        let found = |store: &Store, text: &str| store.find(contacts, email, text).unwrap().to_vec();
+        assert_eq!(found(&store, "second@example.com"), [one]);
+        assert!(store.any_row(contacts, two).is_none());
+        assert!(found(&store, "two@example.com").is_empty());
+        let inner = store.begin();
+        store.put(contacts, row(object, two, "two@example.com"));
+        store.commit();
+        assert!(inner.0 > 0);
+        store.roll_back(outer);
+        assert_eq!(store.any_row(contacts, one), Some(&before));
+        assert_eq!(found(&store, "first@example.com"), [one]);
+        assert!(found(&store, "two@example.com").is_empty());
     }
 }

@@ -1,5 +1,7 @@
 //! The simulated org, asked as a client asks it, but without a network between.
 
+mod collections;
+mod composite;
 mod conditions;
 mod keys;
 mod logins;
@@ -17,12 +19,14 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::Clock;
+use crate::faults::{Faults, RowFaults};
 
 /// An org whose sessions are open from the start.
 struct Desk {
     crm: SalesforceCrm,
     clock: Clock,
     token: String,
+    faults: Arc<Faults>,
 }
 
 /// An answer, its body read.
@@ -79,6 +83,7 @@ impl Desk {
             crm: SalesforceCrm(Org::new(options).unwrap()),
             clock,
             token,
+            faults: Arc::default(),
         }
     }
 
@@ -112,7 +117,7 @@ impl Desk {
             body: Bytes::copy_from_slice(body),
             base_url: "https://org.example:8443".to_owned(),
             at: self.clock.now(),
-            rows: None,
+            rows: RowFaults::of(&self.faults, &method.parse().unwrap(), "/"),
         };
         let answer = self.crm.answer(&call);
         let text = String::from_utf8(answer.body().to_vec()).unwrap();
@@ -182,6 +187,12 @@ impl Desk {
             "Id",
         );
         found[0].as_str().unwrap().to_owned()
+    }
+
+    /// Puts faults in force that hit single rows.
+    fn row_faults(&self, faults: &Value) {
+        self.faults
+            .set(serde_json::from_value(faults.clone()).unwrap());
     }
 
     fn tick(&self) {

@@ -14,7 +14,7 @@ use crate::salesforce::schema::{Field, FieldIx, Kind, ObjectIx, ObjectType};
 use crate::salesforce::store::Store;
 
 /// What a key leads to.
-enum Found {
+pub(in crate::salesforce) enum Found {
     None,
     One(RecordId),
     Many(Vec<RecordId>),
@@ -75,7 +75,12 @@ fn by_own_id(
     Ok(updated(rest, id))
 }
 
-fn find(store: &Store, object: ObjectIx, field: FieldIx, value: &str) -> Found {
+pub(in crate::salesforce) fn find(
+    store: &Store,
+    object: ObjectIx,
+    field: FieldIx,
+    value: &str,
+) -> Found {
     match store.find(object, field, value.trim()).unwrap_or_default() {
         [] => Found::None,
         [one] => Found::One(*one),
@@ -95,6 +100,7 @@ fn upsert(
         .is_some_and(|value| value.eq_ignore_ascii_case("true"));
     // Found and written under one lock, so that two upserts of one key can't both create.
     let body = rest.body()?;
+    rest.struck(rest.index, value, || Value::Object(body.clone()))?;
     let writer = rest.writer(Some(ix));
     let mut store = rest.org.write();
     match find(&store, object, ix, value) {

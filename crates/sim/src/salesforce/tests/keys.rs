@@ -145,7 +145,7 @@ fn addresses_that_lead_nowhere_say_so() {
     for path in [
         "/sobjects/Nothing",
         "/sobjects/Contact/Ext_Id__c/a/b",
-        "/composite/sobjects",
+        "/composite/graph",
         "/nothing",
         "/ui-api/records",
     ] {

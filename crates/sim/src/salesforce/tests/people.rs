@@ -120,6 +120,7 @@ fn a_user_who_is_moved_gets_other_permissions() {
         crm: admin.crm,
         clock: admin.clock.clone(),
         token: "rae.quillon".to_owned(),
+        faults: Arc::default(),
     };
     assert_eq!(sees(&rae), 200);
     let admin = rae.user("admin");
