@@ -10,10 +10,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(super) struct User(Option<u32>);
 
 impl User {
+    /// The one of this process.
+    pub(super) const SAME: Self = Self(None);
+
     /// Another one, where this process is root's.
     pub(super) fn instead_of_root(name: &str) -> Option<Self> {
         if number(Command::new("id").arg("-u"))? != 0 {
-            return Some(Self(None));
+            return Some(Self::SAME);
         }
         number(Command::new("id").args(["-u", name])).map(|id| Self(Some(id)))
     }
@@ -82,6 +85,16 @@ impl Drop for Keeper {
         drop(shell.stdin.take());
         shell.wait().unwrap();
     }
+}
+
+/// Sends a signal to processes.
+pub(super) fn signal(name: &str, pids: &[u32]) {
+    let pids = pids.iter().map(ToString::to_string);
+    // One of them may have ended by itself.
+    let _ = Command::new("kill")
+        .arg(format!("-{name}"))
+        .args(pids)
+        .output();
 }
 
 /// The process of a number and those that it started.

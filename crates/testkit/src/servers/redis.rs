@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::keeper::{Keeper, User, signal};
-use super::{free_port, missing};
+use super::keeper::{Keeper, User};
+use super::{free_port, need, signal};
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,45 +22,31 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// The one that all tests of this process share, who keep to keys of their own; `None` after
-    /// saying that it is missing.
+    /// Starts one of the test's own, which it may stop, pause and kill; `None` where none is
+    /// installed, after saying so.
     #[must_use]
-    pub fn start() -> Option<&'static Self> {
-        static SHARED: OnceLock<Option<Redis>> = OnceLock::new();
-        let shared = SHARED.get_or_init(Self::new);
-        if shared.is_none() {
-            missing("redis", "`redis-server` is not on the path");
-        }
-        shared.as_ref()
-    }
-
-    /// One of the test's own, which it may stop, pause and crash.
-    #[must_use]
-    pub fn own() -> Option<Self> {
-        let own = Self::new();
-        if own.is_none() {
-            missing("redis", "`redis-server` is not on the path");
-        }
-        own
-    }
-
-    fn new() -> Option<Self> {
-        let path = std::env::var_os("PATH")?;
-        let mut files = std::env::split_paths(&path).map(|folder| folder.join("redis-server"));
+    pub fn start() -> Option<Self> {
         let last = "test -f \"$0/pid\" && kill -9 \"$(cat \"$0/pid\")\"";
         let server = Self {
-            program: files.find(|file| file.is_file())?,
+            program: need::<&str>("redis", "redis-server", &[])?,
             port: free_port(),
             running: Mutex::default(),
             keeper: Keeper::new("redis", User::SAME, last),
         };
-        server.start_again();
+        server.restart();
         Some(server)
+    }
+
+    /// One for all tests of a process that keep to keys of their own.
+    #[must_use]
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Redis>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
     }
 
     /// Its address.
     #[must_use]
-    pub fn address(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
@@ -70,8 +56,8 @@ impl Redis {
         self.port
     }
 
-    /// Ends it as a crash does: what it has not written is lost.
-    pub fn crash(&self) {
+    /// Kills it as a crash does: what it has not written is lost.
+    pub fn kill(&self) {
         if let Some(mut server) = self.running.lock().unwrap().take() {
             server.kill().unwrap();
             server.wait().unwrap();
@@ -79,8 +65,8 @@ impl Redis {
     }
 
     /// Starts it again on the same port and data, and waits until it answers.
-    pub fn start_again(&self) {
-        self.crash();
+    pub fn restart(&self) {
+        self.kill();
         let dir = self.keeper.dir();
         let server = Command::new(&self.program)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
@@ -106,12 +92,12 @@ impl Redis {
 
     /// Freezes it: connections stay, answers do not come.
     pub fn pause(&self) {
-        signal("STOP", &self.pids());
+        self.pids().for_each(|pid| signal("-STOP", pid));
     }
 
     /// Lets a frozen one go on.
     pub fn resume(&self) {
-        signal("CONT", &self.pids());
+        self.pids().for_each(|pid| signal("-CONT", pid));
     }
 
     /// Gives it a command whose words have no blanks: the first line of its answer.
@@ -119,9 +105,9 @@ impl Redis {
         self.ask(line).unwrap()
     }
 
-    fn pids(&self) -> Vec<u32> {
+    fn pids(&self) -> impl Iterator<Item = u32> {
         let running = self.running.lock().unwrap();
-        running.iter().map(Child::id).collect()
+        running.as_ref().map(Child::id).into_iter()
     }
 
     fn ask(&self, line: &str) -> Option<String> {
@@ -137,6 +123,6 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        self.crash();
+        self.kill();
     }
 }
