@@ -145,7 +145,7 @@ async fn together_with(
         });
     }
     keys.dedup();
-    assert_eq!(keys.len(), 1, "equal forms");
+    assert!(keys.len() <= 1, "equal forms: {keys:?}");
     let before = arrived(subject).await;
     let delivered = connector
         .write_together(parcels, atomic, &Credential::Service)
