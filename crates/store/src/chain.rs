@@ -18,8 +18,9 @@
 //! The commitment is HMAC-SHA-256 over the payload's bytes under 32 random bytes that are stored
 //! with the payload and go with it: what is left tells nothing about what was erased.
 //!
-//! One process writes one chain; a new start is a new chain, whose first entry ([`Start`]) names
-//! the heads of the chains that no other start has named yet.
+//! One process writes one chain, beside those of others; a new start is a new chain, whose first
+//! entry ([`Start`]) names the heads, as they are then, of all chains that have grown since a start
+//! named them: those of living processes, and of processes that ended.
 
 use std::borrow::Cow;
 
@@ -42,7 +43,7 @@ pub struct Start {
     pub form: u32,
     /// The version of crmgate that writes.
     pub version: String,
-    /// The heads of the chains before it that no other start names.
+    /// The heads of the chains beside and before it that no start before it names.
     pub predecessors: Vec<Head>,
 }
 

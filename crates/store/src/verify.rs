@@ -279,11 +279,12 @@ impl Verification {
 
     /// Chains whose first entries are not there must have been pruned up to there.
     fn beginnings(&mut self) {
-        for (place, chain) in self.order.clone().into_iter().enumerate() {
+        for chain in self.order.clone() {
             let Some(first) = self.chains.get(&chain).map(|seen| seen.first.clone()) else {
                 continue;
             };
-            let believed = self.from.is_some() && place == 0;
+            // Several processes may have been writing where looking began.
+            let believed = self.from.is_some();
             if first.link == 0 || believed {
                 continue;
             }
@@ -314,20 +315,35 @@ impl Verification {
         }
     }
 
-    /// All chains but the last must be named by a later start.
+    /// Every chain that begins must be named by the next start; the one that began last, by the
+    /// checkpoints that were signed since. What continues a chain whose beginning was pruned is
+    /// vouched for by what was pruned.
     fn unnamed(&mut self) {
-        let earlier = self.order.len().saturating_sub(1);
-        let unnamed: Vec<Entry> = self
-            .order
-            .iter()
-            .take(earlier)
-            .filter_map(|chain| self.chains.get(chain))
+        let began = self.order.iter().filter_map(|chain| self.chains.get(chain));
+        let mut began: Vec<&Seen> = began.filter(|seen| seen.first.link == 0).collect();
+        let last = began.pop();
+        let seen = |seen: &Seen, checkpoint: &Checkpoint| {
+            let chain = seen.first.chain;
+            let heads = &checkpoint.heads;
+            checkpoint.last < seen.first.position
+                || heads.iter().any(|head| head.chained.chain == chain)
+        };
+        let mut put_in: Vec<(Entry, &str)> = began
+            .into_iter()
             .filter(|seen| !seen.named)
-            .map(|seen| seen.first.clone())
+            .map(|seen| {
+                let text = "begins a chain that no later start names: it was put in, or the start \
+                            that names it is gone";
+                (seen.first.clone(), text)
+            })
             .collect();
-        for first in unnamed {
-            let text = "begins a chain that no later start names: it was put in, or the start \
-                        that names it is gone";
+        if let (Some(last), Some(checkpoint)) = (last, self.checkpoints.last())
+            && !seen(last, checkpoint)
+        {
+            let text = "begins a chain that a later checkpoint does not know: it was put in";
+            put_in.push((last.first.clone(), text));
+        }
+        for (first, text) in put_in {
             self.fault(&first, FaultKind::Inserted, text);
         }
     }

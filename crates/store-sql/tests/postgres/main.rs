@@ -1,0 +1,43 @@
+//! The Postgres store behaves as every store, as one that several processes share, and as one whose
+//! server comes and goes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails, fails"
+)]
+
+mod behaviour;
+mod tables;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crmgate_domain::{Ambient, ProcessId};
+use crmgate_store::suite::Ticking;
+use crmgate_store_sql::{OpenError, PostgresSettings, PostgresStore};
+
+/// Its random bytes are others than those of any before it, so that no two chains have one id.
+fn ambient() -> Arc<Ticking> {
+    static MADE: AtomicU64 = AtomicU64::new(1);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    Arc::new(Ticking::after(number << 32))
+}
+
+fn settings(address: &str) -> PostgresSettings {
+    PostgresSettings {
+        url: address.to_owned().into(),
+        connections: 4,
+    }
+}
+
+/// A store of a process of its own.
+async fn try_open(address: &str) -> Result<PostgresStore, OpenError> {
+    let ambient = ambient();
+    let process = ProcessId::fresh(ambient.as_ref() as &dyn Ambient);
+    PostgresStore::open(&settings(address), process, ambient).await
+}
+
+async fn open(address: &str) -> PostgresStore {
+    try_open(address).await.unwrap()
+}
