@@ -1,30 +1,27 @@
 //! The environment as a whole: data, users, tokens, and the way in.
 
-use std::any::Any;
+mod front;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::api::{self, Organization, Request, Surroundings};
-use super::batch::{self, Step};
+use super::batch::Step;
 use super::error::{ApiError, Outcome};
 use super::limits::{Left, Limits, Protection, THROTTLES};
-use super::login::{self, Tokens};
+use super::login::Tokens;
 use super::options::DynamicsOptions;
-use super::query::bind::Here;
-use super::query::{Options, Prefer};
-use super::read::Reader;
 use super::schema::SchemaError;
 use super::security::{Caller, Principal, user_by_object_id};
 use super::seed;
 use super::store::Store;
 use crate::Entropy;
-use crate::crm::{Answer, Call, Crm, Refusal};
+use crate::crm::{Answer, Call};
 use crate::faults::RowFault;
 
 /// The simulated environment.
@@ -335,139 +332,6 @@ fn bearer(call: &Call) -> Option<&str> {
 
 fn unauthorized(message: &str) -> ApiError {
     ApiError::new(StatusCode::UNAUTHORIZED, "0x8005f101", message)
-}
-
-impl Crm for Environment {
-    fn answer(&self, call: &Call) -> Answer {
-        if call.path().starts_with("/api/data/") {
-            if batch::is(call) {
-                return batch::answer(self, call);
-            }
-            let (done, left) = self.web_api(call);
-            let answer = match done {
-                Ok(reply) => reply.answer(),
-                Err(error) => error.answer(),
-            };
-            return self.dress(call, answer, left);
-        }
-        if let Some(answer) = login::answer(&self.options, &self.tokens, call, self.fresh_id()) {
-            return answer;
-        }
-        if call.path().starts_with("/XRMServices/") {
-            let known = self.look(|store| self.caller(call, store).map(drop));
-            let error = match known {
-                Ok(()) => ApiError::not_simulated("The SOAP endpoint"),
-                Err(error) => error,
-            };
-            return self.dress(call, error.answer(), None);
-        }
-        let mut answer = Response::new(Bytes::from_static(
-            b"<!DOCTYPE html><html><head><title>Not Found</title></head><body>404 - File or directory not found.</body></html>",
-        ));
-        *answer.status_mut() = StatusCode::NOT_FOUND;
-        answer
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
-        answer
-    }
-
-    fn refuse(&self, call: &Call, refusal: Refusal) -> Answer {
-        let error = match refusal {
-            Refusal::Status {
-                status,
-                retry_after,
-            } => self.struck(RowFault::Status {
-                status,
-                retry_after,
-            }),
-            Refusal::LockedRow => self.struck(RowFault::Locked),
-            Refusal::TooLarge => ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "0x80040216",
-                "The request is too large.",
-            ),
-            Refusal::UnknownEncoding(encoding) => ApiError::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "0x80060888",
-                format!("The content encoding '{encoding}' is not supported."),
-            ),
-            Refusal::BrokenEncoding => {
-                ApiError::query("The body is not what its content encoding says.")
-            }
-        };
-        self.dress(call, error.answer(), None)
-    }
-
-    fn expire_session(&self, call: &Call) {
-        if let Some(token) = bearer(call) {
-            self.tokens.revoke(token);
-        }
-    }
-
-    fn records(&self, object: &str) -> Option<Vec<Value>> {
-        let everyone = Caller::new(seed::administrator(&self.seed)?);
-        let prefer = Prefer::default();
-        self.look(|store| {
-            let schema = store.schema();
-            let table = schema.table(object).or_else(|| schema.set(object))?;
-            let reader = Reader {
-                store,
-                caller: &everyone,
-                prefer: &prefer,
-                here: Here {
-                    user: everyone.user.id,
-                    unit: everyone.user.unit,
-                    now: self.options.common.clock.now(),
-                },
-                service: "",
-                page_size: usize::MAX,
-                bare: false,
-            };
-            let options = Options::default();
-            store
-                .rows(&table.name)
-                .map(|row| reader.record(table, row, &options).map(Value::Object).ok())
-                .collect()
-        })
-    }
-
-    fn objects(&self) -> Vec<String> {
-        self.look(|store| {
-            store
-                .schema()
-                .tables()
-                .map(|table| table.set.clone())
-                .collect()
-        })
-    }
-
-    /// An `ETag` is the record's version, and goes back in `If-Match` as it is.
-    fn marks_compressed(&self) -> bool {
-        false
-    }
-
-    fn arrive(&self, call: &Call) -> Option<Box<dyn Any + Send>> {
-        self.sign_in(call).map(|who| self.protection.arrive(who))
-    }
-
-    fn limits(&self) -> Option<Value> {
-        serde_json::to_value(self.protection.limits()).ok()
-    }
-
-    fn set_limits(&self, body: Option<&[u8]>) -> Result<(), String> {
-        let limits = match body {
-            Some(body) => serde_json::from_slice(body)
-                .map_err(|error| format!("limits can't be read: {error}"))?,
-            None => first_limits(&self.options),
-        };
-        self.protection.set(limits)
-    }
-
-    fn reset(&self) {
-        // What the environment began with can work.
-        self.protection.set(first_limits(&self.options)).ok();
-        *self.store.write().unwrap_or_else(PoisonError::into_inner) = self.seed.clone();
-    }
 }
 
 /// What the simulator's owner holds.
