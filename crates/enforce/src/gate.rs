@@ -16,6 +16,7 @@ use crate::decide::InTime;
 use crate::inflight::InFlight;
 use crate::meters::{Meters, Stage, Timer};
 use crate::outcome::Pending;
+use crate::queued::{QueueMeters, Unanswered};
 use crate::remember::classes::Classes;
 use crate::turns::Turns;
 use crate::{Answer, Ask, Settings};
@@ -41,6 +42,10 @@ pub struct Gate {
     meters: Meters,
     observing: AtomicBool,
     places: Semaphore,
+    queue_places: Semaphore,
+    /// When calls of this process ended without an answer.
+    unanswered: Unanswered,
+    queue_meters: QueueMeters,
     turns: Turns,
     in_flight: Arc<InFlight>,
     pending: Mutex<Vec<Pending>>,
@@ -62,6 +67,9 @@ impl Gate {
             meters: Meters::new(parts.connector.name()),
             observing: AtomicBool::new(settings.mode == Mode::Observe),
             places: Semaphore::new(settings.concurrency),
+            queue_places: Semaphore::new(settings.queue_places),
+            unanswered: Unanswered::default(),
+            queue_meters: QueueMeters::new(parts.connector.name()),
             turns: Turns::new(settings.slow),
             in_flight: Arc::default(),
             pending: Mutex::default(),
@@ -213,6 +221,18 @@ impl Gate {
 
     pub(crate) fn pending(&self) -> MutexGuard<'_, Vec<Pending>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) const fn queue_places(&self) -> &Semaphore {
+        &self.queue_places
+    }
+
+    pub(crate) const fn queue_meters(&self) -> &QueueMeters {
+        &self.queue_meters
+    }
+
+    pub(crate) const fn unanswered(&self) -> &Unanswered {
+        &self.unanswered
     }
 
     pub(crate) const fn classes(&self) -> &Classes {

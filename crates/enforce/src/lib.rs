@@ -8,6 +8,9 @@
 //!   (connector)           (policy)           (store)         (connector)  (store)
 //! ```
 //!
+//! A queue goes the same way in steps of its own ([`queued`]): judged, recorded together with the
+//! operation's move, written with others, and each told apart again.
+//!
 //! INVARIANT: a connector's write gets a permit, and permits come from recorded decisions only.
 //! INVARIANT: from the moment a decision is recorded, the write and its outcome go on even when
 //! nobody waits for the answer any more; [`Gate::finish`] waits for them.
@@ -24,6 +27,7 @@ pub mod judge;
 pub mod meters;
 mod observe;
 mod outcome;
+pub mod queued;
 pub mod reconcile;
 mod remember;
 pub mod settings;

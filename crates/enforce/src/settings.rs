@@ -28,6 +28,9 @@ pub struct Settings {
     /// How many operations may be under way at once; more wait for `judge_within`, then are told
     /// to come back.
     pub concurrency: usize,
+    /// How many queued operations may be judged at once. Places of their own: a full queue takes
+    /// none of the gateway's, and a busy gateway none of the queue's.
+    pub queue_places: usize,
     /// How long after a write of unknown outcome the CRM may still carry it out. Only then does
     /// reading back that it did not happen count.
     pub settle: Duration,
@@ -115,6 +118,7 @@ impl Default for Settings {
             judge_within: Duration::from_secs(10),
             record_within: Duration::from_secs(5),
             concurrency: 512,
+            queue_places: 32,
             settle: Duration::from_secs(10),
             retry_after: Duration::from_secs(2),
             slow: SlowSettings::default(),

@@ -49,6 +49,7 @@ fn empty(revision: RevisionId) -> Judgement {
         effect: Effect::Error,
         reasons: Vec::new(),
         approvals: Vec::new(),
+        approved: Vec::new(),
         warnings: Vec::new(),
         patches: Vec::new(),
         redactions: Vec::new(),
@@ -103,7 +104,7 @@ pub(crate) fn denied(
     }
 }
 
-fn told(reason: &Reason) -> String {
+pub(crate) fn told(reason: &Reason) -> String {
     match &reason.remediation {
         Some(remedy) => format!("{} ({remedy})", reason.message),
         None => reason.message.clone(),
@@ -151,7 +152,7 @@ pub(crate) fn evaluation_failed(errors: &[EvaluationError]) -> String {
     )
 }
 
-fn sentences(parts: impl Iterator<Item = String>) -> String {
+pub(crate) fn sentences(parts: impl Iterator<Item = String>) -> String {
     let mut said: Vec<String> = Vec::new();
     for part in parts {
         if !part.is_empty() && !said.contains(&part) {

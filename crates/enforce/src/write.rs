@@ -289,7 +289,7 @@ impl Gate {
 
 /// The CRM's id of who writes, as far as the gate knows it: of the connection's own user it does
 /// not.
-fn writer(ask: &Ask) -> Option<&str> {
+pub(crate) fn writer(ask: &Ask) -> Option<&str> {
     match ask.caller.credential {
         Credential::Caller(_) => Some(ask.caller.actor.id.as_str()),
         Credential::Service => None,
