@@ -4,7 +4,7 @@ use crmgate_testkit::Postgres;
 
 #[test]
 fn postgres_stops_pauses_and_comes_back_with_its_data() {
-    let Some(server) = Postgres::own() else {
+    let Some(server) = Postgres::start() else {
         return;
     };
     let (one, other) = (server.database(), server.database());
@@ -12,10 +12,10 @@ fn postgres_stops_pauses_and_comes_back_with_its_data() {
     let made = server.run(&one, "CREATE TABLE t (n int); INSERT INTO t VALUES (7)");
     assert_eq!(made, "");
     server.stop();
-    server.start_again();
+    server.restart();
     assert_eq!(server.run(&one, "SELECT n FROM t"), "7");
-    server.crash();
-    server.start_again();
+    server.kill();
+    server.restart();
     assert_eq!(server.run(&one, "SELECT n FROM t"), "7");
     server.pause();
     server.resume();

@@ -87,16 +87,6 @@ impl Drop for Keeper {
     }
 }
 
-/// Sends a signal to processes.
-pub(super) fn signal(name: &str, pids: &[u32]) {
-    let pids = pids.iter().map(ToString::to_string);
-    // One of them may have ended by itself.
-    let _ = Command::new("kill")
-        .arg(format!("-{name}"))
-        .args(pids)
-        .output();
-}
-
 /// The process of a number and those that it started.
 pub(super) fn family(pid: u32) -> Vec<u32> {
     let mut ps = Command::new("ps");

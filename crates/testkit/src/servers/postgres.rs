@@ -5,8 +5,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::keeper::{Keeper, User, family, signal};
-use super::{free_port, missing};
+use super::keeper::{Keeper, User, family};
+use super::{free_port, need, signal};
 
 /// Where distributions put the server's programs.
 const INSTALLED: &str = "/usr/lib/postgresql";
@@ -24,27 +24,26 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// The one that all tests of this process share, each with databases of its own; `None` after
-    /// saying that it is missing.
+    /// Starts one of the test's own, which it may stop, pause and kill; `None` where none is
+    /// installed, after saying so.
     #[must_use]
-    pub fn start() -> Option<&'static Self> {
-        static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
-        SHARED.get_or_init(Self::own).as_ref()
+    pub fn start() -> Option<Self> {
+        Self::with(FAST)
     }
 
-    /// One of the test's own, which it may stop, pause and crash.
+    /// One for all tests of a process: each takes databases of its own.
     #[must_use]
-    pub fn own() -> Option<Self> {
-        Self::with(FAST)
+    pub fn shared() -> Option<&'static Self> {
+        static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
+        SHARED.get_or_init(Self::start).as_ref()
     }
 
     /// Starts one with these settings (`name=value`).
     #[must_use]
     pub fn with(settings: &[&str]) -> Option<Self> {
-        let Some(programs) = programs() else {
-            missing("postgres", "its programs are not here");
-            return None;
-        };
+        let initdb = need("postgres", "initdb", &installed())?;
+        // The others lie beside it; on the path there may be only a link to it.
+        let programs = initdb.canonicalize().ok()?.parent()?.to_owned();
         let user = User::instead_of_root("postgres")?;
         let stop = format!(
             "{}/pg_ctl -D \"$0/data\" -m immediate stop",
@@ -71,7 +70,7 @@ impl Postgres {
             "-D",
         ]);
         ran(initdb.arg(&data));
-        server.start_again();
+        server.restart();
         Some(server)
     }
 
@@ -102,13 +101,13 @@ impl Postgres {
         ran(self.control().args(["-m", "fast", "stop"]));
     }
 
-    /// Ends it as a crash does.
-    pub fn crash(&self) {
+    /// Kills it as a crash would.
+    pub fn kill(&self) {
         ran(self.control().args(["-m", "immediate", "stop"]));
     }
 
     /// Starts it (again) on the same port and data.
-    pub fn start_again(&self) {
+    pub fn restart(&self) {
         let mut options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories='{}' \
              -c max_connections=200",
@@ -127,12 +126,18 @@ impl Postgres {
 
     /// Stops all its processes in the middle of what they do.
     pub fn pause(&self) {
-        signal("STOP", &family(self.pid()));
+        self.signal("-STOP");
     }
 
     /// Lets them go on.
     pub fn resume(&self) {
-        signal("CONT", &family(self.pid()));
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        family(self.pid())
+            .into_iter()
+            .for_each(|pid| signal(name, pid));
     }
 
     fn pid(&self) -> u32 {
@@ -167,21 +172,17 @@ impl Postgres {
     }
 }
 
-/// The folder of the newest version that is installed, or the one on the path.
-fn programs() -> Option<PathBuf> {
+/// The folders of the versions that are installed, the newest first.
+fn installed() -> Vec<PathBuf> {
     let versions = std::fs::read_dir(INSTALLED).into_iter().flatten().flatten();
-    let numbered = versions.filter_map(|version| {
-        let number: u32 = version.file_name().to_str()?.parse().ok()?;
-        Some((number, version.path().join("bin")))
-    });
-    let newest = numbered.filter(|(_, folder)| folder.join("initdb").is_file());
-    newest.max().map(|(_, folder)| folder).or_else(|| {
-        let path = std::env::var_os("PATH")?;
-        let mut folders = std::env::split_paths(&path).map(|folder| folder.join("initdb"));
-        let initdb = folders.find(|file| file.is_file())?;
-        // The others lie beside it; on the path there may be only a link to it.
-        Some(initdb.canonicalize().ok()?.parent()?.to_owned())
-    })
+    let mut numbers: Vec<u32> = versions
+        .filter_map(|version| version.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
+    let folders = numbers.iter();
+    folders
+        .map(|number| Path::new(INSTALLED).join(format!("{number}/bin")))
+        .collect()
 }
 
 fn ran(command: &mut Command) -> Output {
