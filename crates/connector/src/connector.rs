@@ -205,6 +205,15 @@ pub trait Connector: Send + Sync {
         None
     }
 
+    /// Why a change for which [`Self::form`] gives no atomic form cannot be part of what happens
+    /// together or not at all; for whoever asked for it.
+    fn cannot_be_atomic(&self, change: &dyn NativeChange) -> Malformed {
+        let _ = change;
+        let why =
+            "this CRM cannot promise that this happens together with other writes or not at all";
+        Malformed::new("not_atomic", why)
+    }
+
     /// Sends judged writes of one form together, each once.
     ///
     /// MUST admit every permit before a byte is sent; one that does not fit fails its own write

@@ -22,7 +22,8 @@ pub enum Failure {
     /// locked, unavailable.
     #[error("the CRM cannot answer now: {reason}")]
     Repeatable {
-        /// A stable word: `connect`, `throttled`, `locked`, `unavailable`, `sign_in`.
+        /// A stable word: `connect`, `throttled`, `locked`, `unavailable`, `sign_in`; `rolled_back`
+        /// because of another write of its group; `failed` where the CRM failed at this one.
         code: String,
         /// What happened, for people; no secrets.
         reason: String,
