@@ -1,6 +1,8 @@
 //! What the control API answers when it does not do what it was asked: the one place where
 //! failures become HTTP.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use crmgate_app::AppError;
 use http::{HeaderValue, StatusCode, header};
@@ -61,6 +63,55 @@ pub const CODES: &[(&str, StatusCode, &str)] = &[
         "It contradicts what is there already.",
     ),
     (
+        "wrong_state",
+        StatusCode::CONFLICT,
+        "The operation stands where this cannot be done to it, perhaps since a moment ago. \
+         `details.state` says where, `details.version` counts its moves.",
+    ),
+    (
+        "idempotency_key_reused",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "The `Idempotency-Key` was used with another content, which was accepted as \
+         `details.submission`.",
+    ),
+    (
+        "submission_under_way",
+        StatusCode::CONFLICT,
+        "A request with this `Idempotency-Key` is not at its end: try again after `Retry-After`.",
+    ),
+    (
+        "lines_refused",
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "Lines are wrong, so nothing was taken. `details.errors` tells the first of them (`line`, \
+         `code`, `message`, `field`, `client_id`), `details.refused` how many there are.",
+    ),
+    (
+        "empty_submission",
+        StatusCode::BAD_REQUEST,
+        "There is no operation in the body.",
+    ),
+    (
+        "body_broke_off",
+        StatusCode::BAD_REQUEST,
+        "The body did not come to its end; nothing of it was taken.",
+    ),
+    (
+        "body_too_slow",
+        StatusCode::REQUEST_TIMEOUT,
+        "The body did not come in time; nothing of it was taken.",
+    ),
+    (
+        "too_many_submissions",
+        StatusCode::TOO_MANY_REQUESTS,
+        "Too many submissions of this token are under way: try again after `Retry-After`.",
+    ),
+    (
+        "busy",
+        StatusCode::TOO_MANY_REQUESTS,
+        "There is too much in the queue; nothing was taken. `details.reason` says of what \
+         (`queue_full`, …); try again after `Retry-After`.",
+    ),
+    (
         "body_too_large",
         StatusCode::PAYLOAD_TOO_LARGE,
         "The body is longer than the control API takes. `details.limit` says how many bytes it does.",
@@ -99,6 +150,7 @@ pub struct ApiError {
     code: &'static str,
     message: String,
     details: Value,
+    retry_after: Option<Duration>,
 }
 
 impl ApiError {
@@ -111,6 +163,7 @@ impl ApiError {
             code,
             message,
             details,
+            retry_after: None,
         }
     }
 
@@ -118,6 +171,13 @@ impl ApiError {
     #[must_use]
     pub fn with(mut self, details: Value) -> Self {
         self.details = details;
+        self
+    }
+
+    /// The same, to be tried again after this long.
+    #[must_use]
+    pub const fn after(mut self, time: Duration) -> Self {
+        self.retry_after = Some(time);
         self
     }
 
@@ -139,6 +199,9 @@ impl From<AppError> for ApiError {
             | AppError::Forbidden(_)
             | AppError::Conflict(_)
             | AppError::Unavailable(_) => failure,
+            AppError::Stands { state, version, .. } => {
+                failure.with(json!({"state": state, "version": version}))
+            }
             AppError::NotFound { what, id } => failure.with(json!({"what": what, "id": id})),
             AppError::Invalid { parameter, .. } => failure.with(json!({"parameter": parameter})),
             AppError::Policies(faults) => failure.with(json!({"faults": faults_json(&faults)})),
@@ -162,9 +225,14 @@ pub(crate) fn faults_json(faults: &crmgate_policy::LoadErrors) -> Value {
     faults.collect()
 }
 
+/// When to try again what is not possible now, where nobody knows better.
+const AGAIN: Duration = Duration::from_secs(2);
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
+        let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
+        let again = self.retry_after.or(unavailable.then_some(AGAIN));
         let body = ErrorBody {
             code: self.code.to_owned(),
             message: self.message,
@@ -178,8 +246,9 @@ impl IntoResponse for ApiError {
                 HeaderValue::from_static("Bearer realm=\"crmgate\""),
             );
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        if let Some(again) = again {
+            let seconds = again.as_secs() + u64::from(again.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
         response
     }

@@ -40,11 +40,21 @@ pub enum Action {
     Erase,
     /// See which processes share the store.
     ReadProcesses,
+    /// Submit operations to the queue.
+    Submit,
+    /// See queued operations; a mere client sees its own only.
+    ReadOperations,
+    /// Take queued operations back; a mere client its own only.
+    CancelOperations,
+    /// Try queued operations once more; a mere client its own only.
+    RetryOperations,
+    /// Say what became of queued operations whose outcome is uncertain.
+    ResolveOperations,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::Validate,
         Self::WriteThrough,
         Self::ReadDecisions,
@@ -61,6 +71,11 @@ impl Action {
         Self::ReadRecord,
         Self::Erase,
         Self::ReadProcesses,
+        Self::Submit,
+        Self::ReadOperations,
+        Self::CancelOperations,
+        Self::RetryOperations,
+        Self::ResolveOperations,
     ];
 
     /// The table: the roles that may. `Admin` may do everything and is not listed.
@@ -84,6 +99,9 @@ impl Action {
             Self::ReadRecord => &[Auditor],
             Self::Erase => &[],
             Self::ReadProcesses => &[Author, Operator, Auditor],
+            Self::Submit | Self::CancelOperations | Self::RetryOperations => &[Operator, Client],
+            Self::ReadOperations => &[Operator, Approver, Auditor, Client],
+            Self::ResolveOperations => &[Operator],
         }
     }
 
@@ -107,6 +125,11 @@ impl Action {
             Self::ReadRecord => "read the whole record",
             Self::Erase => "erase payloads",
             Self::ReadProcesses => "see the processes",
+            Self::Submit => "submit operations",
+            Self::ReadOperations => "see queued operations",
+            Self::CancelOperations => "cancel queued operations",
+            Self::RetryOperations => "retry queued operations",
+            Self::ResolveOperations => "resolve queued operations",
         }
     }
 }

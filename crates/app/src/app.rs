@@ -11,8 +11,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Connection, ConnectionParts, Connections, Decisions, Health, Holds, Identities, Leading,
-    Policies, Presence, Record, RecordParts, Sightings, Tokens, meters,
+    AppError, Connection, ConnectionParts, Connections, Decisions, Health, Holds, Identities,
+    Leading, OperationParts, Operations, Policies, Presence, Record, RecordParts, Sightings,
+    Tokens, meters,
 };
 
 /// How often unfinished writes are looked up.
@@ -34,6 +35,8 @@ pub struct AppParts {
     pub connections: Vec<ConnectionParts>,
     /// How the record is looked after.
     pub record: RecordParts,
+    /// The queue of operations, where there is one.
+    pub operations: Option<OperationParts>,
     /// The processes that share the store, and which of them this is.
     pub processes: Option<ProcessParts>,
     /// Whether this process does the work that one does for all.
@@ -64,6 +67,7 @@ pub struct App {
     health: Health,
     sightings: Arc<Sightings>,
     sweeper: Sweeper,
+    operations: Option<Arc<Operations>>,
     presence: Option<Arc<Presence>>,
     leading: Leading,
     ambient: Arc<dyn Ambient>,
@@ -79,6 +83,7 @@ impl App {
             policies,
             connections,
             record,
+            operations,
             processes,
             leading,
         } = parts;
@@ -106,8 +111,18 @@ impl App {
             let presence = Arc::clone(presence);
             health.look_at(Box::new(move || vec![presence.check()]));
         }
+        let operations = operations.map(|parts| {
+            let (store, ambient) = (Arc::clone(&store), Arc::clone(&ambient));
+            Arc::new(Operations::new(
+                parts,
+                store,
+                Arc::clone(&connections),
+                ambient,
+            ))
+        });
         Self {
             health,
+            operations,
             presence,
             leading,
             identities: Identities::new(Arc::clone(&tokens)),
@@ -177,6 +192,15 @@ impl App {
     #[must_use]
     pub const fn holds(&self) -> &Holds {
         &self.holds
+    }
+
+    /// Queued operations.
+    ///
+    /// # Errors
+    /// `Unavailable` where there is no queue.
+    pub fn operations(&self) -> Result<&Arc<Operations>, AppError> {
+        let none = || AppError::Unavailable("this crmgate has no queue of operations".to_owned());
+        self.operations.as_ref().ok_or_else(none)
     }
 
     /// The record: entries, checkpoints, erasure.

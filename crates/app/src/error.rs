@@ -1,5 +1,6 @@
 //! Why a use case did not do what it was asked.
 
+use crmgate_domain::State;
 use crmgate_policy::LoadErrors;
 use crmgate_store::StoreError;
 
@@ -31,6 +32,16 @@ pub enum AppError {
     /// It contradicts what is there.
     #[error("{0}")]
     Conflict(String),
+    /// It came too late, or too early: where the operation stands.
+    #[error("{message}")]
+    Stands {
+        /// What was wanted, and why it cannot be.
+        message: String,
+        /// Where it stands.
+        state: State,
+        /// Its version.
+        version: u64,
+    },
     /// The policies cannot be loaded.
     #[error("the policies cannot be loaded:\n{0}")]
     Policies(LoadErrors),
@@ -57,6 +68,7 @@ impl AppError {
             Self::NotFound { .. } => "not_found",
             Self::Invalid { .. } => "invalid",
             Self::Conflict(_) => "conflict",
+            Self::Stands { .. } => "wrong_state",
             Self::Policies(_) => "policies_broken",
             Self::Refused { .. } => "refused_by_crm",
             Self::Unavailable(_) => "unavailable",

@@ -38,6 +38,7 @@ pub use holds::Holds;
 pub use identify::{Identities, IdentityCache, IdentitySettings};
 pub use leader::{Leader, Leading};
 pub use operations::form::{CanonicalForm, NativeForm};
+pub use operations::{OperationParts, Operations};
 pub use policies::{
     BrokenLayer, Policies, PolicyChecker, PolicyParts, PolicySource, PolicyStatus, Reloaded,
 };

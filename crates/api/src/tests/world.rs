@@ -127,6 +127,7 @@ impl World {
             }
         };
         let app = Arc::new(App::new(AppParts {
+            operations: None,
             processes: None,
             leading: crmgate_app::Leading::always(),
             store: shared,

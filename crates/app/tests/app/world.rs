@@ -103,6 +103,7 @@ impl World {
             }
         };
         let app = App::new(AppParts {
+            operations: None,
             processes: None,
             leading: crmgate_app::Leading::always(),
             store: Arc::<MemoryStore>::clone(&store),
