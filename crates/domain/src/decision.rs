@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::approval::Granted;
 use crate::{DecisionId, FieldRef, OperationId, Patch, RevisionId, Timestamp};
 
 /// The result for one operation, strongest last in the order `allow < require_approval < error <
@@ -218,6 +219,9 @@ pub struct Judgement {
     pub reasons: Vec<Reason>,
     /// Agreements that are needed.
     pub approvals: Vec<ApprovalRequest>,
+    /// Agreements that were needed and are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approved: Vec<Granted>,
     /// Warnings, those of packages in `warn` included.
     pub warnings: Vec<Warning>,
     /// The patches in force, in the order they were applied; a final evaluation saw them applied.

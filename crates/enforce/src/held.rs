@@ -2,10 +2,11 @@
 
 use crmgate_decision_log::REDACTED;
 use crmgate_decision_log::mask::{Hint, hint};
-use crmgate_domain::{Document, HoldId, Mode};
-use crmgate_store::{Hold, HoldStatus};
+use crmgate_domain::{Document, HoldId, Mode, Operation, Point};
+use crmgate_store::{Hold, HoldStatus, Release};
 use jiff::ToSpan as _;
 
+use crate::approved::requester;
 use crate::decide::{Verdict, tell};
 use crate::meters::Stage;
 use crate::remember::Entry;
@@ -20,13 +21,12 @@ const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
 impl Gate {
     /// Stores the operation as held, or joins the hold of an equal one.
     pub(crate) async fn hold(&self, ask: &Ask, assessment: Assessment, round: u32) -> Answer {
-        let change = without_credentials(assessment.change.summary());
+        let summary = assessment.change.summary();
         let record = self.entry(Verdict::of(assessment, Mode::Enforce, round));
         let decision = record.decision.clone();
-        let Some(hold) = self.hold_of(ask, change, &record) else {
+        let Some(hold) = self.hold_of(ask, summary, &record) else {
             return self.unable_answer(None, "an operation without a name cannot be held");
         };
-        let approvals = hold.approvals.clone();
         let record = self.remember(record);
         let holding = self.store().hold_decided(hold, record);
         let timer = self.time(Stage::Record);
@@ -39,18 +39,22 @@ impl Gate {
         self.meters()
             .decided(decision.judgement.effect, Mode::Enforce);
         tell(decision.id, decision.judgement.effect);
-        let refusal = words::held(decision.id, in_force.id, &approvals);
+        let refusal = words::held(decision.id, &in_force);
         Answer {
             hold: Some(in_force.id),
             ..told(decision.id, &decision.judgement, Reply::Refused(refusal))
         }
     }
 
-    /// The hold that a decision makes; `change` is what was asked, without credentials.
-    pub(crate) fn hold_of(&self, ask: &Ask, change: Document, record: &Entry) -> Option<Hold> {
+    /// The hold that a decision makes; `summary` is what was asked.
+    pub(crate) fn hold_of(&self, ask: &Ask, summary: Document, record: &Entry) -> Option<Hold> {
         let mut operation = record.operation.clone()?;
+        let judged = record.judged.as_ref();
+        let change = self.shown_to_people(&operation, record, summary);
         // People see what they agree to, not how it was asked for.
         operation.request = None;
+        let asking = judged.and_then(|judged| judged.asking.as_deref());
+        let queued = (ask.point == Point::Queue).then_some(operation.id);
         let decision = &record.decision;
         let approvals = decision.judgement.approvals.clone();
         // The first to expire ends the wait: without it the others are not enough.
@@ -72,12 +76,44 @@ impl Gate {
             created_at: decision.at,
             expires_at: decision.at + seconds.cast_signed().seconds(),
             requests: 1,
+            release: if queued.is_some() {
+                Release::Execution
+            } else {
+                Release::Ticket
+            },
+            queued,
+            requester: requester(&ask.caller.actor),
+            fields: asking.map_or_else(Vec::new, |asking| asking.fields.clone()),
+            bound: asking.map(|asking| asking.bound.clone()),
+            replaces: asking.and_then(|asking| asking.replaces),
+            builds_on: asking.and_then(|asking| asking.builds_on),
+            version: 0,
+            ended: None,
+            spent_by: None,
         })
+    }
+
+    /// The change without credentials, and without what packages hide.
+    fn shown_to_people(
+        &self,
+        operation: &Operation,
+        record: &Entry,
+        summary: Document,
+    ) -> Document {
+        let summary = without_credentials(summary);
+        let change = record.judged.as_ref().and_then(|judged| judged.change.as_ref());
+        match change {
+            Some(change) => {
+                let redactions = &record.decision.judgement.redactions;
+                self.shown(operation, change, redactions, summary)
+            }
+            None => summary,
+        }
     }
 }
 
 /// A change without the values that only a program should know.
-pub(crate) fn without_credentials(change: Document) -> Document {
+fn without_credentials(change: Document) -> Document {
     let Document::Object(members) = change else {
         return change;
     };

@@ -68,6 +68,12 @@ impl InFlight {
         known.is_some_and(OutcomeKind::is_final)
     }
 
+    /// How the decision ended, as far as this process knows it before the store does.
+    pub(crate) fn ended_as(&self, decision: DecisionId) -> Option<OutcomeKind> {
+        let known = lock(&self.decisions).get(&decision).copied().flatten();
+        known.filter(|kind| kind.is_final())
+    }
+
     /// Claims a create.
     pub(crate) fn claim(self: &Arc<Self>, key: PayloadHash) -> Claimed {
         let mut creates = lock(&self.creates);

@@ -7,11 +7,13 @@ use crmgate_connector::{
     Failure, Malformed, NativeChange, NativeResponse, Needs, ParseFailure, Resolved,
 };
 use crmgate_domain::{
-    Candidate, ConnectionName, ConnectionRef, Effect, ErrorClass, Judgement, Kind, Operation,
-    OperationId, Point, Reads, Views,
+    Candidate, ConnectionName, ConnectionRef, Effect, ErrorClass, FieldSet, HoldId, Judgement,
+    Kind, Operation, OperationId, Point, Reads, Views,
 };
 use crmgate_policy::{JudgeOptions, PolicySet, Target};
+use crmgate_store::StoreError;
 
+use crate::approved::{Prior, as_input};
 use crate::meters::Stage;
 use crate::remember::Judged;
 use crate::times::Times;
@@ -29,6 +31,8 @@ pub struct Assessment {
     pub change: Arc<dyn NativeChange>,
     pub(crate) judged: Judged,
     pub(crate) times: Times,
+    /// What people agreed to that it rests on, as it was seen.
+    pub(crate) tickets: Vec<(HoldId, u64)>,
 }
 
 /// Why there is no judgement.
@@ -80,10 +84,12 @@ struct Governed<'a> {
     set: &'a PolicySet,
     connection: &'a ConnectionName,
     point: Point,
+    /// Stored values that are wanted whatever is read.
+    also: FieldSet,
 }
 
-impl Needs for Governed<'_> {
-    fn reads(&self, kind: Kind, object: &str, native_object: &str) -> Reads {
+impl Governed<'_> {
+    fn read(&self, kind: Kind, object: &str, native_object: &str) -> Reads {
         let target = Target {
             connection: self.connection,
             object,
@@ -92,6 +98,16 @@ impl Needs for Governed<'_> {
             point: self.point,
         };
         self.set.governing(&target).reads
+    }
+}
+
+impl Needs for Governed<'_> {
+    fn reads(&self, kind: Kind, object: &str, native_object: &str) -> Reads {
+        let mut reads = self.read(kind, object, native_object);
+        if kind != Kind::Create {
+            reads.before.extend(&self.also);
+        }
+        reads
     }
 }
 
@@ -107,11 +123,22 @@ impl Gate {
 
     /// Judges under an id that the operation keeps when it is judged again.
     pub(crate) async fn assess(&self, ask: &Ask, id: OperationId) -> Result<Assessment, NotJudged> {
+        self.assess_with(ask, id, &Prior::default()).await
+    }
+
+    /// Judges with what people have agreed to.
+    pub(crate) async fn assess_with(
+        &self,
+        ask: &Ask,
+        id: OperationId,
+        prior: &Prior,
+    ) -> Result<Assessment, NotJudged> {
         let set = self.policies().current();
         let needs = Governed {
             set: &set,
             connection: self.connection(),
             point: ask.point,
+            also: prior.fields(ask),
         };
         let mut times = Times::start(ask);
         let timer = self.time(Stage::Enrich);
@@ -136,7 +163,12 @@ impl Gate {
             }
         };
         let operation = self.operation(ask, id, Some(&resolved));
-        self.evaluate(&set, (operation, times), &resolved).await
+        let reads = prior.bind.then(|| {
+            needs.read(operation.kind, &operation.object, &operation.native_object)
+        });
+        let asked = (ask, prior, reads);
+        self.evaluate(&set, (operation, times), &resolved, asked)
+            .await
     }
 
     async fn evaluate(
@@ -144,6 +176,7 @@ impl Gate {
         set: &Arc<PolicySet>,
         (operation, mut times): (Operation, Times),
         resolved: &Resolved,
+        (ask, prior, reads): (&Ask, &Prior, Option<Reads>),
     ) -> Result<Assessment, NotJudged> {
         let candidate: Arc<dyn Candidate> = Arc::clone(&resolved.change) as _;
         let ungoverned = self.settings().ungoverned.choose(
@@ -151,9 +184,12 @@ impl Gate {
             &operation.native_object,
             operation.kind,
         );
+        let approvers = prior.approvers(self, ask, resolved.change.views());
         let options = JudgeOptions {
             ungoverned,
             time_limit: self.settings().policy_time,
+            approvals: as_input(&approvers.given),
+            approvers: Some(Arc::new(approvers)),
             ..JudgeOptions::at(operation.point)
         };
         let timer = self.time(Stage::Evaluate);
@@ -175,7 +211,7 @@ impl Gate {
         };
         self.meters().judged(timer.span(), &judged);
         times.evaluate = timer.stop();
-        let seen = self.seen(
+        let mut seen = self.seen(
             &operation,
             resolved.change.views(),
             Some(&resolved.change),
@@ -189,12 +225,18 @@ impl Gate {
                 return Err(unable.about(resolved));
             }
         };
+        if let Some(reads) = &reads {
+            let redactions = &judged.judgement.redactions;
+            let asking = self.asking(&operation, (&change, reads), prior, redactions);
+            seen.asking = Some(Arc::new(asking));
+        }
         Ok(Assessment {
             operation,
             judgement: judged.judgement,
             change,
             judged: seen,
             times,
+            tickets: Vec::new(),
         })
     }
 
@@ -215,6 +257,14 @@ impl Gate {
             code: None,
             times,
         })
+    }
+
+    /// What is not judged because what people agreed to cannot be read.
+    pub(crate) fn unreadable(&self, ask: &Ask, id: OperationId, error: &StoreError) -> NotJudged {
+        let set = self.policies().current();
+        let operation = self.operation(ask, id, None);
+        let message = format!("what people agreed to cannot be read: {error}");
+        NotJudged::Unable(self.unable((operation, Times::start(ask)), &set, message, None))
     }
 
     /// The operation; unresolved as far as the draft tells.

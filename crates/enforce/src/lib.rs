@@ -16,6 +16,7 @@
 //! nobody waits for the answer any more; [`Gate::finish`] waits for them.
 
 pub mod answer;
+mod approved;
 pub mod ask;
 pub mod decide;
 pub mod gate;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crmgate_connector::NativeChange;
 use crmgate_decision_log::mask::pointer;
 use crmgate_decision_log::{Event, Scrubber};
-use crmgate_domain::{Document, Operation, Redaction, Views};
+use crmgate_domain::{Document, HoldId, Operation, Redaction, Views};
 use crmgate_policy::{LogVerdict, MaskOp, MaskRule};
-use crmgate_store::{DecisionRecord, Payload, PayloadState, ReadBack};
+use crmgate_store::{Bound, DecisionRecord, HeldField, Payload, PayloadState, ReadBack};
 
 use crate::Gate;
 use crate::settings::PayloadKept;
@@ -36,6 +36,19 @@ pub(crate) struct Judged {
     pub(crate) change: Option<Arc<dyn NativeChange>>,
     /// Values that are in no view, as those of a change that could not be looked up.
     pub(crate) besides: Vec<Document>,
+    /// What people would be asked about, where they may have to be.
+    pub(crate) asking: Option<Arc<Asking>>,
+}
+
+/// What a hold must know of what was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asking {
+    pub(crate) fields: Vec<HeldField>,
+    pub(crate) bound: Bound,
+    /// A hold whose agreements still stand.
+    pub(crate) builds_on: Option<HoldId>,
+    /// A hold that does not stand any more.
+    pub(crate) replaces: Option<HoldId>,
 }
 
 impl std::fmt::Debug for Judged {
@@ -77,6 +90,7 @@ impl Gate {
             seen: Arc::new(seen),
             change: change.cloned(),
             besides: Vec::new(),
+            asking: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crmgate_decision_log::event::Labels;
 use crmgate_decision_log::{HashKey, Treatment};
+use crmgate_domain::approval::People;
 use crmgate_domain::{Kind, Mode};
 use crmgate_policy::Ungoverned;
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub slow: SlowSettings,
     /// What of a decision is remembered.
     pub log: LogSettings,
+    /// Who can agree to what is held. `None`: agreements are not refused for want of people.
+    pub people: Option<Arc<People>>,
 }
 
 /// What becomes of policies that take long.
@@ -123,6 +126,7 @@ impl Default for Settings {
             retry_after: Duration::from_secs(2),
             slow: SlowSettings::default(),
             log: LogSettings::default(),
+            people: None,
         }
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crmgate_connector::{NativeChange, Refusal};
 use crmgate_domain::{
-    ApprovalRequest, DecisionId, Effect, ErrorClass, EvaluationError, HoldId, Judgement, Reason,
-    RevisionId,
+    DecisionId, Effect, ErrorClass, EvaluationError, Judgement, Reason, RevisionId,
 };
+use crmgate_store::Hold;
 
 /// The package name of the gate's own reasons.
 pub(crate) const OWN: &str = "crmgate";
@@ -28,18 +28,23 @@ pub(crate) fn no_judgement(
     }
 }
 
+/// A reason of the gate's own.
+pub(crate) fn own(code: &str, message: String) -> Reason {
+    Reason {
+        package: OWN.to_owned(),
+        code: code.to_owned(),
+        message,
+        fields: Vec::new(),
+        severity: crmgate_domain::Severity::default(),
+        remediation: None,
+    }
+}
+
 /// What enforcing would answer to a request that is not understood.
 pub(crate) fn not_understood(revision: RevisionId, code: &str, message: &str) -> Judgement {
     Judgement {
         effect: Effect::Deny,
-        reasons: vec![Reason {
-            package: OWN.to_owned(),
-            code: code.to_owned(),
-            message: message.to_owned(),
-            fields: Vec::new(),
-            severity: crmgate_domain::Severity::default(),
-            remediation: None,
-        }],
+        reasons: vec![own(code, message.to_owned())],
         ..empty(revision)
     }
 }
@@ -112,14 +117,22 @@ pub(crate) fn told(reason: &Reason) -> String {
 }
 
 /// The refusal of a held operation.
-pub(crate) fn held(decision: DecisionId, hold: HoldId, approvals: &[ApprovalRequest]) -> Refusal {
-    let reasons = sentences(approvals.iter().map(|approval| approval.reason.clone()));
+pub(crate) fn held(decision: DecisionId, hold: &Hold) -> Refusal {
+    let reasons = sentences(hold.approvals.iter().map(|approval| approval.reason.clone()));
+    let stale = match hold.replaces {
+        Some(old) => format!(
+            "; what people were asked about before, as {old}, has changed, so they are asked again"
+        ),
+        None => String::new(),
+    };
+    let until = hold.expires_at;
+    let hold = hold.id;
     Refusal::Held {
         decision,
         hold,
         message: format!(
-            "{reasons}; held for approval as {hold}: nothing was written, send the same request \
-             again once it is approved"
+            "{reasons}; held for approval as {hold} until {until}: nothing was written, send the \
+             same request again once it is approved{stale}"
         ),
     }
 }

@@ -17,6 +17,10 @@ use crate::{Answer, Ask, Assessment, Gate, NotJudged, Reply, hash, words};
 /// How often one operation is judged and tried when its record keeps changing.
 pub(crate) const ROUNDS: u32 = 3;
 
+/// What a caller is told whose equal request used an approval first.
+const USED_BY_ANOTHER: &str = "an equal request used what people agreed to a moment ago; what came \
+                               of it is being found out";
+
 /// What one round came to.
 pub(crate) enum Round {
     /// The end.
@@ -62,13 +66,35 @@ impl Gate {
     }
 
     async fn round(self: &Arc<Self>, ask: &Ask, id: OperationId, round: u32) -> Round {
-        let assessment = match self.assess(ask, id).await {
-            Ok(assessment) => assessment,
-            Err(NotJudged::Unable(unable)) => return self.not_judged(ask, *unable, round).await,
-            Err(refused) => {
-                return Answer::undecided(Mode::Enforce, refused_look_up(refused)).into();
+        match self.assess(ask, id).await {
+            Ok(first) if first.judgement.effect == Effect::RequireApproval => {
+                self.ask_people(ask, first, round).await
             }
-        };
+            Ok(assessment) => self.go_on(ask, assessment, round).await,
+            Err(problem) => self.no_assessment(ask, problem, round).await,
+        }
+    }
+
+    /// What cannot be judged.
+    pub(crate) async fn no_assessment(
+        self: &Arc<Self>,
+        ask: &Ask,
+        problem: NotJudged,
+        round: u32,
+    ) -> Round {
+        match problem {
+            NotJudged::Unable(unable) => self.not_judged(ask, *unable, round).await,
+            refused => Answer::undecided(Mode::Enforce, refused_look_up(refused)).into(),
+        }
+    }
+
+    /// Carries a verdict out.
+    pub(crate) async fn go_on(
+        self: &Arc<Self>,
+        ask: &Ask,
+        assessment: Assessment,
+        round: u32,
+    ) -> Round {
         match assessment.judgement.effect {
             Effect::Allow => self.allowed(ask, assessment, round).await,
             Effect::Deny => self.denied(assessment, round).await.into(),
@@ -88,7 +114,7 @@ impl Gate {
         }
     }
 
-    async fn denied(&self, assessment: Assessment, round: u32) -> Answer {
+    pub(crate) async fn denied(&self, assessment: Assessment, round: u32) -> Answer {
         let change = Arc::clone(&assessment.change);
         let record = self.entry(Verdict::of(assessment, Mode::Enforce, round));
         let decision = record.decision.clone();
@@ -134,6 +160,7 @@ impl Gate {
             None
         };
         let change = Arc::clone(&assessment.change);
+        let tickets = assessment.tickets.clone();
         let outgoing = change.outgoing();
         let mut read_back = change.read_back(writer(ask));
         read_back.join_key = key;
@@ -151,8 +178,14 @@ impl Gate {
             under_way: self.in_flight().enter(decision.id),
             claim,
         };
-        let permit = match self.record(record).await {
-            Ok(recorded) => recorded.permit,
+        let recorded = if tickets.is_empty() {
+            self.record(record).await.map(Some)
+        } else {
+            self.record_spending(record, tickets).await
+        };
+        let permit = match recorded {
+            Ok(Some(recorded)) => recorded.permit,
+            Ok(None) => return self.unable_answer(None, USED_BY_ANOTHER).into(),
             Err(error) => return self.not_recorded(&error).into(),
         };
         let Some(permit) = permit else {

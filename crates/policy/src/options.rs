@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Watch;
+use crmgate_domain::approval::Approvers;
 use crmgate_domain::{Candidate, Document, Judgement, Layer, Point};
 
 /// What happens to an operation that no package governs.
@@ -30,6 +31,9 @@ pub struct JudgeOptions {
     pub time_limit: Duration,
     /// Valid approvals, as the input shows them.
     pub approvals: Vec<Document>,
+    /// Who can agree to it, and what was agreed: an agreement that is there is not asked for, one
+    /// that nobody can be found for refuses. `None` where nobody is looked for: a package's tests.
+    pub approvers: Option<Arc<Approvers>>,
     /// Exceptions in force, as the input shows them.
     pub exceptions: Vec<Document>,
     /// Who follows the judgement.
@@ -44,6 +48,7 @@ impl Default for JudgeOptions {
             can_hold: true,
             time_limit: Duration::from_millis(50),
             approvals: Vec::new(),
+            approvers: None,
             exceptions: Vec::new(),
             watch: None,
         }

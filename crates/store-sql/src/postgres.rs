@@ -40,6 +40,8 @@ mod prune;
 mod steps;
 #[path = "shared/tokens.rs"]
 mod tokens;
+#[path = "shared/votes.rs"]
+mod votes;
 #[path = "shared/writer.rs"]
 mod writer;
 

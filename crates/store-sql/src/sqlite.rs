@@ -35,6 +35,8 @@ mod prune;
 mod steps;
 #[path = "shared/tokens.rs"]
 mod tokens;
+#[path = "shared/votes.rs"]
+mod votes;
 #[path = "shared/writer.rs"]
 mod writer;
 

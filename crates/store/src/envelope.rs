@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crmgate_domain::approval::Granted;
 use crmgate_domain::{
     Actor, ApprovalRequest, BatchInfo, ConnectionName, ConnectionRef, Decision, DecisionId,
     Document, Effect, ErrorClass, EvaluationError, FieldRef, HoldId, Judgement, Kind, Mode,
@@ -95,6 +96,9 @@ struct Envelope<'a> {
     reasons: Vec<Said<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
     approvals: Vec<Said<'a>>,
+    /// Without the people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    approved: Vec<Granted>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
     warnings: Vec<Said<'a>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty", borrow)]
@@ -124,6 +128,8 @@ struct Erasable<'a> {
     reasons: Cow<'a, [Reason]>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     approvals: Cow<'a, [ApprovalRequest]>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    approved: Cow<'a, [Granted]>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     warnings: Cow<'a, [Warning]>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -299,6 +305,7 @@ impl<'a> Envelope<'a> {
             packages: Cow::Borrowed(&judgement.packages),
             reasons: judgement.reasons.iter().map(Said::reason).collect(),
             approvals: approvals(&judgement.approvals),
+            approved: nameless(&judgement.approved),
             warnings: warnings(&judgement.warnings),
             patches: patches(&judgement.patches),
             redactions: Cow::Borrowed(&judgement.redactions),
@@ -319,6 +326,7 @@ impl<'a> Envelope<'a> {
         let judgement = &mut record.decision.judgement;
         judgement.reasons = rest.reasons.into_owned();
         judgement.approvals = rest.approvals.into_owned();
+        judgement.approved = rest.approved.into_owned();
         judgement.warnings = rest.warnings.into_owned();
         judgement.patches = rest.patches.into_owned();
         judgement.errors = rest.errors.into_owned();
@@ -344,6 +352,7 @@ impl<'a> Envelope<'a> {
                 .into_iter()
                 .map(Said::into_approval)
                 .collect(),
+            approved: self.approved,
             warnings: self.warnings.into_iter().map(Said::into_warning).collect(),
             patches: self.patches.into_iter().map(Patched::into_patch).collect(),
             redactions: self.redactions.into_owned(),
@@ -389,6 +398,7 @@ impl<'a> Erasable<'a> {
             operation: record.operation.as_ref().map(Cow::Borrowed),
             reasons: Cow::Borrowed(&judgement.reasons),
             approvals: Cow::Borrowed(&judgement.approvals),
+            approved: Cow::Borrowed(&judgement.approved),
             warnings: Cow::Borrowed(&judgement.warnings),
             patches: Cow::Borrowed(&judgement.patches),
             errors: Cow::Borrowed(&judgement.errors),
@@ -429,6 +439,14 @@ fn approvals(all: &[ApprovalRequest]) -> Vec<Said<'_>> {
         ..Said::of(&approval.package, &approval.code, &[])
     });
     said.collect()
+}
+
+fn nameless(all: &[Granted]) -> Vec<Granted> {
+    let bare = all.iter().map(|granted| Granted {
+        by: Vec::new(),
+        ..granted.clone()
+    });
+    bare.collect()
 }
 
 fn warnings(all: &[Warning]) -> Vec<Said<'_>> {

@@ -72,6 +72,8 @@ pub enum EntryKind {
     Erasure,
     /// What was kept long enough was removed.
     Pruning,
+    /// A person's answer to a held operation.
+    Vote,
 }
 
 impl EntryKind {
@@ -86,6 +88,7 @@ impl EntryKind {
             Self::Revision => "revision",
             Self::Erasure => "erasure",
             Self::Pruning => "pruning",
+            Self::Vote => "vote",
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use crmgate_domain::{Ambient, Effect, Mode};
+use crmgate_domain::{Ambient, Effect, HoldId, Mode};
 use jiff::ToSpan as _;
 
 use crate::permit::LIFETIME_SECONDS;
-use crate::{Basis, DecisionLog, DecisionRecord, Move, Moved, OperationLog, Permit, StoreError};
+use crate::{
+    Basis, DecisionLog, DecisionRecord, Move, Moved, OperationLog, Permit, Store, StoreError,
+};
 
 /// Records decisions and mints permits from them.
 #[derive(Clone)]
@@ -81,6 +83,25 @@ impl Recorder {
             }),
             Err(lost) => Moving::Lost(lost),
         })
+    }
+
+    /// Records a decision that rests on approved holds, spends them in the same transaction, and
+    /// mints the permit. `None` when somebody else changed one first: nothing is recorded.
+    ///
+    /// # Errors
+    /// When it is not certainly on disk.
+    pub async fn record_spending(
+        &self,
+        record: DecisionRecord,
+        holds: Vec<(HoldId, u64)>,
+        votes: &dyn Store,
+    ) -> Result<Option<Recorded>, StoreError> {
+        let permit = self.permit(&record);
+        let sequence = votes.spend(holds, record).await?;
+        Ok(sequence.map(|sequence| Recorded {
+            sequence: Some(sequence),
+            permit,
+        }))
     }
 
     /// INVARIANT: a judged permit needs the effect `allow`, an observed or opaque one the observe

@@ -20,6 +20,7 @@ mod holds;
 mod memory;
 mod record;
 mod samples;
+mod votes;
 
 pub use self::samples::full_record;
 use self::samples::start;
@@ -62,6 +63,11 @@ pub async fn run<S: Store, F: Future<Output = S>>(make: impl Fn() -> F) {
     attempts::twins_are_found(&make().await).await;
     holds::equal_requests_share_a_hold(&make().await).await;
     holds::holds_and_their_decisions_go_together(&make().await).await;
+    votes::one_vote_ends_a_hold(&make().await).await;
+    votes::of_many_at_once_one_ends_it(&make().await).await;
+    votes::a_hold_is_spent_once_with_its_decision(&make().await).await;
+    votes::holds_end_and_are_replaced(&make().await).await;
+    votes::votes_are_chained_and_their_words_can_be_erased(&make().await).await;
     memory::tokens_are_kept(&make().await).await;
     memory::connections_are_remembered(&make().await).await;
     memory::revisions_are_remembered(&make().await).await;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use crmgate_domain::approval::Vote;
 use crmgate_domain::{ConnectionName, DecisionId, HoldId, PayloadHash, RevisionId, Timestamp};
 use crmgate_store::{
     AttemptLog, ConnectionLog, DecisionFilter, DecisionLog, DecisionRecord, EntryKind, Hold,
@@ -15,6 +16,7 @@ use crmgate_store::{
 
 mod erase;
 mod record;
+mod votes;
 
 use self::record::Record;
 
@@ -34,6 +36,8 @@ struct Inner {
     decisions: Vec<(u64, DecisionRecord)>,
     outcomes: Vec<Outcome>,
     holds: Vec<Hold>,
+    /// With the positions of their entries.
+    votes: Vec<(HoldId, u64, Vote)>,
     tokens: Vec<NewToken>,
     /// Per hour of the first time.
     sightings: BTreeMap<(ConnectionName, SightingKey, i64), Sighting>,
@@ -130,20 +134,21 @@ impl Inner {
 
     fn join(&mut self, hold: Hold) -> Hold {
         let now = hold.created_at;
-        let same = self.holds.iter_mut().find(|other| {
-            other.status == HoldStatus::Waiting
-                && other.connection == hold.connection
-                && other.operation.actor.id == hold.operation.actor.id
-                && other.operation.native_object == hold.operation.native_object
-                && other.operation.record_id == hold.operation.record_id
-                && other.payload_hash == hold.payload_hash
-        });
+        if let Some(old) = hold.replaces {
+            self.supersede(old, now);
+        }
+        let key = hold.request_key();
+        let same = self
+            .holds
+            .iter_mut()
+            .find(|other| other.status == HoldStatus::Waiting && other.request_key() == key);
         if let Some(other) = same {
+            other.version += 1;
             if other.expires_at > now {
                 other.requests += 1;
                 return other.clone();
             }
-            other.status = HoldStatus::Expired;
+            votes::expire(other);
         }
         self.holds.push(hold.clone());
         hold
@@ -320,6 +325,12 @@ impl HoldLog for MemoryStore {
         Ok(self.open()?.holds.iter().find(|h| h.id == id).cloned())
     }
 
+    async fn last_asked(&self, request_key: &str) -> Result<Option<Hold>, StoreError> {
+        let inner = self.open()?;
+        let mut newest = inner.holds.iter().rev();
+        Ok(newest.find(|h| h.request_key() == request_key).cloned())
+    }
+
     async fn holds_waiting(
         &self,
         now: Timestamp,
@@ -345,6 +356,7 @@ impl HoldLog for MemoryStore {
             .filter(|(_, hold)| {
                 let named = filter.connection.as_ref();
                 named.is_none_or(|name| hold.connection == *name)
+                    && (filter.statuses.is_empty() || filter.statuses.contains(&hold.status))
                     && filter
                         .actor
                         .as_ref()

@@ -20,6 +20,7 @@ pub async fn permit(
         effect: Effect::Allow,
         reasons: Vec::new(),
         approvals: Vec::new(),
+        approved: Vec::new(),
         warnings: Vec::new(),
         patches: Vec::new(),
         redactions: Vec::new(),

@@ -35,6 +35,8 @@ pub struct Granted {
 pub struct Approvers {
     /// Everybody who is known.
     pub people: Arc<People>,
+    /// Whether an agreement is refused that not enough people can be found for.
+    pub searched: bool,
     /// All accounts of whoever asks.
     pub requester: Vec<String>,
     /// What was agreed to it, oldest first. Only what still stands.
@@ -42,10 +44,10 @@ pub struct Approvers {
 }
 
 impl Approvers {
-    /// Whether enough people can be found for an agreement.
+    /// Whether enough people can be found for an agreement, where they are searched.
     #[must_use]
     pub fn can_agree(&self, request: &ApprovalRequest) -> bool {
-        self.people.can_agree(request, &self.requester)
+        !self.searched || self.people.can_agree(request, &self.requester)
     }
 
     /// The agreement, when it was given by enough people whom it asks *today*: an agreement that

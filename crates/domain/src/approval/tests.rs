@@ -261,6 +261,7 @@ fn an_agreement_holds_only_for_those_whom_it_asks_today() {
     ));
     let approvers = |requester: &str| Approvers {
         people: std::sync::Arc::new(people()),
+        searched: true,
         requester: vec![requester.to_owned()],
         given: vec![Given {
             hold,

@@ -98,7 +98,8 @@ impl Gate {
         let step = Step::Judge.start();
         // Never closed; were it, judging without a place would still be right.
         let _place = self.queue_places().acquire().await.ok();
-        let assessed = self.assess(&queued.ask, queued.stored.id).await;
+        let (id, hold) = (queued.stored.id, queued.stored.hold);
+        let assessed = self.assess_queued(&queued.ask, id, hold).await;
         let finding = self.finding(queued, assessed);
         step.stop();
         finding

@@ -1,14 +1,13 @@
 //! A finding becomes a recorded decision and a move, in one transaction.
 
 use crmgate_connector::NativeChange;
-use crmgate_domain::{Decision, Document, Effect, State};
+use crmgate_domain::{Decision, Effect, State};
 use crmgate_store::holds::Release;
 use crmgate_store::{Basis, DecisionRecord, Move, Moved, Moving, StoreError, Why};
 
 use super::look::{FindingKind, How, look_up_millicalls};
 use super::{Desk, Finding, Queued, Ready, Step, until, why};
 use crate::decide::{Verdict, tell};
-use crate::held::without_credentials;
 use crate::remember::Entry;
 use crate::write::writer;
 use crate::{Gate, hash, words};
@@ -178,18 +177,21 @@ impl Gate {
         verdict: Verdict,
         change: &dyn NativeChange,
     ) -> Result<Ruled, StoreError> {
-        let summary: Document = without_credentials(change.summary());
         let mut entry = self.entry(verdict);
         let now = self.ambient().now();
-        let Some(mut hold) = self.hold_of(&queued.ask, summary, &entry) else {
+        let Some(mut hold) = self.hold_of(&queued.ask, change.summary(), &entry) else {
             return Err(StoreError::Corrupt(
                 "an operation without a name cannot be held".to_owned(),
             ));
         };
         hold.queued = Some(queued.stored.id);
         hold.release = Release::Execution;
+        // Whoever submits for another does not agree to it either.
+        hold.requester.push(queued.stored.owner.clone());
         entry.hold = Some(hold.id);
-        let mut then = desk.step(&queued.stored, State::Held, now);
+        let stale = hold.replaces.is_some();
+        let to = if stale { State::Stale } else { State::Held };
+        let mut then = desk.step(&queued.stored, to, now);
         then.hold = Some(hold.id);
         then.millicalls = look_up_of(&entry);
         let (record, then) = self.remembered(entry, then);
@@ -199,8 +201,8 @@ impl Gate {
             Ok(_) => {
                 self.meters().decided(effect, mode);
                 tell(id, effect);
-                self.queue_meters().moved(&queued.stored, State::Held, now);
-                Ruled::Stands(State::Held, None)
+                self.queue_meters().moved(&queued.stored, to, now);
+                Ruled::Stands(to, None)
             }
             Err(_) => Ruled::Lost,
         })

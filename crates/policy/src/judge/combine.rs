@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crmgate_domain::approval::Granted;
 use crmgate_domain::{
     ApprovalRequest, Effect, Enforcement, ErrorClass, EvaluationError, FieldRef, Judgement, Layer,
     Operation, PackageVerdict, Patch, PatchOp, Point, Reason, Redaction, RevisionId, Warning,
@@ -35,6 +36,11 @@ impl Case<'_> {
         self.operation.actor.scopes.as_deref()
     }
 
+    /// The agreement, when it is there.
+    fn granted(&self, approval: &ApprovalRequest) -> Option<Granted> {
+        self.options.approvers.as_ref()?.granted(approval)
+    }
+
     /// A scan has no caller to ask, and nobody to wait for.
     fn asks_scopes(&self) -> bool {
         self.operation.point != Point::Scan
@@ -49,7 +55,7 @@ impl Case<'_> {
             Effect::Deny
         } else if !said.errors.is_empty() {
             Effect::Error
-        } else if self.asks_scopes() && !said.approvals.is_empty() {
+        } else if self.asks_scopes() && said.approvals.iter().any(|it| self.granted(it).is_none()) {
             Effect::RequireApproval
         } else {
             Effect::Allow
@@ -104,6 +110,7 @@ fn empty(revision: &RevisionId) -> Judgement {
         effect: Effect::Allow,
         reasons: Vec::new(),
         approvals: Vec::new(),
+        approved: Vec::new(),
         warnings: Vec::new(),
         patches: Vec::new(),
         redactions: Vec::new(),
@@ -176,6 +183,10 @@ fn enforced(spoken: &Spoken<'_>, case: &Case<'_>, judgement: &mut Judgement) {
         return;
     }
     for approval in &said.approvals {
+        if let Some(granted) = case.granted(approval) {
+            judgement.approved.push(granted);
+            continue;
+        }
         match impossible(approval, case) {
             Some(reason) => judgement.reasons.push(reason),
             None => judgement.approvals.push(approval.clone()),
@@ -192,6 +203,18 @@ fn impossible(approval: &ApprovalRequest, case: &Case<'_>) -> Option<Reason> {
             format!("{reason}: {package} asks for an approval and names nobody who may give it"),
         ));
     }
+    let approvers = case.options.approvers.as_ref();
+    if approvers.is_some_and(|approvers| !approvers.can_agree(approval)) {
+        let quorum = approval.quorum.max(1);
+        return Some(refusal(
+            "no_approvers",
+            format!(
+                "{reason}: {package} asks {quorum} of {} to agree, and not so many others than \
+                 the one who asks can be found",
+                named(approval)
+            ),
+        ));
+    }
     if !case.options.can_hold {
         let point = case.operation.point.as_str();
         return Some(refusal(
@@ -202,6 +225,14 @@ fn impossible(approval: &ApprovalRequest, case: &Case<'_>) -> Option<Reason> {
         ));
     }
     None
+}
+
+/// Who is asked, for messages.
+fn named(approval: &ApprovalRequest) -> String {
+    let users = approval.users.iter().map(|user| format!("`{user}`"));
+    let groups = approval.groups.iter().map(|group| format!("group `{group}`"));
+    let all: Vec<String> = users.chain(groups).collect();
+    all.join(", ")
 }
 
 /// A package in `warn`: refusals are told and nothing else.
@@ -307,6 +338,10 @@ fn tidy(judgement: &mut Judgement) {
         .approvals
         .sort_by(|a, b| (&a.package, &a.code).cmp(&(&b.package, &b.code)));
     judgement.approvals.dedup();
+    judgement
+        .approved
+        .sort_by(|a, b| (&a.package, &a.code).cmp(&(&b.package, &b.code)));
+    judgement.approved.dedup();
     let by_error = |a: &EvaluationError, b: &EvaluationError| {
         (&a.package, &a.message).cmp(&(&b.package, &b.message))
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crmgate_domain::{Document, Timestamp};
+use crmgate_domain::Timestamp;
 use crmgate_store::chain::{Draft, ErasureNote};
 use crmgate_store::{
     EntryKind, EraseFilter, Erased, Erasing, Erasure, Hold, Outcome, OutcomeKind, StoreError,
@@ -110,7 +110,11 @@ async fn part(
         give_up(writer, open, erasure.at).await?;
         erased.read_backs += 1;
     }
-    erased.holds = empty_holds(writer, wanted).await?;
+    let (holds, votes) = empty_holds(writer, wanted).await?;
+    erased.holds = holds;
+    let mut seqs = seqs;
+    seqs.extend(votes);
+    seqs.sort_unstable();
     if erased != Erased::default() {
         let note = ErasureNote {
             erasure: erasure.clone(),
@@ -154,38 +158,43 @@ async fn give_up(writer: &mut Writer, open: &Found, at: Timestamp) -> Result<(),
 }
 
 /// Takes from holds what was asked; those that waited for people cannot be answered any more.
-async fn empty_holds(writer: &mut Writer, wanted: &EraseFilter) -> Result<u64, sqlx::Error> {
+async fn empty_holds(
+    writer: &mut Writer,
+    wanted: &EraseFilter,
+) -> Result<(u64, Vec<i64>), sqlx::Error> {
+    let mut votes = Vec::new();
     let mut query = holds("SELECT h.seq, h.body", wanted);
     query.push(" ORDER BY h.seq LIMIT ").push_bind(PART);
     let rows = query.build().fetch_all(&mut writer.connection).await?;
     for row in &rows {
         let hold: Hold =
             serde_json::from_str(row.get(1)).map_err(|error| sqlx::Error::Decode(error.into()))?;
-        sql("UPDATE holds SET body = ?, erased = 1, status = 'expired' WHERE seq = ?")
-            .bind(text(&emptied(hold))?)
-            .bind(row.get::<i64, _>(0))
-            .execute(&mut writer.connection)
-            .await?;
+        let id = hold.id.uuid().as_bytes().to_vec();
+        votes.extend(empty_votes(writer, &id).await?);
+        sql(
+            "UPDATE holds SET body = ?, erased = 1, ended = NULL, version = version + 1, \
+             status = CASE WHEN status IN ('waiting', 'approved') THEN 'expired' ELSE status END \
+             WHERE seq = ?",
+        )
+        .bind(text(&hold.emptied())?)
+        .bind(row.get::<i64, _>(0))
+        .execute(&mut writer.connection)
+        .await?;
     }
-    Ok(rows.len() as u64)
+    Ok((rows.len() as u64, votes))
 }
 
-/// The hold, with what names it and nothing of what it held.
-fn emptied(mut hold: Hold) -> Hold {
-    hold.change = Document::Null;
-    hold.operation.request = None;
-    hold.operation.purpose = None;
-    hold.operation.arguments = None;
-    hold.operation.relation = None;
-    hold.operation.actor = crmgate_domain::Actor {
-        id: hold.operation.actor.id,
-        client: hold.operation.actor.client,
-        ..crmgate_domain::Actor::default()
-    };
-    for approval in &mut hold.approvals {
-        approval.reason.clear();
-    }
-    hold
+/// Takes names and words from the votes on a hold; the places of their entries.
+async fn empty_votes(writer: &mut Writer, hold: &[u8]) -> Result<Vec<i64>, sqlx::Error> {
+    let rows = sql("UPDATE votes SET person = '', reason = NULL WHERE hold = ? RETURNING seq")
+        .bind(hold)
+        .fetch_all(&mut writer.connection)
+        .await?;
+    let seqs: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+    let mut delete = QueryBuilder::new("DELETE FROM payloads WHERE ");
+    among(&mut delete, "seq", &seqs);
+    delete.build().execute(&mut writer.connection).await?;
+    Ok(seqs)
 }
 
 fn text(value: &impl serde::Serialize) -> Result<String, sqlx::Error> {

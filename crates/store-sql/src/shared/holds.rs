@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crmgate_domain::{Ambient, ConnectionName, HoldId, PayloadHash, Timestamp};
+use crmgate_domain::approval::{End, Ended};
+use crmgate_domain::{Ambient, ConnectionName, DecisionId, HoldId, Timestamp};
 use crmgate_store::{DecisionRecord, Hold, HoldFilter, HoldLog, HoldStatus, Page, StoreError};
 use sqlx::{QueryBuilder, Row as _};
 
@@ -12,11 +13,13 @@ use super::batch;
 use super::decisions::{DecisionRow, in_list};
 use super::writer::{Command, Reply, Step, Writer};
 use super::{Db, Row, Store, plain, sql, within};
-use crate::convert::{below, cursor, nanoseconds, read, write};
+use crate::convert::{below, cursor, nanoseconds, read, timestamp};
+use crate::error::corrupt;
 
 /// The kind of this listing's cursors.
 const CURSOR: char = 'h';
-const COLUMNS: &str = "SELECT seq, status, requests, body FROM holds";
+const COLUMNS: &str = "SELECT seq, status, requests, body, version, ended, spent_by, expires_at \
+     FROM holds";
 
 /// A hold to store or join, with the decision that made it.
 struct Take {
@@ -28,34 +31,81 @@ struct Take {
     reply: Reply<Hold>,
 }
 
-/// Connection, actor, object, record and payload: what makes requests equal.
-fn request(hold: &Hold) -> String {
-    let operation = &hold.operation;
-    PayloadHash::of(&[
-        hold.connection.as_str().as_bytes(),
-        operation.actor.id.as_bytes(),
-        operation.native_object.as_bytes(),
-        operation
-            .record_id
-            .as_deref()
-            .unwrap_or_default()
-            .as_bytes(),
-        hold.payload_hash.to_hex().as_bytes(),
-    ])
-    .to_hex()
-}
-
-fn stored(row: &Row) -> Result<Hold, StoreError> {
+/// One hold, its columns as they stand.
+pub(crate) fn stored(row: &Row) -> Result<Hold, StoreError> {
     let hold: Hold = read("a hold", row.get(3))?;
-    let status = match row.get::<&str, _>(1) {
-        "waiting" => HoldStatus::Waiting,
-        _ => HoldStatus::Expired,
-    };
+    let status = HoldStatus::of(row.get(1)).unwrap_or(HoldStatus::Expired);
+    let expires_at = timestamp(row.get(7))?;
+    let ended = row.get::<Option<&str>, _>(5);
+    let ended = ended.map(|text| read("a hold's end", text)).transpose()?;
+    let expired = (status == HoldStatus::Expired).then(|| Ended {
+        how: End::Expired,
+        by: None,
+        at: expires_at,
+    });
+    let spent_by: Option<Vec<u8>> = row.get(6);
     Ok(Hold {
         status,
         requests: row.get::<i64, _>(2).unsigned_abs(),
+        version: row.get::<i64, _>(4).unsigned_abs(),
+        ended: expired.or(ended),
+        spent_by: spent_by.map(|id| decision_id(&id)).transpose()?,
+        expires_at,
         ..hold
     })
+}
+
+fn decision_id(id: &[u8]) -> Result<DecisionId, StoreError> {
+    let uuid = uuid::Uuid::from_slice(id).map_err(|error| corrupt("a decision's id", error))?;
+    let parsed = uuid.to_string().parse();
+    parsed.map_err(|error| corrupt("a decision's id", error))
+}
+
+/// Supersedes what the hold replaces, if that can still be used.
+async fn supersede(writer: &mut Writer, hold: &Hold) -> Result<(), sqlx::Error> {
+    let Some(old) = hold.replaces else {
+        return Ok(());
+    };
+    let ended = Ended {
+        how: End::Superseded,
+        by: None,
+        at: hold.created_at,
+    };
+    let ended = serde_json::to_string(&ended).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sql(
+        "UPDATE holds SET status = 'superseded', ended = ?, version = version + 1 \
+         WHERE id = ? AND status IN ('waiting', 'approved')",
+    )
+    .bind(ended)
+    .bind(old.uuid().as_bytes().as_slice())
+    .execute(&mut writer.connection)
+    .await
+    .map(|_| ())
+}
+
+/// Stores a hold, inside a step's transaction; what it replaces is superseded.
+pub(crate) async fn insert(writer: &mut Writer, hold: &Hold) -> Result<(), sqlx::Error> {
+    supersede(writer, hold).await?;
+    let body = serde_json::to_string(hold).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sql(
+        "INSERT INTO holds (id, connection, actor, record_id, decision, request, status, \
+         created_at, expires_at, requests, queued, body) \
+         VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?)",
+    )
+    .bind(hold.id.uuid().as_bytes().as_slice())
+    .bind(hold.connection.as_str())
+    .bind(plain(&hold.operation.actor.id))
+    .bind(hold.operation.record_id.as_deref().map(plain))
+    .bind(hold.decision.uuid().as_bytes().as_slice())
+    .bind(hold.request_key())
+    .bind(nanoseconds(hold.created_at))
+    .bind(nanoseconds(hold.expires_at))
+    .bind(i64::try_from(hold.requests).unwrap_or(i64::MAX))
+    .bind(hold.queued.map(|id| id.uuid().as_bytes().to_vec()))
+    .bind(plain(&body))
+    .execute(&mut writer.connection)
+    .await
+    .map(|_| ())
 }
 
 #[async_trait]
@@ -94,15 +144,19 @@ impl Take {
         writer: &mut Writer,
     ) -> Result<Result<Hold, StoreError>, sqlx::Error> {
         let now = nanoseconds(self.hold.created_at);
-        sql("UPDATE holds SET status = 'expired' \
-             WHERE request = ? AND status = 'waiting' AND expires_at <= ?")
+        supersede(writer, &self.hold).await?;
+        sql(
+            "UPDATE holds SET status = 'expired', version = version + 1 \
+             WHERE request = ? AND status = 'waiting' AND expires_at <= ?",
+        )
         .bind(self.request.as_str())
         .bind(now)
         .execute(&mut writer.connection)
         .await?;
         let joined = sql(
-            "UPDATE holds SET requests = requests + 1 WHERE request = ? AND status = 'waiting' \
-             RETURNING seq, status, requests, body",
+            "UPDATE holds SET requests = requests + 1, version = version + 1 \
+             WHERE request = ? AND status = 'waiting' \
+             RETURNING seq, status, requests, body, version, ended, spent_by, expires_at",
         )
         .bind(self.request.as_str())
         .fetch_optional(&mut writer.connection)
@@ -110,27 +164,7 @@ impl Take {
         if let Some(row) = joined {
             return Ok(stored(&row));
         }
-        let body = match write("a hold", &self.hold) {
-            Ok(body) => body,
-            Err(error) => return Ok(Err(error)),
-        };
-        sql(
-            "INSERT INTO holds (id, connection, actor, record_id, decision, request, status, \
-             created_at, expires_at, requests, body) \
-             VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?)",
-        )
-        .bind(self.hold.id.uuid().as_bytes().as_slice())
-        .bind(self.hold.connection.as_str())
-        .bind(plain(&self.hold.operation.actor.id))
-        .bind(self.hold.operation.record_id.as_deref().map(plain))
-        .bind(self.hold.decision.uuid().as_bytes().as_slice())
-        .bind(self.request.as_str())
-        .bind(now)
-        .bind(nanoseconds(self.hold.expires_at))
-        .bind(i64::try_from(self.hold.requests).unwrap_or(i64::MAX))
-        .bind(body)
-        .execute(&mut writer.connection)
-        .await?;
+        insert(writer, &self.hold).await?;
         Ok(Ok(self.hold.clone()))
     }
 }
@@ -142,7 +176,7 @@ impl Store {
             DecisionRow::new(record, self.ambient())?;
         }
         let step = |reply| Take {
-            request: request(&hold),
+            request: hold.request_key(),
             ambient: self.shared_ambient(),
             hold,
             record,
@@ -168,9 +202,25 @@ impl HoldLog for Store {
 
     async fn held(&self, id: HoldId) -> Result<Option<Hold>, StoreError> {
         let row = within(
-            sql("SELECT seq, status, requests, body FROM holds WHERE id = ?")
-                .bind(id.uuid().as_bytes().as_slice())
-                .fetch_optional(self.reader()),
+            sql(
+                "SELECT seq, status, requests, body, version, ended, spent_by, expires_at \
+                 FROM holds WHERE id = ?",
+            )
+            .bind(id.uuid().as_bytes().as_slice())
+            .fetch_optional(self.reader()),
+        )
+        .await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    async fn last_asked(&self, request_key: &str) -> Result<Option<Hold>, StoreError> {
+        let row = within(
+            sql(
+                "SELECT seq, status, requests, body, version, ended, spent_by, expires_at \
+                 FROM holds WHERE request = ? ORDER BY seq DESC LIMIT 1",
+            )
+            .bind(request_key)
+            .fetch_optional(self.reader()),
         )
         .await?;
         row.as_ref().map(stored).transpose()
@@ -209,6 +259,14 @@ impl HoldLog for Store {
             query
                 .push(" AND actor = ")
                 .push_bind(plain(actor).into_owned());
+        }
+        if !filter.statuses.is_empty() {
+            query.push(" AND status IN (");
+            let mut list = query.separated(",");
+            for status in &filter.statuses {
+                list.push_bind(status.as_str());
+            }
+            query.push(")");
         }
         if let Some(names) = &filter.visible {
             in_list(&mut query, " AND connection IN (", names);

@@ -174,10 +174,14 @@ async fn others(
     now: Timestamp,
     pruned: &mut Pruned,
 ) -> Result<(), sqlx::Error> {
-    sql("UPDATE holds SET status = 'expired' WHERE status = 'waiting' AND expires_at <= ?")
-        .bind(nanoseconds(now))
-        .execute(&mut writer.connection)
-        .await?;
+    sql(
+        "UPDATE holds SET status = 'expired', version = version + 1 \
+         WHERE status IN ('waiting', 'approved') AND expires_at <= ? \
+         AND (status = 'waiting' OR queued IS NULL)",
+    )
+    .bind(nanoseconds(now))
+    .execute(&mut writer.connection)
+    .await?;
     for (before, text, count) in [
         (
             cutoffs.sightings,
@@ -192,7 +196,8 @@ async fn others(
         ),
         (
             cutoffs.holds,
-            "DELETE FROM holds WHERE status <> 'waiting' AND expires_at < ?",
+            "DELETE FROM holds WHERE status <> 'waiting' AND (status <> 'approved' OR queued IS NOT NULL) \
+             AND expires_at < ?",
             &mut pruned.holds,
         ),
     ] {

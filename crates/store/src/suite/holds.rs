@@ -24,6 +24,16 @@ pub(super) fn hold(ambient: &dyn Ambient, actor: &str, payload: &str) -> Hold {
         created_at,
         expires_at: created_at + 1.hour(),
         requests: 1,
+        release: crate::Release::Ticket,
+        queued: None,
+        requester: vec![actor.to_owned()],
+        fields: Vec::new(),
+        bound: None,
+        replaces: None,
+        builds_on: None,
+        version: 0,
+        ended: None,
+        spent_by: None,
     }
 }
 
@@ -36,6 +46,7 @@ pub(super) async fn equal_requests_share_a_hold(store: &impl Store) {
         joined,
         Hold {
             requests: 2,
+            version: 1,
             ..first.clone()
         }
     );

@@ -25,7 +25,7 @@ async fn all(store: &impl Store) -> Vec<RawEntry> {
     }
 }
 
-async fn verify(store: &impl Store) -> Report {
+pub(super) async fn verify(store: &impl Store) -> Report {
     let mut check = Verification::new(Vec::new());
     for raw in all(store).await {
         check.take(&raw);

@@ -97,6 +97,12 @@ pub(super) fn full_judgement(field: FieldRef) -> Judgement {
             expires_in_seconds: 3_600,
             reject_needs_reason: true,
         }],
+        approved: vec![crmgate_domain::approval::Granted {
+            package: "crm.sales.limits".to_owned(),
+            code: "exception".to_owned(),
+            hold: "0197a1b2-0000-7000-8000-000000000009".parse().unwrap(),
+            by: vec!["ada@example.com".to_owned()],
+        }],
         warnings: vec![Warning {
             package: "crm.sales.limits".to_owned(),
             code: "close".to_owned(),

@@ -1,7 +1,7 @@
 //! Erasing and pruning in memory.
 
 use async_trait::async_trait;
-use crmgate_domain::{Actor, Document, Timestamp};
+use crmgate_domain::{Document, Timestamp};
 use crmgate_store::chain::{ErasureNote, PrunedWhat, PruningNote};
 use crmgate_store::{
     Cutoffs, DecisionRecord, EntryKind, EraseFilter, Erased, Erasing, Erasure, Head, Hold,
@@ -101,14 +101,18 @@ impl Erasing for MemoryStore {
             return Ok(erased);
         }
         let (payloads, read_backs) = inner.found(wanted);
+        let mut ids = Vec::new();
         for hold in inner.holds_found(wanted) {
-            hold.change = Document::Null;
-            hold.status = HoldStatus::Expired;
-            hold.operation.actor = Actor {
-                id: hold.operation.actor.id.clone(),
-                ..Actor::default()
-            };
+            if matches!(hold.status, HoldStatus::Waiting | HoldStatus::Approved) {
+                super::votes::expire(hold);
+            }
+            *hold = hold.clone().emptied();
+            ids.push(hold.id);
         }
+        let votes: Vec<u64> = ids
+            .into_iter()
+            .flat_map(|id| inner.empty_votes(id))
+            .collect();
         let at = erasure.at;
         for place in read_backs {
             let Some((_, record)) = inner.decisions.get_mut(place) else {
@@ -135,7 +139,9 @@ impl Erasing for MemoryStore {
             erasure: erasure.clone(),
             wanted: wanted.clone(),
             erased,
-            positions: positions.collect(),
+            positions: positions
+                .chain(votes.into_iter().map(|at| (at, at)))
+                .collect(),
         };
         for place in payloads {
             inner.forget(place, PayloadState::Erased)?;
