@@ -18,7 +18,7 @@ pub use self::redis::Redis;
 ///
 /// # Panics
 /// When it is required and missing.
-fn need(name: &str, program: &str, folders: &[impl AsRef<Path>]) -> Option<PathBuf> {
+fn need<F: AsRef<Path>>(name: &str, program: &str, folders: &[F]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path)
         .chain(folders.iter().map(|folder| folder.as_ref().to_owned()))

@@ -82,6 +82,16 @@ impl Postgres {
         self.address(&name)
     }
 
+    /// The address of a new database that is as another one, to which nobody is connected.
+    #[must_use]
+    pub fn copy(&self, address: &str) -> String {
+        let name = format!("t{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let template = address.rsplit('/').next().unwrap();
+        let mut createdb = self.client("createdb", "postgres");
+        ran(createdb.args(["-T", template]).arg(&name));
+        self.address(&name)
+    }
+
     fn address(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
