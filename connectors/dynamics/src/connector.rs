@@ -21,6 +21,7 @@ use crate::auth::Entra;
 use crate::metadata::Metadata;
 use crate::settings::{SecuredColumns, Settings, own_mapping};
 use crate::sign_in::SeenScopes;
+use crate::together::Bulkless;
 use crate::upstream::Upstream;
 use crate::{headers, outline, request, sign_in, together};
 
@@ -39,6 +40,7 @@ pub(crate) struct Dynamics {
     pub(crate) authority: Url,
     pub(crate) tenant: Option<String>,
     pub(crate) secured_columns: SecuredColumns,
+    pub(crate) bulkless: Bulkless,
 }
 
 /// The kind `dynamics`.
@@ -117,6 +119,7 @@ impl ConnectorKind for DynamicsKind {
             authority: settings.authority,
             tenant: settings.tenant,
             secured_columns: settings.secured_columns,
+            bulkless: Bulkless::default(),
         }))
     }
 }

@@ -13,6 +13,8 @@ mod atomic;
 mod bulk;
 mod parts;
 
+use std::time::Duration;
+
 use crmgate_connector::{
     Credential, Delivered, Failure, Form, NativeChange, Outgoing, Parcel, Written,
 };
@@ -27,6 +29,8 @@ use crate::connector::Dynamics;
 use crate::fault;
 use crate::upstream::{Answer, Call};
 use crate::write::{OWN_ID, STALE, Sending, set_of};
+
+pub(crate) use bulk::Bulkless;
 
 /// Most writes in one call: beyond some hundred the environment's execution time grows as fast as
 /// the number of calls falls.
@@ -75,6 +79,7 @@ pub(crate) fn form(change: &dyn NativeChange, atomic: bool) -> Option<Form> {
 /// Whether it is found out what became of it when no answer comes.
 fn is_safe(change: &dyn NativeChange, outgoing: &Outgoing) -> bool {
     match outgoing.method {
+        Method::POST if outgoing.headers.contains_key(OWN_ID) => true,
         Method::POST => change.read_back(None).locate != Locate::Nowhere,
         _ => matches!(outgoing.method, Method::PATCH | Method::DELETE),
     }
@@ -137,7 +142,7 @@ impl Dynamics {
         }
         if atomic && rows.len() < count {
             for row in &rows {
-                run.put(row.index, Err(rolled_back()));
+                run.put(row.index, Err(rolled_back(None)));
             }
         } else if atomic {
             run.all_or_none(rows).await;
@@ -286,11 +291,12 @@ fn unknown(reason: &str) -> Failure {
     }
 }
 
-fn rolled_back() -> Failure {
+/// `retry_after`: what the write that failed has to wait.
+fn rolled_back(retry_after: Option<Duration>) -> Failure {
     Failure::Repeatable {
         code: "rolled_back".to_owned(),
         reason: "another write of its group failed, so that none was done".to_owned(),
-        retry_after: None,
+        retry_after,
         response: None,
     }
 }

@@ -83,8 +83,12 @@ impl Run<'_> {
             Err(Failure::Unknown { .. }) => Some("the outcome of its group is unknown"),
             Err(_) => None,
         };
+        let wait = match &result {
+            Err(Failure::Repeatable { retry_after, .. }) => *retry_after,
+            _ => None,
+        };
         for row in rows.iter().filter(|row| row.index != culprit.index) {
-            let failure = others.map_or_else(rolled_back, unknown);
+            let failure = others.map_or_else(|| rolled_back(wait), unknown);
             self.put(row.index, Err(failure));
         }
         self.put(culprit.index, result);
@@ -105,7 +109,7 @@ impl Run<'_> {
         let pinned = failures.iter().any(moved);
         for (row, failure) in rows.iter().zip(failures) {
             let failure = if pinned && !moved(&failure) {
-                rolled_back()
+                rolled_back(None)
             } else {
                 failure
             };

@@ -1,8 +1,12 @@
 //! Creates by `CreateMultiple`: all of them or none.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use crmgate_connector::{Credential, Failure};
-use crmgate_domain::{Document, Object};
+use crmgate_domain::{Document, Object, Timestamp};
 use http::Method;
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::{Row, Run, again, unknown, whole};
@@ -13,6 +17,32 @@ use crate::write::set_of;
 const TYPE: &str = "@odata.type";
 const NAMESPACE: &str = "Microsoft.Dynamics.CRM";
 
+/// For how long a table is taken to refuse the message.
+const WITHOUT: SignedDuration = SignedDuration::from_mins(10);
+
+/// Tables that refused the message and took each of its records: not every table has it. A batch
+/// needs as few calls, so one that is noted wrongly costs nothing but some of the CRM's time.
+#[derive(Debug, Default)]
+pub(crate) struct Bulkless {
+    until: Mutex<HashMap<String, Timestamp>>,
+}
+
+impl Bulkless {
+    fn has(&self, set: &str, now: Timestamp) -> bool {
+        let known = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(set).is_some_and(|until| now < *until)
+    }
+
+    fn note(&self, set: String, now: Timestamp) {
+        let mut known = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(set, now + WITHOUT);
+    }
+}
+
+fn set(row: &Row) -> Option<String> {
+    set_of(&row.sending.call.path_and_query).map(str::to_owned)
+}
+
 #[derive(Deserialize)]
 struct Made {
     #[serde(rename = "Ids")]
@@ -22,7 +52,9 @@ struct Made {
 impl Run<'_> {
     /// Creates of one table.
     pub(super) async fn creates(&mut self, rows: Vec<Row>) {
-        if rows.len() < 2 {
+        let now = self.connector.ambient.now();
+        let set = rows.first().and_then(set).unwrap_or_default();
+        if rows.len() < 2 || self.connector.bulkless.has(&set, now) {
             return self.apart(rows).await;
         }
         let Some(call) = self.message(&rows).await else {
@@ -32,11 +64,21 @@ impl Run<'_> {
             Ok(answer) if answer.status.is_success() => self.made(&rows, &answer),
             Ok(answer) => match fault::check(answer.clone(), true) {
                 // Nothing was written: which row it was for is not said.
-                Err(failure) if is_about_a_row(&failure) => self.apart(rows).await,
+                Err(failure) if is_about_a_row(&failure) => {
+                    let indices: Vec<usize> = rows.iter().map(|row| row.index).collect();
+                    self.apart(rows).await;
+                    if indices.iter().all(|index| self.succeeded(*index)) {
+                        self.connector.bulkless.note(set, now);
+                    }
+                }
                 _ => self.put_all(&rows, || whole(&answer)),
             },
             Err(failure) => self.put_all(&rows, || again(&failure)),
         }
+    }
+
+    fn succeeded(&self, index: usize) -> bool {
+        matches!(self.results.get(index), Some(Some(Ok(_))))
     }
 
     fn made(&mut self, rows: &[Row], answer: &Answer) {

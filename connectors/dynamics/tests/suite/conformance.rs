@@ -28,6 +28,7 @@ async fn fresh() -> Dataverse {
 }
 
 crmgate_connector::conformance_tests!(fresh);
+crmgate_connector::conformance_together_tests!(fresh);
 
 #[async_trait]
 impl Subject for Dataverse {

@@ -13,4 +13,6 @@ mod lifecycle;
 mod records;
 mod signing_in;
 mod support;
+mod together;
+mod together_wire;
 mod wire;
