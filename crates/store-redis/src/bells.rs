@@ -115,7 +115,11 @@ async fn listen(
     };
     let (mut sink, mut messages) = pubsub.split();
     // What was said while nobody listened is made up for.
-    for bell in bells.lock().unwrap_or_else(PoisonError::into_inner).values() {
+    for bell in bells
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .values()
+    {
         ring(bell);
     }
     loop {

@@ -102,7 +102,9 @@ impl RedisStore {
                 Ok(found) => {
                     failed = false;
                     let risks = found.risks();
-                    if told.is_none() && let Some(sync) = &found.sync {
+                    if told.is_none()
+                        && let Some(sync) = &found.sync
+                    {
                         tracing::info!(appendfsync = %sync, "redis tells how much of its newest it may lose");
                     }
                     for risk in &risks {
@@ -117,7 +119,11 @@ impl RedisStore {
                 Err(_) => {}
             }
             // One that did not answer is asked sooner.
-            let pause = if failed { Duration::from_secs(30) } else { every };
+            let pause = if failed {
+                Duration::from_secs(30)
+            } else {
+                every
+            };
             tokio::time::sleep(pause).await;
         }
     }

@@ -112,7 +112,9 @@ impl Jobs for RedisStore {
             return Ok(0);
         }
         let mut known = redis::cmd("SADD");
-        known.arg(self.names()).arg(queues.keys().collect::<Vec<_>>());
+        known
+            .arg(self.names())
+            .arg(queues.keys().collect::<Vec<_>>());
         self.link.ask::<()>(&known).await?;
         let chunks = queues
             .iter()
@@ -189,8 +191,7 @@ impl Jobs for RedisStore {
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, StoreError> {
-        let told: (u64, u64, u64, u64, i64) =
-            self.link.run(&self.script(&DEPTH, queue)).await?;
+        let told: (u64, u64, u64, u64, i64) = self.link.run(&self.script(&DEPTH, queue)).await?;
         let (due, delayed, claimed, dead, oldest) = told;
         Ok(Depth {
             due,

@@ -51,7 +51,10 @@ impl Link {
         };
         // What the crate says of an address may quote it.
         client.map_err(|error| {
-            StoreError::Unavailable(format!("redis: its address is not usable ({:?})", error.kind()))
+            StoreError::Unavailable(format!(
+                "redis: its address is not usable ({:?})",
+                error.kind()
+            ))
         })
     }
 

@@ -3,20 +3,24 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
     reason = "a suite fails the test that runs it"
 )]
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crmgate_domain::{Ambient, Timestamp};
 use jiff::ToSpan as _;
 
-use crate::Store;
+use crate::{Cells, Jobs, Store};
 
 mod attempts;
+mod cells;
 mod decisions;
 mod holds;
+mod jobs;
 mod memory;
 mod record;
 mod samples;
@@ -50,6 +54,55 @@ impl Ambient for Ticking {
         bytes[..8].copy_from_slice(&drawn.to_be_bytes());
         bytes
     }
+}
+
+/// The clock that a store of jobs or cells goes by.
+pub trait Clock {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+
+    /// Lets time pass: waits, or moves the clock.
+    fn pass(&self, time: Duration) -> impl Future<Output = ()>;
+}
+
+/// Runs all that is about jobs, each part on a store of its own.
+///
+/// # Panics
+/// When the store does not do what a store must.
+pub async fn run_jobs<J: Jobs, C: Clock, F: Future<Output = (J, C)>>(make: impl Fn() -> F) {
+    let (j, c) = make().await;
+    jobs::the_order_is_kept(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::what_is_there_is_not_pushed_twice(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::nothing_comes_before_its_time(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::leases_run_out_and_are_counted(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::a_renewed_lease_lasts(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::a_lost_lease_settles_nothing(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::verdicts_do_what_they_say(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::what_is_pushed_meanwhile_counts(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::what_is_removed_is_gone(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::queues_are_apart(&j, &c).await;
+    let (j, c) = make().await;
+    jobs::many_come_in_any_batches(&j, &c).await;
+}
+
+/// Runs all that is about cells, each part on a store of its own.
+///
+/// # Panics
+/// When the store does not do what a store must.
+pub async fn run_cells<S: Cells, C: Clock, F: Future<Output = (S, C)>>(make: impl Fn() -> F) {
+    let (store, _) = make().await;
+    cells::they_change_only_from_what_was_seen(&store).await;
+    let (store, clock) = make().await;
+    cells::they_are_forgotten_in_time(&store, &clock).await;
 }
 
 /// Runs all of it, each part on a store of its own.

@@ -82,23 +82,11 @@ local function place_again(id, job, at)
   place(id, job, at)
 end
 
--- A job as if it had never been looked at.
-local function renew_job(job, prio)
-  job[PRIO], job[PLACE], job[TRIES], job[AGAIN], job[REASON] = prio, number(), 0, 0, ''
-end
-
--- Tells whether the job is dead now: one that was pushed meanwhile lives again.
 local function die(id, job, reason)
-  if job[AGAIN] == 1 then
-    renew_job(job, job[AGAIN_PRIO])
-    place(id, job, job[AGAIN_AT])
-    return false
-  end
-  job[STATE], job[REASON] = DEAD, reason
+  job[STATE], job[AGAIN], job[REASON] = DEAD, 0, reason
   redis.call('ZADD', dead, now, id)
   keep(id, job)
   if redis.call('ZCARD', dead) > KEPT then forget(redis.call('ZPOPMIN', dead)[1]) end
-  return true
 end
 
 local function in_chunks(command, words)

@@ -1,4 +1,4 @@
--- name, due, priority, most attempts; and so on. Gives how many were not there.
+-- Name, due, priority, most attempts; and so on. Gives how many were not there. A dead job stays dead.
 local ids = {}
 for at = 3, #ARGV, 4 do ids[#ids + 1] = ARGV[at] end
 load(ids)
@@ -15,13 +15,7 @@ for at = 3, #ARGV, 4 do
     end
     job[AGAIN], job[AGAIN_AT], job[AGAIN_PRIO] = 1, due, prio
     keep(id, job)
-  elseif job[STATE] == DEAD then
-    new = new + 1
-    leave(id, job)
-    renew_job(job, prio)
-    job[MOST] = tonumber(ARGV[at + 3])
-    place(id, job, due)
-  elseif due < job[AT] or prio > job[PRIO] then
+  elseif job[STATE] ~= DEAD and (due < job[AT] or prio > job[PRIO]) then
     leave(id, job)
     job[PRIO] = math.max(prio, job[PRIO])
     place(id, job, math.min(due, job[AT]))

@@ -8,12 +8,12 @@ for _, id in ipairs(ids) do
   if job then
     job[TRIES] = job[TRIES] + 1
     if job[TRIES] < job[MOST] then
+      job[AGAIN] = 0
+      place(id, job, job[AT])
       out[1] = out[1] + 1
-      place_again(id, job, now)
-    elseif die(id, job, 'its lease ran out') then
-      out[#out + 1] = id
     else
-      out[1] = out[1] + 1
+      die(id, job, 'whoever looked at it broke off, each time')
+      out[#out + 1] = id
     end
   end
 end

@@ -11,8 +11,8 @@ for at = 3, #ARGV, 5 do
     redis.call('ZREM', leases, id)
     if verdict == 'done' then
       if job[AGAIN] == 1 then
-        renew_job(job, job[AGAIN_PRIO])
-        place(id, job, job[AGAIN_AT])
+        job[TRIES] = 0
+        place_again(id, job, job[AGAIN_AT])
       else
         forget(id)
       end
@@ -20,14 +20,15 @@ for at = 3, #ARGV, 5 do
       place_again(id, job, later)
     elseif verdict == 'back' then
       place_again(id, job, job[AT])
-    else
+    elseif verdict == 'failed' then
       job[TRIES] = job[TRIES] + 1
-      if verdict == 'failed' and job[TRIES] < job[MOST] then
-        job[REASON] = ARGV[at + 4]
+      if job[TRIES] < job[MOST] then
         place_again(id, job, later)
       else
         die(id, job, ARGV[at + 4])
       end
+    else
+      die(id, job, ARGV[at + 4])
     end
   end
 end
