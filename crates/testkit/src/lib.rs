@@ -7,6 +7,7 @@
 pub mod ambient;
 pub mod crm;
 pub mod fake;
+pub mod jobs;
 pub mod memory;
 pub mod permit;
 pub mod servers;
@@ -14,6 +15,7 @@ pub mod servers;
 pub use ambient::TestAmbient;
 pub use crm::{FakeCrm, Fault, Sent};
 pub use fake::{FakeConnector, request};
+pub use jobs::MemoryJobs;
 pub use memory::MemoryStore;
 pub use permit::permit;
 pub use servers::{Postgres, Redis};
