@@ -10,7 +10,7 @@ use crmgate_connector::rewrite::Links;
 use crmgate_connector::{NativeChange, NativeResponse, Outgoing};
 use crmgate_domain::{
     Candidate, ConnectionName, Document, FieldRef, Kind, Object, Patch, PatchError, PayloadHash,
-    Views,
+    Timestamp, Views,
 };
 use crmgate_store::ReadBack;
 use crmgate_store::attempt::Locate;
@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
 use crate::draft::Version;
+use crate::fingerprint;
 use crate::headers;
 use crate::records::encode;
 use crate::resolve::key_value;
@@ -27,6 +28,9 @@ mod reply;
 
 /// Tells `write` which key a create must not find taken. It never leaves the gate.
 pub(crate) const CREATE_ONLY: HeaderName = HeaderName::from_static("crmgate-create-only");
+
+/// Tells `write` which key the gate gave a create. It never leaves the gate.
+pub(crate) const OWN_KEY: HeaderName = HeaderName::from_static("crmgate-own-key");
 
 /// A unique field and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub(crate) struct Base {
     pub(crate) key: Option<Key>,
     /// A key of the gate's own.
     pub(crate) generated: Option<Key>,
+    /// When it was looked up.
+    pub(crate) at: Timestamp,
     pub(crate) values: ObjectValues,
 }
 
@@ -244,7 +250,12 @@ impl NativeChange for SalesforceChange {
                 headers::set(&mut headers, CREATE_ONLY, &place);
                 pinned_by_gate = true;
             }
-            (Kind::Create, None) => {}
+            (Kind::Create, None) => {
+                if let Some(key) = &base.generated {
+                    let place = format!("{}/{}", key.field, key.value);
+                    headers::set(&mut headers, OWN_KEY, &place);
+                }
+            }
             _ => pinned_by_gate = self.pin(&mut headers),
         }
         let body = self.body();
@@ -298,11 +309,16 @@ impl NativeChange for SalesforceChange {
     fn read_back(&self, actor: Option<&str>) -> ReadBack {
         let base = &self.base;
         let expect = self.change.clone().unwrap_or_default();
+        let locate = self.locate();
+        let version = match locate {
+            Locate::Nowhere => Some(fingerprint::since(base.at)),
+            _ => base.row_version.clone(),
+        };
         ReadBack {
             native_object: base.native_object().to_owned(),
-            locate: self.locate(),
+            locate,
             deleted: base.kind == Kind::Delete,
-            version: base.row_version.clone(),
+            version,
             actor: actor.map(str::to_owned),
             join_key: self.join_key(&expect, actor),
             expect,

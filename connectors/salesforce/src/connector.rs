@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use crmgate_connector::mapping::Mapping;
 use crmgate_connector::session::Session;
 use crmgate_connector::{
-    Capabilities, Class, Connector, Credential, Draft, Failure, Fields, Identity, Locator,
-    Malformed, Matched, NativeRequest, NativeResponse, Needs, Outgoing, Outline, ParseFailure, Pin,
-    QueryPage, ReadBackResult, Refusal, RequestHead, Resolved, Routes, StoredRecord, Written,
+    Allowance, Capabilities, Class, Connector, Credential, Delivered, Draft, Failure, Fields, Form,
+    Identity, Locator, Malformed, Matched, NativeChange, NativeRequest, NativeResponse, Needs,
+    Outgoing, Outline, Parcel, ParseFailure, Pin, QueryPage, ReadBackResult, Refusal, RequestHead,
+    Resolved, Routes, StoredRecord, Written,
 };
 use crmgate_domain::{Ambient, ConnectionName, Object, Operation, PayloadHash};
 use crmgate_outbound::Client;
@@ -18,15 +19,21 @@ use crmgate_store::{Permit, ReadBack};
 use http::HeaderMap;
 use secrecy::SecretString;
 
+use crate::allowance::Seen;
 use crate::auth::FlowSignIn;
 use crate::metadata::Metadata;
 use crate::settings::{Introspection, Settings};
 use crate::upstream::{SharedUpstream, Upstream};
-use crate::{door, headers, login, outline, render};
+use crate::{door, headers, login, outline, render, together};
 
 /// Tokens whose scopes are remembered, and for how long: a session can last a day.
 const SCOPES_KEPT: u64 = 10_000;
 const SCOPES_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// Records made by this process that are remembered, and for how long: somewhat longer than it
+/// takes until it is known what came of a lost create.
+const MADE_KEPT: u64 = 50_000;
+const MADE_LIFE: Duration = Duration::from_secs(30 * 60);
 
 /// One connection to one Salesforce org.
 pub(crate) struct SalesforceConnector {
@@ -41,6 +48,9 @@ pub(crate) struct SalesforceConnector {
     pub(crate) currency: Option<String>,
     pub(crate) introspection: Option<Introspection>,
     pub(crate) scopes: moka::future::Cache<PayloadHash, Vec<String>>,
+    /// Ids of records that creates of this process made lately: none of them is what a create made
+    /// whose answer was lost.
+    pub(crate) made: moka::future::Cache<String, ()>,
     /// The org's id, once an answer told it.
     pub(crate) org: OnceLock<String>,
 }
@@ -63,6 +73,8 @@ impl SalesforceConnector {
             instance: settings.instance,
             login: settings.login,
             session,
+            ambient: Arc::clone(&ambient),
+            allowance: Seen::default(),
         });
         let metadata = Metadata::new(
             Arc::clone(&upstream),
@@ -83,6 +95,10 @@ impl SalesforceConnector {
             scopes: moka::future::Cache::builder()
                 .max_capacity(SCOPES_KEPT)
                 .time_to_live(SCOPES_LIFE)
+                .build(),
+            made: moka::future::Cache::builder()
+                .max_capacity(MADE_KEPT)
+                .time_to_live(MADE_LIFE)
                 .build(),
             org: OnceLock::new(),
         }
@@ -179,6 +195,27 @@ impl Connector for SalesforceConnector {
         credential: &Credential,
     ) -> Result<Written, Failure> {
         self.send_write(permit, outgoing, credential).await
+    }
+
+    fn form(&self, change: &dyn NativeChange, atomic: bool) -> Option<Form> {
+        together::form(change, atomic)
+    }
+
+    fn cannot_be_atomic(&self, change: &dyn NativeChange) -> Malformed {
+        together::cannot_be_atomic(change)
+    }
+
+    async fn write_together(
+        &self,
+        parcels: Vec<Parcel>,
+        atomic: bool,
+        credential: &Credential,
+    ) -> Delivered {
+        self.send_together(parcels, atomic, credential).await
+    }
+
+    fn allowance(&self) -> Option<Allowance> {
+        self.upstream.allowance.told()
     }
 
     async fn pass(

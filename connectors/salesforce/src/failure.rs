@@ -10,6 +10,10 @@ use http::{HeaderMap, StatusCode, header};
 
 use crate::headers;
 
+/// How long to wait when the day's calls are spent: the count is of the last 24 hours, so that some
+/// come free little by little.
+const SPENT: Duration = Duration::from_mins(15);
+
 /// A whole answer of the CRM.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
@@ -53,6 +57,14 @@ impl Answer {
             || (self.status == StatusCode::FORBIDDEN && self.body.starts_with(b"Bad_OAuth_Token"))
     }
 
+    /// Whether the day's allowance of calls is spent, and not merely too much going on.
+    pub(crate) fn says_spent(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN && {
+            let (code, message) = self.error();
+            is_spent(&code, &message)
+        }
+    }
+
     /// The answer for the client.
     pub(crate) fn native(self) -> NativeResponse {
         NativeResponse {
@@ -76,7 +88,8 @@ impl Answer {
             return Failure::Repeatable {
                 code: word.to_owned(),
                 reason,
-                retry_after: retry_after(&self.headers),
+                retry_after: retry_after(&self.headers)
+                    .or_else(|| is_spent(&code, &message).then_some(SPENT)),
                 response: Some(Box::new(self.native())),
             };
         }
@@ -113,7 +126,14 @@ fn repeatable(status: StatusCode, code: &str, message: &str) -> Option<&'static 
         "SERVER_UNAVAILABLE" | "API_CURRENTLY_DISABLED" | "REQUEST_RUNNING_TOO_LONG" => {
             Some("unavailable")
         }
-        "UNKNOWN_EXCEPTION" if message.contains("UNABLE_TO_LOCK_ROW") => Some("locked"),
+        // What a trigger or flow met in its own writes.
+        "UNKNOWN_EXCEPTION"
+        | "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY"
+        | "CANNOT_EXECUTE_FLOW_TRIGGER"
+            if message.contains("UNABLE_TO_LOCK_ROW") =>
+        {
+            Some("locked")
+        }
         "" => match status.as_u16() {
             429 => Some("throttled"),
             420 | 503 => Some("unavailable"),
@@ -122,6 +142,11 @@ fn repeatable(status: StatusCode, code: &str, message: &str) -> Option<&'static 
         _ if status == StatusCode::TOO_MANY_REQUESTS => Some("throttled"),
         _ => None,
     }
+}
+
+/// The other meaning of the code is that too many long calls run at once.
+fn is_spent(code: &str, message: &str) -> bool {
+    code == "REQUEST_LIMIT_EXCEEDED" && message.starts_with("TotalRequests")
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

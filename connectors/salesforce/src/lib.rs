@@ -9,14 +9,19 @@
 //! | `upstream`, `failure`, `auth` | the CRM at the other end: sessions, answers, three failures |
 //! | `login`, `soap`, `identity` | clients' own sign-in through the gate, and who they are |
 //! | `render` | the gate's answers in Salesforce's shape |
-//! | `read_back` | whether a write whose answer was lost happened |
+//! | `write`, `together` | judged writes on their way, alone or in a collection |
+//! | `own_key` | keys of the gate's own, and creates that meet them again |
+//! | `read_back`, `fingerprint` | whether a write whose answer was lost happened |
+//! | `allowance` | what the org says about the calls that are left |
 
+mod allowance;
 mod auth;
 mod change;
 mod connector;
 mod door;
 mod draft;
 mod failure;
+mod fingerprint;
 mod headers;
 mod id;
 mod identity;
@@ -25,6 +30,7 @@ mod login;
 mod lookup;
 mod metadata;
 mod outline;
+mod own_key;
 mod parse;
 mod pass;
 mod read_back;
@@ -35,6 +41,7 @@ mod resolve;
 mod section;
 mod settings;
 mod soap;
+mod together;
 mod upstream;
 mod values;
 mod write;

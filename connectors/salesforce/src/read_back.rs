@@ -8,6 +8,8 @@ use crmgate_store::ReadBack;
 use crmgate_store::attempt::Locate;
 
 use crate::connector::SalesforceConnector;
+use crate::fingerprint::looked_up;
+use crate::own_key::{CREATED, MODIFIED, differing, is_own, was_changed};
 use crate::records::Row;
 
 impl SalesforceConnector {
@@ -15,10 +17,7 @@ impl SalesforceConnector {
         let locator = match &asked.locate {
             Locate::Id(id) => Locator::Id(id.clone()),
             Locate::Key { field, value } => Locator::Key(vec![(field.clone(), value.clone())]),
-            Locate::Nowhere => {
-                let why = "the create carried no unique external id by which to find it";
-                return Ok(ReadBackResult::Uncertain(why.to_owned()));
-            }
+            Locate::Nowhere => return self.look_without_key(asked).await,
         };
         let describe = self
             .metadata
@@ -29,7 +28,7 @@ impl SalesforceConnector {
             .iter()
             .map(|(name, _)| name.to_owned())
             .collect();
-        for name in ["LastModifiedById", "CreatedById"] {
+        for name in ["LastModifiedById", "CreatedById", CREATED, MODIFIED] {
             names.insert(name.to_owned());
         }
         let values = self.plain_values(&describe);
@@ -47,6 +46,19 @@ impl SalesforceConnector {
             Locator::Id(_) => updated(asked, row.as_ref()),
         })
     }
+
+    async fn look_without_key(&self, asked: &ReadBack) -> Result<ReadBackResult, Failure> {
+        let Some(since) = looked_up(asked.version.as_deref()) else {
+            return Ok(uncertain(
+                "the create carried no unique external id by which to find it",
+            ));
+        };
+        let describe = self
+            .metadata
+            .describe(&asked.native_object, &Credential::Service)
+            .await?;
+        self.look_for(asked, &describe, since).await
+    }
 }
 
 fn created(asked: &ReadBack, row: Option<&Row>) -> ReadBackResult {
@@ -54,10 +66,26 @@ fn created(asked: &ReadBack, row: Option<&Row>) -> ReadBackResult {
         return ReadBackResult::DidNotHappen;
     };
     let fields = &row.record.fields;
-    if is_ours(asked, fields, "CreatedById") && equal(asked, fields) {
-        return ReadBackResult::Happened(Some(row.record.id.clone()));
+    let id = &row.record.id;
+    if !is_ours(asked, fields, "CreatedById") {
+        return ReadBackResult::Uncertain(format!(
+            "record {id} has this key, but another user made it"
+        ));
     }
-    uncertain("a record with this key exists, but it holds other values or is another's")
+    let others = differing(&asked.expect, fields);
+    // Under a key that only this operation has, a later change explains other values.
+    let explained = || has_own_key(asked) && was_changed(fields);
+    if others.is_empty() || explained() {
+        return ReadBackResult::Happened(Some(id.clone()));
+    }
+    ReadBackResult::Uncertain(format!(
+        "record {id} has this key, but holds other values: {}",
+        others.join(", ")
+    ))
+}
+
+fn has_own_key(asked: &ReadBack) -> bool {
+    matches!(&asked.locate, Locate::Key { value, .. } if is_own(value))
 }
 
 fn deleted(row: Option<&Row>) -> ReadBackResult {
@@ -72,7 +100,7 @@ fn updated(asked: &ReadBack, row: Option<&Row>) -> ReadBackResult {
         return uncertain("the record is gone");
     };
     let fields = &row.record.fields;
-    let equal = equal(asked, fields);
+    let equal = differing(&asked.expect, fields).is_empty();
     if equal && is_ours(asked, fields, "LastModifiedById") {
         return ReadBackResult::Happened(Some(row.record.id.clone()));
     }
@@ -95,14 +123,6 @@ fn is_ours(asked: &ReadBack, fields: &Object, by: &str) -> bool {
         }
         _ => true,
     }
-}
-
-/// Fields that do not come back (not readable, not stored) tell nothing.
-fn equal(asked: &ReadBack, fields: &Object) -> bool {
-    asked
-        .expect
-        .iter()
-        .all(|(name, value)| fields.get(name).is_none_or(|found| found == value))
 }
 
 fn uncertain(why: &str) -> ReadBackResult {

@@ -102,6 +102,20 @@ impl SalesforceConnector {
         query: &str,
         cursor: Option<&str>,
     ) -> Result<QueryPage, Failure> {
+        self.query_in("query", query, cursor).await
+    }
+
+    /// Runs a query that also finds what was deleted.
+    pub(crate) async fn run_query_all(&self, query: &str) -> Result<QueryPage, Failure> {
+        self.query_in("queryAll", query, None).await
+    }
+
+    async fn query_in(
+        &self,
+        resource: &str,
+        query: &str,
+        cursor: Option<&str>,
+    ) -> Result<QueryPage, Failure> {
         let target = match cursor {
             // INVARIANT: a cursor is a path of the query resource, whatever it was handed in as.
             Some(cursor) if cursor.starts_with("/services/data/") && cursor.contains("/query") => {
@@ -109,7 +123,7 @@ impl SalesforceConnector {
             }
             Some(_) => return Err(Failure::not_sent("the cursor is none of this connection's")),
             None => format!(
-                "/services/data/v{}/query?q={}",
+                "/services/data/v{}/{resource}?q={}",
                 self.api_version,
                 encode(query)
             ),

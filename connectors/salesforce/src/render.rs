@@ -7,7 +7,7 @@
 
 use crmgate_connector::{Class, Malformed, NativeResponse, Refusal, RequestHead};
 use crmgate_domain::{Document, Object};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::door;
 use crate::soap;
@@ -17,6 +17,9 @@ mod tests;
 
 /// What Salesforce calls a refusal by a rule of the org; clients show its message as it is.
 const VERDICT: &str = "FIELD_CUSTOM_VALIDATION_EXCEPTION";
+
+/// Calls made and calls that may be made.
+const LIMITS: HeaderName = HeaderName::from_static("sforce-limit-info");
 
 const JSON: &str = "application/json;charset=UTF-8";
 
@@ -181,6 +184,34 @@ pub(crate) fn errors(
     }
     let body = Document::Array(vec![error.into()]);
     NativeResponse::full(status, JSON, body.to_json())
+}
+
+/// The answer to a create, as it would have come, had this been the first to say so.
+pub(crate) fn created(place: &str, id: &str, answer: &HeaderMap) -> NativeResponse {
+    let mut body = Object::new();
+    body.set("id", id.into());
+    body.set("success", true.into());
+    body.set("errors", Document::Array(Vec::new()));
+    let body = Document::from(body).to_json();
+    let mut response = NativeResponse::full(StatusCode::CREATED, JSON, body);
+    response.headers = created_headers(Some((place, id)), answer);
+    response
+}
+
+/// Headers of the answer for one record, out of those of the answer that held it.
+pub(crate) fn created_headers(made: Option<(&str, &str)>, answer: &HeaderMap) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+    for name in [header::CACHE_CONTROL, LIMITS, header::RETRY_AFTER] {
+        if let Some(value) = answer.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    let location = made.map(|(place, id)| format!("{place}/{id}"));
+    if let Some(location) = location.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(header::LOCATION, location);
+    }
+    headers
 }
 
 /// An error body of a token end point: an object.

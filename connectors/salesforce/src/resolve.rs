@@ -15,6 +15,7 @@ use crate::connector::SalesforceConnector;
 use crate::draft::Detail;
 use crate::failure::{not_found, refused};
 use crate::metadata::{Describe, FieldKind};
+use crate::own_key::own_key;
 use crate::records::Row;
 use crate::values::{ObjectValues, normalize};
 
@@ -267,6 +268,7 @@ impl Lookup<'_> {
             related: related.records,
             key,
             generated,
+            at: self.connector.ambient.now(),
             values,
         }
     }
@@ -338,11 +340,9 @@ impl Lookup<'_> {
         if !field.unique || given.is_some_and(|value| !value.is_null()) {
             return None;
         }
-        let random = self.connector.ambient.random();
-        let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         Some(Key {
             field: field.name.clone(),
-            value: format!("cg{hex}"),
+            value: own_key(self.draft.seed, self.connector.ambient.as_ref()),
         })
     }
 }

@@ -6,11 +6,13 @@ use bytes::Bytes;
 use crmgate_connector::rewrite::Links;
 use crmgate_connector::session::{Attempt, Session};
 use crmgate_connector::{Credential, Failure};
+use crmgate_domain::Ambient;
 use crmgate_outbound::{Body, Client, read_to_end};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use crate::allowance::Seen;
 use crate::failure::{Answer, Effect, unanswered};
 use crate::settings::origin_text;
 
@@ -46,6 +48,9 @@ pub(crate) struct Upstream {
     pub(crate) instance: Url,
     pub(crate) login: Url,
     pub(crate) session: Option<Session>,
+    pub(crate) ambient: Arc<dyn Ambient>,
+    /// What answers said of the calls that are left.
+    pub(crate) allowance: Seen,
 }
 
 impl Upstream {
@@ -104,7 +109,11 @@ impl Upstream {
             .send(&self.instance, call, Some(token), call.body.clone().into())
             .await
             .map_err(|error| unanswered(&error, effect))?;
-        whole(response, effect).await
+        let answer = whole(response, effect).await?;
+        if answer.says_spent() {
+            self.allowance.spent(self.ambient.now());
+        }
+        Ok(answer)
     }
 
     /// Sends to the org or the sign-in host and gives the answer as it comes.
@@ -133,7 +142,9 @@ impl Upstream {
             value.set_sensitive(true);
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }
-        self.http.send(request).await
+        let response = self.http.send(request).await?;
+        self.allowance.note(response.headers(), self.ambient.now());
+        Ok(response)
     }
 }
 

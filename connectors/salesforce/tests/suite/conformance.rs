@@ -207,3 +207,4 @@ impl Subject for Salesforce {
 }
 
 crmgate_connector::conformance_tests!(fresh);
+crmgate_connector::conformance_together_tests!(fresh);

@@ -459,8 +459,5 @@ async fn what_may_write_does_not_pass_without_a_permit() {
         .pass(opaque, &org.caller(), Some(permit))
         .await
         .unwrap();
-    assert_eq!(
-        response.status, 404,
-        "the simulator has no composite resource"
-    );
+    assert_eq!(response.status, 400, "the org's own answer to an empty one");
 }

@@ -13,4 +13,7 @@ mod lifecycle;
 mod signing_in;
 mod spellings;
 mod support;
+mod together;
+mod together_wire;
+mod unkeyed;
 mod wire;

@@ -51,6 +51,7 @@ pub(crate) fn reading(record: &[&str], before: &[&str]) -> Reading {
 pub(crate) struct Org {
     pub(crate) connector: Arc<dyn Connector>,
     pub(crate) ambient: Arc<dyn Ambient>,
+    pub(crate) time: Arc<TestAmbient>,
     pub(crate) sim: Simulator,
     pub(crate) options: SalesforceOptions,
     pub(crate) running: Running,
@@ -115,7 +116,8 @@ impl Org {
         };
         let sim = Simulator::new(options.clone()).unwrap();
         let running = crmgate_sim::serve::spawn(sim.router()).await.unwrap();
-        let ambient: Arc<dyn Ambient> = Arc::new(TestAmbient::default());
+        let time = Arc::new(TestAmbient::default());
+        let ambient: Arc<dyn Ambient> = time.clone();
         let mut settings = json!({
             "login_url": running.url,
             "instance_url": running.url,
@@ -127,6 +129,7 @@ impl Org {
         Self {
             connector: connector(&settings, &ambient).unwrap(),
             ambient,
+            time,
             sim,
             options,
             running,
@@ -257,6 +260,17 @@ pub(crate) fn as_json(object: Option<&Object>) -> Value {
 }
 
 impl Org {
+    /// Sets the gate's clock to the org's.
+    pub(crate) fn agree_on_time(&self) {
+        let ahead = self
+            .options
+            .common
+            .clock
+            .now()
+            .duration_since(self.ambient.now());
+        self.time.advance(ahead.try_into().unwrap());
+    }
+
     /// Lets the org's time pass.
     pub(crate) fn sim_clock(&self, by: std::time::Duration) {
         self.options.common.clock.advance(by);

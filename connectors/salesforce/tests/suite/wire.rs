@@ -22,7 +22,7 @@ struct Stub {
     time: Arc<TestAmbient>,
 }
 
-fn describe() -> Value {
+pub(crate) fn describe() -> Value {
     let field = |name: &str, kind: &str, more: Value| {
         let mut field = json!({"name": name, "type": kind, "createable": true, "updateable": true});
         for (key, value) in more.as_object().unwrap() {
@@ -40,7 +40,7 @@ fn describe() -> Value {
     ]})
 }
 
-fn token(secret: &str) -> ResponseTemplate {
+pub(crate) fn token(secret: &str) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(json!({
         "access_token": secret, "instance_url": "https://elsewhere.example", "id": "https://login.example/id/00D/005",
         "token_type": "Bearer", "issued_at": "1767225600000", "signature": "x", "scope": "api"
