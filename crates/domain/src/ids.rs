@@ -188,6 +188,12 @@ impl PayloadHash {
         Self(hash.finalize().into())
     }
 
+    /// A digest that was kept.
+    #[must_use]
+    pub const fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The digest itself.
     #[must_use]
     pub const fn bytes(&self) -> &[u8; 32] {

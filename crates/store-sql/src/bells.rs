@@ -103,7 +103,9 @@ impl Bells {
     }
 
     fn watched(&self) -> MutexGuard<'_, HashMap<OperationId, Watched>> {
-        self.operations.lock().unwrap_or_else(PoisonError::into_inner)
+        self.operations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -28,6 +28,7 @@
 //! 7. Tables come by a new file in `migrations/sqlite/` and its twin in `migrations/postgres/`.
 //! 8. What cannot be said in both is a constant or function of the parents, under one name.
 
+mod bells;
 mod convert;
 mod error;
 mod meters;

@@ -5,6 +5,7 @@
 //! holds it until it has ended: whoever reads up to a position finds all that is before it, then
 //! and later. Row locks come after that lock, never before.
 
+mod clock;
 mod heads;
 mod insert;
 mod migrations;
@@ -16,6 +17,8 @@ mod texts;
 
 #[path = "shared/batch.rs"]
 mod batch;
+#[path = "shared/cells.rs"]
+mod cells;
 #[path = "shared/connections.rs"]
 mod connections;
 #[path = "shared/decisions.rs"]
@@ -28,12 +31,18 @@ mod feed;
 mod filed;
 #[path = "shared/holds.rs"]
 mod holds;
+#[path = "shared/jobs.rs"]
+mod jobs;
 #[path = "shared/ledger.rs"]
 mod ledger;
+#[path = "shared/operations.rs"]
+mod operations;
 #[path = "shared/outcomes.rs"]
 mod outcomes;
 #[path = "shared/places.rs"]
 mod places;
+#[path = "shared/processes.rs"]
+mod processes;
 #[path = "shared/prune.rs"]
 mod prune;
 #[path = "shared/steps.rs"]
@@ -48,6 +57,7 @@ mod writer;
 pub use self::open::PostgresStore;
 pub use self::settings::PostgresSettings;
 
+pub(crate) use self::clock::clock;
 pub(crate) use self::open::{Opening, PostgresStore as Store};
 pub(crate) use self::session::{apart, within};
 pub(crate) use self::texts::{plain, scalar, sql};

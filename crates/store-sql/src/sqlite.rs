@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+mod clock;
 mod file;
 mod insert;
 mod lock;
@@ -11,6 +12,8 @@ mod session;
 
 #[path = "shared/batch.rs"]
 mod batch;
+#[path = "shared/cells.rs"]
+mod cells;
 #[path = "shared/connections.rs"]
 mod connections;
 #[path = "shared/decisions.rs"]
@@ -23,12 +26,18 @@ mod feed;
 mod filed;
 #[path = "shared/holds.rs"]
 mod holds;
+#[path = "shared/jobs.rs"]
+mod jobs;
 #[path = "shared/ledger.rs"]
 mod ledger;
+#[path = "shared/operations.rs"]
+mod operations;
 #[path = "shared/outcomes.rs"]
 mod outcomes;
 #[path = "shared/places.rs"]
 mod places;
+#[path = "shared/processes.rs"]
+mod processes;
 #[path = "shared/prune.rs"]
 mod prune;
 #[path = "shared/steps.rs"]
@@ -43,6 +52,7 @@ mod writer;
 pub use self::file::RecordFile;
 pub use self::open::{Settings, SqliteStore};
 
+pub(crate) use self::clock::clock;
 pub(crate) use self::open::{Opening, SqliteStore as Store};
 pub(crate) use self::session::{apart, within};
 

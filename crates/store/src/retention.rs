@@ -54,6 +54,10 @@ pub struct Erased {
     pub read_backs: u64,
     /// Holds whose content was erased; those that waited have expired.
     pub holds: u64,
+    /// Queued operations whose request was erased; those that had not been sent are cancelled,
+    /// those that were being sent are `uncertain`.
+    #[serde(default)]
+    pub operations: u64,
 }
 
 /// Removes payloads that a person asked to have removed.

@@ -14,6 +14,7 @@ use super::settings::{self, PostgresSettings};
 use super::writer::{self, Command, Queue};
 use super::{Connection, Pool, migrations};
 use crate::OpenError;
+use crate::bells::Bells;
 
 /// The oldest Postgres that has all that is asked of it.
 const OLDEST: i32 = 130_000;
@@ -34,6 +35,7 @@ pub struct PostgresStore {
     queue: Queue,
     pool: Pool,
     open_writes: OpenWrites,
+    bells: Arc<Bells>,
     ambient: Arc<dyn Ambient>,
     owner: ProcessId,
     risks: Vec<String>,
@@ -74,6 +76,7 @@ impl PostgresStore {
             queue,
             pool,
             open_writes: OpenWrites,
+            bells: Arc::default(),
             ambient,
             owner: process,
             risks,
@@ -119,6 +122,14 @@ impl PostgresStore {
     )]
     pub(crate) async fn empty_log(&self) -> Result<(), sqlx::Error> {
         Ok(())
+    }
+
+    pub(crate) fn bells(&self) -> &Bells {
+        &self.bells
+    }
+
+    pub(crate) fn shared_bells(&self) -> Arc<Bells> {
+        Arc::clone(&self.bells)
     }
 
     pub(crate) fn shared_ambient(&self) -> Arc<dyn Ambient> {

@@ -7,6 +7,7 @@ use crmgate_store::chain::Chain;
 
 use super::decisions::{DecisionRow, package_set};
 use super::insert;
+use super::outcomes::OutcomeRow;
 use super::places::{Part, PlacedDecision, PlacedOutcome};
 use super::session::{self, Mark};
 use super::writer::{Command, Lane, Writer};
@@ -154,6 +155,26 @@ pub(crate) async fn append(writer: &mut Writer, row: &DecisionRow) -> Result<(),
     let part = Part {
         decisions,
         outcomes: Vec::new(),
+    };
+    part.run(writer, false).await
+}
+
+/// Appends outcomes inside a step's transaction.
+pub(crate) async fn append_outcomes<'a>(
+    writer: &mut Writer,
+    rows: impl IntoIterator<Item = &'a OutcomeRow>,
+) -> Result<(), sqlx::Error> {
+    let mut outcomes = Vec::new();
+    for row in rows {
+        let (seq, place) = writer.next(&row.draft);
+        outcomes.push(PlacedOutcome { seq, place, row });
+    }
+    if outcomes.is_empty() {
+        return Ok(());
+    }
+    let part = Part {
+        decisions: Vec::new(),
+        outcomes,
     };
     part.run(writer, false).await
 }

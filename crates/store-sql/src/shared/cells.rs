@@ -7,9 +7,7 @@ use async_trait::async_trait;
 use crmgate_store::{Cell, Cells, StoreError, Swapped};
 use sqlx::{QueryBuilder, Row as _};
 
-use super::{
-    Connection, Db, FOR_UPDATE_SKIP_LOCKED, Row, Store, apart, clock, plain, sql, within,
-};
+use super::{Connection, Db, FOR_UPDATE_SKIP_LOCKED, Row, Store, apart, clock, plain, sql, within};
 use crate::convert::nanoseconds;
 
 /// Most forgotten cells that are cleared away at once.
@@ -41,12 +39,14 @@ impl Change {
         });
         // Versions are times, or one more than the last: a value that was forgotten and came again
         // has another one.
-        let done = match self.seen {
-            Some(seen) => {
-                sql("UPDATE cells SET version = CASE WHEN version < ? THEN ? ELSE version + 1 END, \
+        let done =
+            match self.seen {
+                Some(seen) => sql(
+                    "UPDATE cells SET version = CASE WHEN version < ? THEN ? ELSE version + 1 END, \
                      body = ?, ends_at = ? \
                      WHERE key = ? AND version = ? AND (ends_at IS NULL OR ends_at > ?) \
-                     RETURNING version")
+                     RETURNING version",
+                )
                 .bind(now)
                 .bind(now)
                 .bind(self.body.as_str())
@@ -55,23 +55,24 @@ impl Change {
                 .bind(seen.cast_signed())
                 .bind(now)
                 .fetch_optional(&mut *connection)
-                .await?
-            }
-            None => {
-                sql("INSERT INTO cells (key, version, body, ends_at) VALUES (?, ?, ?, ?) \
+                .await?,
+                None => {
+                    sql(
+                        "INSERT INTO cells (key, version, body, ends_at) VALUES (?, ?, ?, ?) \
                      ON CONFLICT (key) DO UPDATE SET version = CASE \
                      WHEN cells.version < excluded.version THEN excluded.version \
                      ELSE cells.version + 1 END, body = excluded.body, ends_at = excluded.ends_at \
-                     WHERE cells.ends_at <= ? RETURNING version")
-                .bind(self.key.as_str())
-                .bind(now)
-                .bind(self.body.as_str())
-                .bind(ends)
-                .bind(now)
-                .fetch_optional(&mut *connection)
-                .await?
-            }
-        };
+                     WHERE cells.ends_at <= ? RETURNING version",
+                    )
+                    .bind(self.key.as_str())
+                    .bind(now)
+                    .bind(self.body.as_str())
+                    .bind(ends)
+                    .bind(now)
+                    .fetch_optional(&mut *connection)
+                    .await?
+                }
+            };
         if let Some(row) = done {
             return Ok(Swapped::Done(row.get::<i64, _>(0).unsigned_abs()));
         }
@@ -84,11 +85,12 @@ async fn holds(
     key: &str,
     now: i64,
 ) -> Result<Option<Cell>, sqlx::Error> {
-    let row = sql("SELECT version, body FROM cells WHERE key = ? AND (ends_at IS NULL OR ends_at > ?)")
-        .bind(key)
-        .bind(now)
-        .fetch_optional(connection)
-        .await?;
+    let row =
+        sql("SELECT version, body FROM cells WHERE key = ? AND (ends_at IS NULL OR ends_at > ?)")
+            .bind(key)
+            .bind(now)
+            .fetch_optional(connection)
+            .await?;
     Ok(row.as_ref().map(cell))
 }
 

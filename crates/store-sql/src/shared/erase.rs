@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use crmgate_domain::Timestamp;
 use crmgate_store::chain::{Draft, ErasureNote};
 use crmgate_store::{
-    EntryKind, EraseFilter, Erased, Erasing, Erasure, Hold, Outcome, OutcomeKind, StoreError,
+    By, EntryKind, EraseFilter, Erased, Erasing, Erasure, Hold, Outcome, OutcomeKind, StoreError,
 };
 use sqlx::{QueryBuilder, Row as _};
 
-use super::steps::with_record;
+use super::operations::{self, Effects, act};
 use super::writer::Writer;
 use super::{Db, Store, among, plain, sql, within};
 use crate::convert::nanoseconds;
@@ -96,6 +96,7 @@ async fn part(
     writer: &mut Writer,
     wanted: &EraseFilter,
     erasure: &Erasure,
+    effects: &mut Effects,
 ) -> Result<Erased, sqlx::Error> {
     let found = find(writer, wanted).await?;
     let seqs: Vec<i64> = found.iter().filter(|f| f.payload).map(|f| f.seq).collect();
@@ -110,6 +111,9 @@ async fn part(
         give_up(writer, open, erasure.at).await?;
         erased.read_backs += 1;
     }
+    let by = By(format!("token {}", erasure.by).into());
+    let who = (erasure.at, &by);
+    erased.operations = operations::erase(&mut writer.connection, wanted, who, effects).await?;
     let (holds, votes) = empty_holds(writer, wanted).await?;
     erased.holds = holds;
     let mut seqs = seqs;
@@ -231,10 +235,17 @@ impl Erasing for Store {
                 .fetch_one(self.reader()),
         )
         .await?;
+        let operations: i64 = within(
+            operations::erasable("SELECT count(*)", wanted)
+                .build_query_scalar()
+                .fetch_one(self.reader()),
+        )
+        .await?;
         Ok(Erased {
             decisions: counts.get::<i64, _>(0).unsigned_abs(),
             read_backs: counts.get::<i64, _>(1).unsigned_abs(),
             holds: holds.unsigned_abs(),
+            operations: operations.unsigned_abs(),
         })
     }
 
@@ -246,9 +257,9 @@ impl Erasing for Store {
         let given = Arc::new((wanted.clone(), erasure.clone()));
         loop {
             let given = Arc::clone(&given);
-            let erased = with_record(self, move |writer| {
+            let erased = act(self, move |writer, effects| {
                 let given = Arc::clone(&given);
-                Box::pin(async move { part(writer, &given.0, &given.1).await })
+                Box::pin(async move { part(writer, &given.0, &given.1, effects).await })
             })
             .await?;
             if erased == Erased::default() {
@@ -257,6 +268,7 @@ impl Erasing for Store {
             all.decisions += erased.decisions;
             all.read_backs += erased.read_backs;
             all.holds += erased.holds;
+            all.operations += erased.operations;
         }
         if all != Erased::default()
             && let Err(error) = self.empty_log().await

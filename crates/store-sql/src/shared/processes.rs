@@ -10,6 +10,9 @@ use sqlx::Row as _;
 use super::{Store, apart, cells, clock, plain, sql, within};
 use crate::convert::{nanoseconds, read, write};
 
+/// For how long a process that broke off is remembered.
+const LONG_DEAD: i64 = 30 * 86_400 * 1_000_000_000;
+
 #[async_trait]
 impl Processes for Store {
     async fn beat_process(&self, process: &Process) -> Result<(), StoreError> {
@@ -24,15 +27,21 @@ impl Processes for Store {
         apart(self, move |connection| {
             let body = Arc::clone(&body);
             Box::pin(async move {
-                sql("INSERT INTO processes (id, started_at, beat_at, body) VALUES (?, ?, ?, ?) \
+                sql(
+                    "INSERT INTO processes (id, started_at, beat_at, body) VALUES (?, ?, ?, ?) \
                      ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at, \
-                     body = excluded.body")
+                     body = excluded.body",
+                )
                 .bind(id.as_slice())
                 .bind(started)
                 .bind(beat)
                 .bind(body.as_ref())
                 .execute(&mut *connection)
                 .await?;
+                sql("DELETE FROM processes WHERE beat_at < ?")
+                    .bind(beat.saturating_sub(LONG_DEAD))
+                    .execute(&mut *connection)
+                    .await?;
                 let now = clock(connection, ambient).await?;
                 cells::sweep(connection, now).await
             })

@@ -17,6 +17,7 @@ use super::lock::DirLock;
 use super::open_writes::OpenWrites;
 use super::writer::{self, Command, Queue};
 use crate::OpenError;
+use crate::bells::Bells;
 
 /// How many reads go on at once.
 const READERS: u32 = 4;
@@ -57,6 +58,7 @@ pub struct SqliteStore {
     queue: Queue,
     reader: SqlitePool,
     open_writes: OpenWrites,
+    bells: Arc<Bells>,
     options: SqliteConnectOptions,
     ambient: Arc<dyn Ambient>,
     owner: ProcessId,
@@ -110,6 +112,7 @@ impl SqliteStore {
             queue,
             reader,
             open_writes,
+            bells: Arc::default(),
             options,
             ambient,
             owner,
@@ -155,6 +158,14 @@ impl SqliteStore {
             .execute(&mut connection)
             .await?;
         connection.close().await
+    }
+
+    pub(crate) fn bells(&self) -> &Bells {
+        &self.bells
+    }
+
+    pub(crate) fn shared_bells(&self) -> Arc<Bells> {
+        Arc::clone(&self.bells)
     }
 
     pub(crate) fn shared_ambient(&self) -> Arc<dyn Ambient> {

@@ -203,6 +203,7 @@ pub(super) async fn what_is_erased_is_gone_and_the_record_whole(store: &impl Sto
         decisions: 1,
         read_backs: 0,
         holds: 1,
+        operations: 0,
     };
     assert_eq!(reach, expected);
     assert_eq!(store.erase(&creator, &by).await.unwrap(), expected);

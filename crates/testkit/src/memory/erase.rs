@@ -91,6 +91,7 @@ impl Erasing for MemoryStore {
             decisions: payloads.len() as u64,
             read_backs: read_backs.len() as u64,
             holds: inner.holds_found(wanted).len() as u64,
+            operations: 0,
         })
     }
 

@@ -1,0 +1,232 @@
+//! What a transaction of moves does beside the rows themselves, in few statements at its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use crmgate_domain::{Ambient, DecisionId, HoldId, OperationId, State, Timestamp};
+use crmgate_store::{By, NewJob, StoreError, Why, queue_of};
+use futures::future::BoxFuture;
+use sqlx::QueryBuilder;
+
+use super::super::writer::{Command, Reply, Step, Writer};
+use super::{Connection, Db, Store, jobs, nanoseconds, plain};
+use crate::bells::{Bells, Rung};
+
+/// How often a worker may break off over an operation before its job is dead.
+const MOST_ATTEMPTS: u32 = 10;
+/// Most rows of one statement.
+const PART: usize = 500;
+/// Texts of statements up to this many rows stay prepared.
+const PREPARED: usize = 8;
+
+/// One entry of a history.
+pub(crate) struct Entry {
+    pub(crate) nr: i64,
+    pub(crate) version: i64,
+    pub(crate) at: i64,
+    pub(crate) was: Option<State>,
+    pub(crate) state: State,
+    pub(crate) by: By,
+    pub(crate) why: Option<Why>,
+    pub(crate) decision: Option<DecisionId>,
+    pub(crate) hold: Option<HoldId>,
+}
+
+/// What is to be done at the end of a transaction, and after it.
+#[derive(Default)]
+pub(crate) struct Effects {
+    moved: Vec<OperationId>,
+    history: Vec<Entry>,
+    counts: BTreeMap<(String, &'static str), i64>,
+    wakes: Vec<NewJob>,
+}
+
+impl Effects {
+    /// An operation moved.
+    pub(crate) fn moved(&mut self, id: OperationId, entry: Entry) {
+        self.moved.push(id);
+        self.history.push(entry);
+    }
+
+    /// An operation came to be, its history written already.
+    pub(crate) fn came(&mut self, id: OperationId) {
+        self.moved.push(id);
+    }
+
+    /// So many operations of a connection came to a state, or left it. Ended ones are not counted.
+    pub(crate) fn count(&mut self, connection: &str, state: State, by: i64) {
+        if !state.is_final() {
+            let key = (connection.to_owned(), state.as_str());
+            *self.counts.entry(key).or_default() += by;
+        }
+    }
+
+    /// Somebody should look at an operation.
+    pub(crate) fn wake(&mut self, id: OperationId, connection: &str, due: i64, priority: i64) {
+        // A name that no connection can have leads to no queue.
+        let (Ok(connection), Ok(due)) = (
+            connection.parse(),
+            Timestamp::from_nanosecond(i128::from(due)),
+        ) else {
+            return;
+        };
+        self.wakes.push(NewJob {
+            queue: queue_of(&connection),
+            id: id.to_string(),
+            due,
+            priority: i16::try_from(priority).unwrap_or(if priority < 0 {
+                i16::MIN
+            } else {
+                i16::MAX
+            }),
+            most_attempts: MOST_ATTEMPTS,
+        });
+    }
+
+    /// The same for jobs that are made already.
+    pub(crate) fn wake_all(&mut self, jobs: Vec<NewJob>) {
+        self.wakes.extend(jobs);
+    }
+
+    /// The jobs alone.
+    pub(crate) fn into_wakes(self) -> Vec<NewJob> {
+        self.wakes
+    }
+
+    /// Does it. What remains is to be rung after the commit.
+    pub(crate) async fn flush(
+        self,
+        connection: &mut Connection,
+        elsewhere: bool,
+        now: i64,
+    ) -> Result<Rung, sqlx::Error> {
+        for part in self.history.chunks(PART) {
+            append_history(connection, part).await?;
+        }
+        recount(connection, &self.counts).await?;
+        let mut rung = Rung {
+            moved: self.moved,
+            ..Rung::default()
+        };
+        if elsewhere {
+            rung.elsewhere = self.wakes;
+        } else if !self.wakes.is_empty() {
+            jobs::push(connection, &self.wakes, now).await?;
+            rung.queues = self.wakes.into_iter().map(|job| job.queue).collect();
+        }
+        Ok(rung)
+    }
+}
+
+async fn append_history(connection: &mut Connection, entries: &[Entry]) -> Result<(), sqlx::Error> {
+    let mut query = QueryBuilder::<Db>::new(
+        "INSERT INTO operation_history (operation, version, at, was, state, who, why_code, \
+         why_message, decision, hold) ",
+    );
+    query.push_values(entries, |mut row, entry| {
+        let why = entry.why.as_ref();
+        row.push_bind(entry.nr)
+            .push_bind(entry.version)
+            .push_bind(entry.at)
+            .push_bind(entry.was.map(State::as_str))
+            .push_bind(entry.state.as_str())
+            .push_bind(plain(&entry.by.0).into_owned())
+            .push_bind(why.map(|why| plain(&why.code).into_owned()))
+            .push_bind(why.map(|why| plain(&why.message).into_owned()))
+            .push_bind(entry.decision.map(|id| id.uuid().as_bytes().to_vec()))
+            .push_bind(entry.hold.map(|id| id.uuid().as_bytes().to_vec()));
+    });
+    let query = query.build().persistent(entries.len() <= PREPARED);
+    query.execute(connection).await.map(|_| ())
+}
+
+/// Counts up and down. The last statement of whatever transaction it is in but for jobs, so that
+/// its rows are locked for a short time.
+pub(crate) async fn recount(
+    connection: &mut Connection,
+    counts: &BTreeMap<(String, &'static str), i64>,
+) -> Result<(), sqlx::Error> {
+    let changed: Vec<_> = counts.iter().filter(|(_, by)| **by != 0).collect();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let mut query =
+        QueryBuilder::<Db>::new("INSERT INTO operation_counts (connection, state, count) ");
+    query.push_values(&changed, |mut row, ((connection, state), by)| {
+        row.push_bind(connection.clone())
+            .push_bind(*state)
+            .push_bind(**by);
+    });
+    query.push(
+        " ON CONFLICT (connection, state) DO UPDATE \
+         SET count = operation_counts.count + excluded.count",
+    );
+    let query = query.build().persistent(changed.len() <= PREPARED);
+    query.execute(connection).await.map(|_| ())
+}
+
+/// A write that moves operations.
+struct Act<F, T> {
+    work: F,
+    bells: Arc<Bells>,
+    ambient: Arc<dyn Ambient>,
+    done: Option<(T, Rung)>,
+    reply: Reply<T>,
+}
+
+#[async_trait]
+impl<F, T> Step for Act<F, T>
+where
+    F: for<'w> FnMut(&'w mut Writer, &'w mut Effects) -> BoxFuture<'w, Result<T, sqlx::Error>>
+        + Send,
+    T: Send,
+{
+    async fn run(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
+        let mut effects = Effects::default();
+        let result = (self.work)(writer, &mut effects).await?;
+        let now = nanoseconds(self.ambient.now());
+        let elsewhere = self.bells.elsewhere();
+        let rung = effects
+            .flush(&mut writer.connection, elsewhere, now)
+            .await?;
+        self.done = Some((result, rung));
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, result: Result<(), StoreError>) {
+        let Self {
+            done, bells, reply, ..
+        } = *self;
+        let nothing = || StoreError::Unavailable("nothing was done".to_owned());
+        let answer = result.and_then(|()| done.ok_or_else(nothing));
+        let answer = answer.map(|(result, rung)| {
+            bells.ring(rung);
+            result
+        });
+        let _ = reply.send(answer);
+    }
+}
+
+/// Has a function move operations, inside the next transaction of the task that appends to the
+/// record: one at a time, over all processes. It may be called again when that fails. Whoever waits
+/// is told after the commit, even when whoever asked has gone.
+pub(crate) async fn act<F, T>(store: &Store, work: F) -> Result<T, StoreError>
+where
+    F: for<'w> FnMut(&'w mut Writer, &'w mut Effects) -> BoxFuture<'w, Result<T, sqlx::Error>>
+        + Send
+        + 'static,
+    T: Send + 'static,
+{
+    let step = |reply| Act {
+        work,
+        bells: store.shared_bells(),
+        ambient: store.shared_ambient(),
+        done: None,
+        reply,
+    };
+    let queue = store.queue();
+    queue
+        .ask(|reply| Command::Other(Box::new(step(reply))))
+        .await
+}
