@@ -18,6 +18,10 @@ pub enum Action {
     ExportDecisions,
     /// Read held operations; a mere client sees its own only.
     ReadHolds,
+    /// See what people are asked to agree to; a mere client sees its own only.
+    ReadApprovals,
+    /// Answer what one is asked to agree to.
+    Vote,
     /// See the connections and their state.
     ReadConnections,
     /// Read what was seen at a connection and what enforcing would do.
@@ -54,12 +58,14 @@ pub enum Action {
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Validate,
         Self::WriteThrough,
         Self::ReadDecisions,
         Self::ExportDecisions,
         Self::ReadHolds,
+        Self::ReadApprovals,
+        Self::Vote,
         Self::ReadConnections,
         Self::ReadReport,
         Self::SwitchMode,
@@ -87,7 +93,8 @@ impl Action {
             Self::WriteThrough => &[Client],
             Self::ReadDecisions => &[Author, Operator, Approver, Auditor, Client],
             Self::ExportDecisions => &[Auditor],
-            Self::ReadHolds => &[Operator, Approver, Auditor, Client],
+            Self::ReadHolds | Self::ReadApprovals => &[Operator, Approver, Auditor, Client],
+            Self::Vote => &[Approver],
             Self::ReadConnections => &[Author, Operator, Approver, Auditor],
             Self::ReadReport => &[Author, Operator, Auditor],
             Self::SwitchMode => &[Operator],
@@ -114,6 +121,8 @@ impl Action {
             Self::ReadDecisions => "read decisions",
             Self::ExportDecisions => "export decisions",
             Self::ReadHolds => "read held operations",
+            Self::ReadApprovals => "see what people are asked to agree to",
+            Self::Vote => "answer what people are asked to agree to",
             Self::ReadConnections => "see connections",
             Self::ReadReport => "read connection reports",
             Self::SwitchMode => "switch a connection's mode",

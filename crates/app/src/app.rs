@@ -11,9 +11,9 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    AppError, Connection, ConnectionParts, Connections, Decisions, Health, Holds, Identities,
-    Leading, OperationParts, Operations, Policies, Presence, Record, RecordParts, Sightings,
-    Tokens, meters,
+    AppError, Approvals, Connection, ConnectionParts, Connections, Decisions, Health, Holds,
+    Identities, Leading, OperationParts, Operations, Policies, Presence, Record, RecordParts,
+    Sightings, Tokens, meters,
 };
 
 /// How often unfinished writes are looked up.
@@ -62,6 +62,7 @@ pub struct App {
     tokens: Arc<Tokens>,
     decisions: Decisions,
     holds: Holds,
+    approvals: Approvals,
     record: Arc<Record>,
     policies: Arc<Policies>,
     health: Health,
@@ -122,11 +123,16 @@ impl App {
         });
         Self {
             health,
-            operations,
             presence,
             leading,
             identities: Identities::new(Arc::clone(&tokens)),
             decisions: Decisions::new(Arc::clone(&store)),
+            approvals: Approvals::new(
+                Arc::clone(&store),
+                Arc::clone(&connections),
+                operations.as_ref().map(|all| Arc::clone(all.log())),
+                Arc::clone(&ambient),
+            ),
             holds: Holds::new(Arc::clone(&store), Arc::clone(&ambient)),
             record: Arc::clone(&record),
             sweeper: Sweeper::new(
@@ -137,6 +143,7 @@ impl App {
             tokens,
             policies,
             sightings,
+            operations,
             ambient,
         }
     }
@@ -203,6 +210,12 @@ impl App {
         self.operations.as_ref().ok_or_else(none)
     }
 
+    /// What people are asked to agree to.
+    #[must_use]
+    pub const fn approvals(&self) -> &Approvals {
+        &self.approvals
+    }
+
     /// The record: entries, checkpoints, erasure.
     #[must_use]
     pub const fn record(&self) -> &Arc<Record> {
@@ -255,6 +268,9 @@ impl App {
         let flushing = async {
             loop {
                 flush.tick().await;
+                if let Err(error) = self.approvals.expire().await {
+                    tracing::warn!(%error, "holds past their time could not be ended");
+                }
                 self.measure_holds().await;
                 if let Err(error) = self.sightings.flush().await {
                     tracing::warn!(%error, "what was seen could not be written down");

@@ -1,6 +1,7 @@
 //! Why a use case did not do what it was asked.
 
 use crmgate_domain::State;
+use crmgate_domain::approval::Ended;
 use crmgate_policy::LoadErrors;
 use crmgate_store::StoreError;
 
@@ -42,6 +43,14 @@ pub enum AppError {
         /// Its version.
         version: u64,
     },
+    /// Somebody, or time, was faster: how it was decided.
+    #[error("{message}")]
+    Decided {
+        /// How, by whom and when.
+        message: String,
+        /// The same for programs.
+        ended: Ended,
+    },
     /// The policies cannot be loaded.
     #[error("the policies cannot be loaded:\n{0}")]
     Policies(LoadErrors),
@@ -69,6 +78,7 @@ impl AppError {
             Self::Invalid { .. } => "invalid",
             Self::Conflict(_) => "conflict",
             Self::Stands { .. } => "wrong_state",
+            Self::Decided { .. } => "already_decided",
             Self::Policies(_) => "policies_broken",
             Self::Refused { .. } => "refused_by_crm",
             Self::Unavailable(_) => "unavailable",

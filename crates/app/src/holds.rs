@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crmgate_domain::{Ambient, ConnectionName, HoldId};
 use crmgate_store::{Hold, HoldFilter, HoldStatus, Page, Store, StoreError};
 
+use crate::approvals::masked;
 use crate::decisions::check_limit;
 use crate::{Action, AppError, Principal};
 
@@ -24,7 +25,12 @@ impl Holds {
 
     /// The store expires a hold when an equal request comes; whoever looks sees it at once.
     fn now(&self, hold: Hold) -> Hold {
-        let over = hold.status == HoldStatus::Waiting && hold.expires_at <= self.ambient.now();
+        let usable = match hold.status {
+            HoldStatus::Waiting => true,
+            HoldStatus::Approved => hold.queued.is_none(),
+            _ => false,
+        };
+        let over = usable && hold.expires_at <= self.ambient.now();
         Hold {
             status: if over {
                 HoldStatus::Expired
@@ -38,6 +44,15 @@ impl Holds {
     /// How many wait for people now, by connection.
     pub(crate) async fn waiting(&self) -> Result<BTreeMap<ConnectionName, u64>, StoreError> {
         self.store.holds_waiting(self.ambient.now()).await
+    }
+
+    /// For how long the oldest of them has waited.
+    pub(crate) async fn measure_age(&self, connections: &[ConnectionName]) {
+        let now = self.ambient.now();
+        match self.store.holds_waiting_since(now).await {
+            Ok(since) => crate::approvals::meters::oldest(connections.iter(), &since, now),
+            Err(error) => tracing::warn!(%error, "the age of held operations is not known"),
+        }
     }
 
     /// Holds, newest first, of the connections the caller may see; a mere client sees its own
@@ -66,7 +81,11 @@ impl Holds {
         }
         let page = self.store.holds(&filter, cursor, limit).await?;
         Ok(Page {
-            items: page.items.into_iter().map(|hold| self.now(hold)).collect(),
+            items: page
+                .items
+                .into_iter()
+                .map(|hold| masked(self.now(hold), sees(by)))
+                .collect(),
             next: page.next,
         })
     }
@@ -85,7 +104,13 @@ impl Holds {
                         .only_own()
                         .is_none_or(|own| hold.operation.actor.id == own)
             })
-            .map(|hold| self.now(hold))
+            .map(|hold| masked(self.now(hold), sees(by)))
             .ok_or_else(|| AppError::not_found("hold", id))
     }
+}
+
+/// Whether the caller sees what is about people: those who may answer, and clients, who see nothing
+/// but their own.
+fn sees(by: &Principal) -> bool {
+    by.may(Action::Vote) || by.only_own().is_some()
 }

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod app;
+pub mod approvals;
 pub mod bundles;
 pub mod connections;
 pub mod decide_write;
@@ -29,6 +30,7 @@ pub mod validate;
 
 pub use access::{Action, Principal};
 pub use app::{App, AppParts, ProcessParts};
+pub use approvals::{ApprovalView, Approvals, VoteResult};
 pub use bundles::{BundleStatus, BundleTrouble};
 pub use connections::{Connection, ConnectionParts, ConnectionStatus, Connections, IdentityMode};
 pub use decisions::Decisions;

@@ -165,6 +165,12 @@ impl App {
 
     /// Counts what waits in the store.
     pub(crate) async fn measure_holds(&self) {
+        let names: Vec<ConnectionName> = self
+            .connections()
+            .iter()
+            .map(|connection| connection.name().clone())
+            .collect();
+        self.holds().measure_age(&names).await;
         match self.holds().waiting().await {
             Ok(waiting) => {
                 for connection in self.connections().iter() {

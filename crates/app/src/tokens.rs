@@ -41,6 +41,10 @@ pub struct TokenRequest {
     /// The OAuth-like scopes it grants at brokered connections.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// The person who holds it, by a name or account of the directory of people: an e-mail address,
+    /// best. Votes count people.
+    #[serde(default)]
+    pub person: Option<String>,
     /// Seconds until it ends; never, where not given.
     #[serde(default)]
     pub expires_in_seconds: Option<u64>,
@@ -169,6 +173,7 @@ impl Tokens {
             connections: wanted.connections,
             team: wanted.team,
             scopes,
+            person: wanted.person.map(|person| person.trim().to_owned()),
             created_at: now,
             expires_at,
             revoked_at: None,
@@ -248,6 +253,14 @@ fn check(wanted: &TokenRequest) -> Result<(), AppError> {
     }
     if wanted.team.is_some() && !wanted.roles.contains(&Role::Author) {
         return Err(AppError::invalid("team", "only an author has a team"));
+    }
+    let length = wanted
+        .person
+        .as_ref()
+        .map(|person| person.trim().chars().count());
+    if length.is_some_and(|length| length == 0 || length > MOST_NAME) {
+        let problem = format!("expected 1 to {MOST_NAME} characters");
+        return Err(AppError::invalid("person", problem));
     }
     let blank = |scope: &&String| scope.is_empty() || scope.contains(char::is_whitespace);
     if let Some(scope) = wanted.scopes.iter().find(blank) {

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Runs the gate.
     Serve(Configured),
+    /// Works on queued operations beside any number of gates and workers: they share a database.
+    Worker(Configured),
     /// Checks configuration, certificates, policies and connections; tells every fault.
     Check(Check),
     /// Runs the simulator of a CRM alone, and prints its credentials.
@@ -235,6 +237,10 @@ pub(crate) struct TokenCreate {
     /// A scope it grants at brokered connections. Repeatable.
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(crate) scopes: Vec<String>,
+    /// The person who holds it: an e-mail address, or another name that `[people]` knows. Votes
+    /// count people, not tokens.
+    #[arg(long, value_name = "PERSON")]
+    pub(crate) person: Option<String>,
     /// How long it lives: "72h", "30d"; for ever without.
     #[arg(long, value_name = "DURATION", value_parser = lifetime)]
     pub(crate) expires_in: Option<u64>,

@@ -71,6 +71,7 @@ async fn facts(dir: &Path, scene: &Scene, running: &Running) -> Result<Value, Fa
             connections: Vec::new(),
             team: (role == Role::Author).then(|| "demo".to_owned()),
             scopes: Vec::new(),
+            person: None,
             expires_in_seconds: None,
         };
         let made = running

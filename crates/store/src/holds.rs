@@ -294,6 +294,15 @@ pub trait HoldLog {
         now: Timestamp,
     ) -> Result<BTreeMap<ConnectionName, u64>, StoreError>;
 
+    /// Since when the oldest hold waits for people, by connection; those past their end do not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    async fn holds_waiting_since(
+        &self,
+        now: Timestamp,
+    ) -> Result<BTreeMap<ConnectionName, Timestamp>, StoreError>;
+
     /// Holds, newest first.
     ///
     /// # Errors

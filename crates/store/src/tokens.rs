@@ -64,6 +64,9 @@ pub struct TokenInfo {
     pub team: Option<String>,
     /// The OAuth-like scopes it grants at brokered connections.
     pub scopes: Vec<String>,
+    /// The person who holds it: its votes are that person's.
+    #[serde(default)]
+    pub person: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; `None` never.

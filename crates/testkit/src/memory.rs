@@ -344,6 +344,22 @@ impl HoldLog for MemoryStore {
         Ok(waiting)
     }
 
+    async fn holds_waiting_since(
+        &self,
+        now: Timestamp,
+    ) -> Result<BTreeMap<ConnectionName, Timestamp>, StoreError> {
+        let mut since: BTreeMap<ConnectionName, Timestamp> = BTreeMap::new();
+        for hold in &self.open()?.holds {
+            if hold.status == HoldStatus::Waiting && hold.expires_at > now {
+                let first = since
+                    .entry(hold.connection.clone())
+                    .or_insert(hold.created_at);
+                *first = (*first).min(hold.created_at);
+            }
+        }
+        Ok(since)
+    }
+
     async fn holds(
         &self,
         filter: &HoldFilter,

@@ -47,6 +47,7 @@ pub(crate) async fn list(
     let filter = HoldFilter {
         connection: wanted.connection,
         actor: wanted.actor,
+        statuses: Vec::new(),
         visible: None,
     };
     let limit = wanted.limit.unwrap_or(PAGE);

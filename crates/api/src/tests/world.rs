@@ -175,6 +175,7 @@ impl World {
                 connections: names.map(Result::unwrap).collect(),
                 team: (role == Role::Author).then(|| "tests".to_owned()),
                 scopes: Vec::new(),
+                person: None,
                 expires_in_seconds: None,
             })
             .await

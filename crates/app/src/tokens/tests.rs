@@ -26,6 +26,7 @@ fn wanted(name: &str, roles: &[Role]) -> TokenRequest {
         connections: Vec::new(),
         team: None,
         scopes: Vec::new(),
+        person: None,
         expires_in_seconds: None,
     }
 }

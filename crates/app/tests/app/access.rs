@@ -12,6 +12,7 @@ fn holder(role: Role) -> Principal {
             connections: Vec::new(),
             team: None,
             scopes: Vec::new(),
+            person: None,
             created_at: "2026-03-01T12:00:00Z".parse().unwrap(),
             expires_at: None,
             revoked_at: None,

@@ -145,6 +145,7 @@ impl World {
                 .collect(),
             team: None,
             scopes: vec!["write".to_owned()],
+            person: None,
             expires_in_seconds: None,
         };
         self.app.tokens().issue(wanted).await.unwrap().token

@@ -15,7 +15,7 @@ use crate::client::Api;
 use crate::exit::{Exit, Failure};
 use crate::json::{list, text};
 use crate::output::{Output, complain, say, say_json, table};
-use crate::wiring::store;
+use crate::wiring::store::Memory;
 
 pub(super) async fn run(command: Token) -> Result<Exit, Failure> {
     match command {
@@ -40,6 +40,7 @@ async fn create(wanted: &TokenCreate) -> Result<Exit, Failure> {
         "connections": wanted.connections,
         "team": wanted.team,
         "scopes": wanted.scopes,
+        "person": wanted.person,
         "expires_in_seconds": wanted.expires_in,
     });
     let api = Api::open(&wanted.remote)?;
@@ -64,8 +65,8 @@ async fn bootstrap(wanted: &TokenCreate) -> Result<Exit, Failure> {
     let connections = connections
         .collect::<Result<_, crmgate_domain::ids::BadConnectionName>>()
         .map_err(|error| usage(error.to_string()))?;
-    let opened = store::open(&loaded.config.data_dir).await;
-    let store = opened.map_err(|failure| Failure {
+    let opened = Memory::open(&loaded.config).await;
+    let memory = opened.map_err(|failure| Failure {
         message: format!(
             "{}\n`--bootstrap` is for before the gate is started, or while it is stopped; a \
              running one makes tokens for an admin's, without `--bootstrap`",
@@ -73,7 +74,7 @@ async fn bootstrap(wanted: &TokenCreate) -> Result<Exit, Failure> {
         ),
         ..failure
     })?;
-    let tokens = Tokens::new(Arc::clone(&store) as _, ambient::system());
+    let tokens = Tokens::new(Arc::clone(&memory.store), ambient::system());
     let made = tokens
         .issue(TokenRequest {
             name: wanted.name.clone(),
@@ -81,11 +82,12 @@ async fn bootstrap(wanted: &TokenCreate) -> Result<Exit, Failure> {
             connections,
             team: wanted.team.clone(),
             scopes: wanted.scopes.clone(),
+            person: wanted.person.clone(),
             expires_in_seconds: wanted.expires_in,
         })
         .await
         .map_err(|error| usage(error.to_string()))?;
-    store.close().await;
+    memory.close().await;
     let answer = json!({"token": made.token.expose_secret(), "info": made.info});
     show(&answer, wanted.remote.form.output);
     Ok(Exit::Done)

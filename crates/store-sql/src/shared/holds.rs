@@ -244,6 +244,24 @@ impl HoldLog for Store {
         Ok(counted.collect())
     }
 
+    async fn holds_waiting_since(
+        &self,
+        now: Timestamp,
+    ) -> Result<BTreeMap<ConnectionName, Timestamp>, StoreError> {
+        let rows = within(
+            sql("SELECT connection, min(created_at) FROM holds \
+                 WHERE status = 'waiting' AND expires_at > ? GROUP BY connection")
+            .bind(nanoseconds(now))
+            .fetch_all(self.reader()),
+        )
+        .await?;
+        let since = rows.iter().filter_map(|row| {
+            let name = row.get::<&str, _>(0).parse().ok()?;
+            Some((name, timestamp(row.get(1)).ok()?))
+        });
+        Ok(since.collect())
+    }
+
     async fn holds(
         &self,
         filter: &HoldFilter,

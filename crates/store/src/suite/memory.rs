@@ -16,6 +16,7 @@ pub(super) async fn tokens_are_kept(store: &impl Store) {
         connections: vec![name("a")],
         team: None,
         scopes: vec!["api".to_owned()],
+        person: None,
         created_at: start(),
         expires_at: Some(start() + 1.hour()),
         revoked_at: None,
