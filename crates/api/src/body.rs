@@ -1,5 +1,6 @@
 //! Bodies and queries, refused with the place of what is wrong.
 
+use axum::body::HttpBody as _;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::Response;
 use http::header;
@@ -30,6 +31,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             ApiError::new("invalid_json", format!("the body: {error}"))
                 .with(json!({"line": error.line(), "column": error.column()}))
         })
+    }
+}
+
+/// A JSON body that may as well be missing.
+pub(crate) struct OrNothing<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OrNothing<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let typed = request.headers().contains_key(header::CONTENT_TYPE);
+        if !typed && request.body().size_hint().exact() == Some(0) {
+            return Ok(Self(T::default()));
+        }
+        Json::from_request(request, state)
+            .await
+            .map(|Json(given)| Self(given))
     }
 }
 

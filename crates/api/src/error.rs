@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use crmgate_app::AppError;
+use crmgate_app::operations::{LineError, SubmitError};
 use http::{HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -67,6 +68,11 @@ pub const CODES: &[(&str, StatusCode, &str)] = &[
         StatusCode::CONFLICT,
         "The operation stands where this cannot be done to it, perhaps since a moment ago. \
          `details.state` says where, `details.version` counts its moves.",
+    ),
+    (
+        "already_decided",
+        StatusCode::CONFLICT,
+        "Somebody, or time, was faster. `details.ended` tells how, by whom and when.",
     ),
     (
         "idempotency_key_reused",
@@ -199,6 +205,7 @@ impl From<AppError> for ApiError {
             | AppError::Forbidden(_)
             | AppError::Conflict(_)
             | AppError::Unavailable(_) => failure,
+            AppError::Decided { ended, .. } => failure.with(json!({"ended": ended})),
             AppError::Stands { state, version, .. } => {
                 failure.with(json!({"state": state, "version": version}))
             }
@@ -208,6 +215,62 @@ impl From<AppError> for ApiError {
             AppError::Refused { code, .. } => failure.with(json!({"crm_code": code})),
         }
     }
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        let message = error.to_string();
+        let told = |code| Self::new(code, message.clone());
+        match error {
+            SubmitError::App(error) => error.into(),
+            SubmitError::Pushback(pushback) => {
+                let code = if pushback.busy { "busy" } else { "unavailable" };
+                told(code)
+                    .with(json!({"reason": pushback.code}))
+                    .after(pushback.retry_after)
+            }
+            SubmitError::KeyReused(id) => {
+                told("idempotency_key_reused").with(json!({"submission": id}))
+            }
+            SubmitError::UnderWay(id) => told("submission_under_way")
+                .with(json!({"submission": id}))
+                .after(AGAIN),
+            SubmitError::TooMany(_) => told("too_many_submissions").after(AGAIN),
+            SubmitError::Wrong(line) => wrong(line),
+            SubmitError::Refused {
+                lines,
+                refused,
+                errors,
+                truncated,
+            } => told("lines_refused").with(json!({
+                "lines": lines,
+                "refused": refused,
+                "errors": errors,
+                "truncated": truncated,
+            })),
+            SubmitError::Empty => told("empty_submission"),
+            SubmitError::TooLarge { limit, .. } => {
+                told("body_too_large").with(json!({"limit": limit}))
+            }
+            SubmitError::TooSlow(_) => told("body_too_slow"),
+            SubmitError::BrokenOff(_) => told("body_broke_off"),
+        }
+    }
+}
+
+/// What is wrong with a single operation: like every other body.
+fn wrong(line: LineError) -> ApiError {
+    let message = match &line.field {
+        Some(field) => format!("{field}: {}", line.message),
+        None => format!("the body: {}", line.message),
+    };
+    let (code, parameter) = match line.code.as_ref() {
+        "unknown_connection" => ("not_found", line.field),
+        "not_for_others" => ("forbidden", line.field),
+        "invalid_json" | "invalid_member" if line.field.is_none() => ("invalid_json", None),
+        _ => ("invalid", line.field),
+    };
+    ApiError::new(code, message).with(json!({"parameter": parameter, "reason": line.code}))
 }
 
 /// Faults of policies with their places.

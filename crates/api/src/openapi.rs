@@ -9,6 +9,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 mod bodies;
+mod operations;
 
 pub(crate) use bodies::{
     ConnectionBody, ConnectionList, CreatedTokenBody, DecisionBody, DecisionPage, HoldBody,
@@ -16,9 +17,16 @@ pub(crate) use bodies::{
     TokenList, TokenRequestBody, ValidateBody, ValidatedBody,
 };
 
+pub(crate) use operations::{
+    LifeBody, OperationPage, OperationRequestBody, QueuedBody, ReasonedBody, ResolveBody,
+    RetryBody, SubmissionBody, SubmittedBody, SweepBody, SweptBody,
+};
+
 use crate::error::CODES;
+use crate::routes::operations as queue;
 use crate::routes::{
-    connections, decisions, export, holds, policies, processes, record, tokens, validate,
+    connections, decisions, export, holds, policies, processes, record, submissions, tokens,
+    validate,
 };
 
 #[derive(OpenApi)]
@@ -47,6 +55,16 @@ use crate::routes::{
         policies::show,
         policies::reload,
         policies::revision,
+        queue::submit::submit,
+        queue::list,
+        queue::cancel_all,
+        queue::retry_all,
+        queue::show,
+        queue::history,
+        queue::cancel,
+        queue::retry,
+        queue::resolve,
+        submissions::show,
         processes::list,
         tokens::list,
         tokens::create,

@@ -13,11 +13,14 @@ pub(crate) mod connections;
 pub(crate) mod decisions;
 pub(crate) mod export;
 pub(crate) mod holds;
+pub(crate) mod operations;
 pub(crate) mod policies;
 pub(crate) mod processes;
 pub(crate) mod record;
+pub(crate) mod submissions;
 pub(crate) mod tokens;
 pub(crate) mod validate;
+mod waiting;
 
 /// The routes of [`crate::ROUTES`], each behind its action.
 pub(crate) fn router(parts: &Arc<Parts>) -> Router<Arc<Parts>> {
@@ -42,6 +45,18 @@ pub(crate) fn router(parts: &Arc<Parts>) -> Router<Arc<Parts>> {
         .route("/v1/policies/reload", post(policies::reload))
         .route("/v1/policies/revisions/{revision}", get(policies::revision))
         .route("/v1/processes", get(processes::list))
+        .route(
+            "/v1/operations",
+            get(operations::list).post(operations::submit::submit),
+        )
+        .route("/v1/operations/cancel", post(operations::cancel_all))
+        .route("/v1/operations/retry", post(operations::retry_all))
+        .route("/v1/operations/{id}", get(operations::show))
+        .route("/v1/operations/{id}/history", get(operations::history))
+        .route("/v1/operations/{id}/cancel", post(operations::cancel))
+        .route("/v1/operations/{id}/retry", post(operations::retry))
+        .route("/v1/operations/{id}/resolve", post(operations::resolve))
+        .route("/v1/submissions/{id}", get(submissions::show))
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route_layer(guard)

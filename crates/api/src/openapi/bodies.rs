@@ -17,6 +17,7 @@ macro_rules! bodies {
         )*
     };
 }
+pub(super) use bodies;
 
 bodies! {
     /// An operation to be judged. Exactly one of `operation` and `request` is given.
