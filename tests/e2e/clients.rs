@@ -25,14 +25,15 @@ package crm.tests.allow_all
 allow := true
 ";
 
-enum Program {
+/// A program that drives a client.
+pub(crate) enum Program {
     Python(&'static str),
     Node(&'static str),
 }
 
 impl Program {
     /// Runs the program with a configuration and gives its transcript; `None` when it is not here.
-    fn run(&self, config: &Value, scratch: &Path) -> Option<Vec<Value>> {
+    pub(crate) fn run(&self, config: &Value, scratch: &Path) -> Option<Vec<Value>> {
         let (folder, name) = match self {
             Self::Python(name) => ("python", name),
             Self::Node(name) => ("node", name),

@@ -29,4 +29,6 @@ mod process;
 mod record;
 mod reload;
 mod served;
+mod together;
+mod together_salesforce;
 mod tour;
