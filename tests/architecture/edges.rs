@@ -108,6 +108,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crmgate-decision-log",
         ],
     ),
+    (
+        "crmgate-worker",
+        &[
+            "crmgate-domain",
+            "crmgate-store",
+            "crmgate-connector",
+            "crmgate-enforce",
+            "crmgate-app",
+            "crmgate-queue",
+            "crmgate-telemetry",
+        ],
+    ),
 ];
 
 /// The binary wires everything; the tests look at everything.

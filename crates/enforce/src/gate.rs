@@ -187,6 +187,12 @@ impl Gate {
         std::time::Duration::try_from(age).is_ok_and(|age| age >= self.settings.settle)
     }
 
+    /// The policies in force.
+    #[must_use]
+    pub fn policy_revision(&self) -> RevisionId {
+        self.revision()
+    }
+
     pub(crate) fn revision(&self) -> RevisionId {
         self.parts.policies.current().revision().clone()
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crmgate_connector::{Credential, Delivered, Failure, NativeChange, Outgoing, Parcel, Written};
 use crmgate_domain::{DecisionId, OperationId, State, Timestamp};
 use crmgate_store::permit::LIFETIME_SECONDS;
-use crmgate_store::{Moved, OutcomeKind, Permit, ReadBack, StoreError, StoredOperation};
+use crmgate_store::{Move, Moved, OutcomeKind, Permit, ReadBack, StoreError, StoredOperation, Why};
 use jiff::ToSpan as _;
 
 use super::ended::{Ending, Known};
-use super::{Desk, Ended, Step, why};
+use super::{Desk, Ended, Setback, Step, until, why};
 use crate::Gate;
 use crate::outcome::Learned;
 use crate::write::ROUNDS;
@@ -127,7 +127,8 @@ impl Gate {
         if !stale.is_empty() {
             let message = "there was no place at the CRM before the permit ended";
             let rows = stale.iter().map(|ready| &ready.stored);
-            let back = self.hand_back(desk, rows.collect(), (Duration::ZERO, message));
+            let reason = why("permit_ended", message);
+            let back = self.hand_back(desk, rows.collect(), (Duration::ZERO, reason));
             call.ended.extend(back.await?);
         }
         let (rows, parcels) = self.mark(desk, fresh, &mut call.ended).await?;
@@ -156,10 +157,10 @@ impl Gate {
         &self,
         desk: &Desk,
         ready: Vec<Ready>,
-        (pause, message): (Duration, &str),
+        (pause, reason): (Duration, Why),
     ) -> Result<Vec<(OperationId, Ended)>, StoreError> {
         let rows = ready.iter().map(|ready| &ready.stored);
-        self.hand_back(desk, rows.collect(), (pause, message)).await
+        self.hand_back(desk, rows.collect(), (pause, reason)).await
     }
 
     /// Gives rows back that were not sent; no try counts.
@@ -170,24 +171,80 @@ impl Gate {
         &self,
         desk: &Desk,
         rows: Vec<&StoredOperation>,
-        (pause, message): (Duration, &str),
+        (pause, reason): (Duration, Why),
     ) -> Result<Vec<(OperationId, Ended)>, StoreError> {
         let step = Step::HandBack.start();
         let now = self.ambient().now();
-        let moves = rows.iter().map(|stored| {
-            let mut then = desk.step(stored, State::Received, now);
-            then.due = now.checked_add(pause).ok();
-            then.why = Some(why("handed_back", message));
-            then
+        let moves = rows.iter().map(|stored| Move {
+            due: now.checked_add(pause).ok(),
+            why: Some(reason.clone()),
+            ..desk.step(stored, State::Received, now)
         });
-        let moved = self.shift(desk, moves.collect()).await?;
+        let moves = moves.collect();
+        let ended = self.move_on(desk, rows, (moves, Ended::Again(pause))).await;
         step.stop();
-        let pairs = rows.into_iter().zip(moved);
-        Ok(pairs
-            .map(|(stored, moved)| match moved {
+        ended
+    }
+
+    /// Ends rows about which nothing was decided: they ask for nothing that could be judged.
+    ///
+    /// # Errors
+    /// When it is not certain that it is stored.
+    pub async fn end_undecided(
+        &self,
+        desk: &Desk,
+        rows: Vec<&StoredOperation>,
+        (to, reason): (State, Why),
+    ) -> Result<Vec<(OperationId, Ended)>, StoreError> {
+        let now = self.ambient().now();
+        let moves = rows.iter().map(|stored| Move {
+            why: Some(reason.clone()),
+            ..desk.step(stored, to, now)
+        });
+        let moves = moves.collect();
+        self.move_on(desk, rows, (moves, Ended::Over(to))).await
+    }
+
+    /// Puts a row back about which nothing could be found out.
+    ///
+    /// # Errors
+    /// When it is not certain that it is stored.
+    pub async fn put_back(
+        &self,
+        desk: &Desk,
+        stored: &StoredOperation,
+        setback: Setback,
+    ) -> Result<Ended, StoreError> {
+        let now = self.ambient().now();
+        let then = desk.put_back(stored, setback, (now, self.random()));
+        let ended = match then.to {
+            State::Received => Ended::Again(until(then.due, now)),
+            other => Ended::Over(other),
+        };
+        let moved = self
+            .move_on(desk, vec![stored], (vec![then], ended))
+            .await?;
+        Ok(moved
+            .into_iter()
+            .next()
+            .map_or(Ended::Lost, |(_, ended)| ended))
+    }
+
+    async fn move_on(
+        &self,
+        desk: &Desk,
+        rows: Vec<&StoredOperation>,
+        (moves, ended): (Vec<Move>, Ended),
+    ) -> Result<Vec<(OperationId, Ended)>, StoreError> {
+        let now = self.ambient().now();
+        let states: Vec<State> = moves.iter().map(|then| then.to).collect();
+        let moved = self.shift(desk, moves).await?;
+        let done = rows.into_iter().zip(moved).zip(states);
+        Ok(done
+            .map(|((stored, moved), to)| match moved {
                 Moved::Done(_) => {
-                    self.queue_meters().moved(stored, State::Received, now);
-                    (stored.id, Ended::Again(pause))
+                    self.queue_meters().moved(stored, to, now);
+                    (stored.id, ended)
                 }
                 _ => (stored.id, Ended::Lost),
             })

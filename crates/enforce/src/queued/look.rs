@@ -6,7 +6,7 @@ use crmgate_connector::NativeChange;
 use crmgate_domain::{Effect, ErrorClass, Judgement, Kind, Mode};
 use crmgate_store::{Basis, Why};
 
-use super::{Queued, Setback, Step, why};
+use super::{Queued, Setback, Signal, Step, why};
 use crate::decide::Verdict;
 use crate::judge::Unable;
 use crate::{Assessment, Gate, NotJudged, words};
@@ -71,6 +71,18 @@ impl Finding {
                 ..
             } => Some(change.as_ref()),
             _ => None,
+        }
+    }
+
+    /// What the look-up was like for the CRM.
+    #[must_use]
+    pub fn signal(&self) -> Signal {
+        match &self.kind {
+            FindingKind::Judged {
+                how: How::Later(setback),
+                ..
+            } => setback.signal(),
+            _ => Signal::Fine,
         }
     }
 

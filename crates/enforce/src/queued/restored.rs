@@ -47,6 +47,26 @@ impl Gate {
         Ok((stored.id, if done { ending.ended } else { Ended::Lost }))
     }
 
+    /// An operation that was put back with a backup and asks for nothing that could be looked for.
+    ///
+    /// # Errors
+    /// When it is not certain that it is stored.
+    pub async fn settle_unreadable(
+        &self,
+        desk: &Desk,
+        stored: &StoredOperation,
+        problem: &str,
+    ) -> Result<(OperationId, Ended), StoreError> {
+        let found = Found::Unsure(format!("it cannot be looked for: {problem}"));
+        let now = self.ambient().now();
+        let Some(ending) = ending(desk, stored, (found, now)) else {
+            return Ok((stored.id, Ended::Unknown(PAUSE)));
+        };
+        let moved = self.shift_surely(desk, ending.moves).await?;
+        let done = matches!(moved.last(), Some(crmgate_store::Moved::Done(_)));
+        Ok((stored.id, if done { ending.ended } else { Ended::Lost }))
+    }
+
     async fn search(&self, queued: &Queued) -> Found {
         let draft = queued.ask.draft.clone();
         let creates = draft.target == Target::New;

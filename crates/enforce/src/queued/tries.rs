@@ -5,6 +5,8 @@ use std::time::Duration;
 use crmgate_domain::Timestamp;
 use crmgate_store::StoredOperation;
 
+use super::Signal;
+
 /// How many moves a whole try takes: deciding, permitted, writing, received.
 const MOVES_OF_A_TRY: u64 = 4;
 /// Beyond so many doublings a pause is the longest anyway.
@@ -58,6 +60,16 @@ impl Setback {
             code: code.to_owned(),
             message,
             retry_after,
+        }
+    }
+
+    /// What it was like for the CRM.
+    #[must_use]
+    pub fn signal(&self) -> Signal {
+        match self.code.as_str() {
+            "throttled" => Signal::Throttled(self.retry_after),
+            "unavailable" | "connect" | "sign_in" => Signal::Unavailable(self.retry_after),
+            _ => Signal::Fine,
         }
     }
 
