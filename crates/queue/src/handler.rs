@@ -17,8 +17,8 @@ pub struct Job {
     pub attempts: u32,
     /// How many there may be.
     pub most_attempts: u32,
-    /// Cancelled once its lease was lost, or may have been: somebody else may have it now, and what
-    /// the handler says does not count any more.
+    /// Cancelled once its lease was lost, or may have been: somebody else may have it now. What the
+    /// handler says then counts only if nobody took it.
     pub lost: CancellationToken,
 }
 
