@@ -261,16 +261,19 @@ fn narrow(query: &mut QueryBuilder<Db>, filter: &DecisionFilter) {
         }
     }
     if let Some(names) = &filter.visible {
-        in_list(query, " AND d.connection IN (", names);
+        in_list(query, " AND d.connection", names);
     }
 }
 
-/// An `IN` list of names; an empty one matches nothing.
-pub(crate) fn in_list(query: &mut QueryBuilder<Db>, head: &'static str, names: &[ConnectionName]) {
-    query.push(head);
+/// A list of names that a column must be in; an empty one matches nothing.
+pub(crate) fn in_list(query: &mut QueryBuilder<Db>, column: &str, names: &[ConnectionName]) {
+    query.push(column).push(" IN (");
     let mut list = query.separated(",");
     for name in names {
         list.push_bind(name.to_string());
+    }
+    if names.is_empty() {
+        list.push("NULL");
     }
     query.push(")");
 }

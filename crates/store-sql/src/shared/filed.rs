@@ -7,7 +7,7 @@ use crmgate_store::StoreError;
 use serde::Deserialize;
 use sqlx::Row as _;
 
-use super::{Pool, Row, sql, within};
+use super::{Pool, Row, plain, sql, within};
 
 /// Most entries of one look.
 const PAGE: i64 = 1_000;
@@ -109,36 +109,43 @@ fn fits(row: &Row, members: &Words, reasons: &Words) -> bool {
     ) else {
         return false;
     };
+    // As far as the database can keep what somebody else chose.
     let operation = envelope.operation.as_ref();
+    let object = operation.map(|operation| plain(&operation.object));
     let actor = operation.map(|operation| &operation.actor);
+    let actor = actor.or(envelope.asked_by.as_ref()).map(|id| plain(id));
     let record = operation.and_then(|operation| operation.record_id.as_deref());
+    let record = record.map(plain);
     // The record of a create is filed by its outcome: only one that the entry names must fit.
     let known = uuid::Uuid::parse_str(&envelope.id).is_ok_and(|told| told.as_bytes() == id)
         && row.get::<i64, _>(1) == row.get::<i64, _>(4)
         && row.get::<&str, _>(5) == envelope.connection
-        && row.get::<Option<&str>, _>(6) == operation.map(|operation| operation.object.as_ref())
-        && (record.is_none() || row.get::<Option<&str>, _>(7) == record)
-        && row.get::<Option<&str>, _>(8) == actor.or(envelope.asked_by.as_ref()).map(AsRef::as_ref)
+        && row.get::<Option<&str>, _>(6) == object.as_deref()
+        && (record.is_none() || row.get::<Option<&str>, _>(7) == record.as_deref())
+        && row.get::<Option<&str>, _>(8) == actor.as_deref()
         && row.get::<&str, _>(9) == envelope.effect
         && row.get::<&str, _>(10) == envelope.mode;
-    let said: BTreeSet<&str> = envelope.reasons.iter().map(|r| r.code.as_ref()).collect();
-    let spoke: BTreeSet<&str> = envelope
+    let said: BTreeSet<_> = envelope.reasons.iter().map(|r| plain(&r.code)).collect();
+    let spoke: BTreeSet<_> = envelope
         .packages
         .iter()
-        .map(|p| p.package.as_ref())
+        .map(|p| plain(&p.package))
         .collect();
     let names = row.get::<Option<&str>, _>(12);
     known
         && same(reasons.get(&row.get(0)), &said)
         && same(members.get(&row.get(11)), &spoke)
         && names.is_some_and(|names| {
-            serde_json::from_str(names).is_ok_and(|names: BTreeSet<&str>| names == spoke)
+            serde_json::from_str(names).is_ok_and(|names: BTreeSet<Cow<'_, str>>| names == spoke)
         })
 }
 
-fn same(filed: Option<&BTreeSet<String>>, told: &BTreeSet<&str>) -> bool {
+fn same(filed: Option<&BTreeSet<String>>, told: &BTreeSet<Cow<'_, str>>) -> bool {
     match filed {
         None => told.is_empty(),
-        Some(filed) => filed.iter().map(String::as_str).eq(told.iter().copied()),
+        Some(filed) => filed
+            .iter()
+            .map(String::as_str)
+            .eq(told.iter().map(AsRef::as_ref)),
     }
 }

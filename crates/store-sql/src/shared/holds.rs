@@ -6,13 +6,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use crmgate_domain::approval::{End, Ended};
 use crmgate_domain::{Ambient, ConnectionName, DecisionId, HoldId, Timestamp};
-use crmgate_store::{DecisionRecord, Hold, HoldFilter, HoldLog, HoldStatus, Page, StoreError};
+use crmgate_store::{
+    DecisionRecord, Hold, HoldFilter, HoldLog, HoldStatus, Move, Page, StoreError,
+};
 use sqlx::{QueryBuilder, Row as _};
 
 use super::batch;
 use super::decisions::{DecisionRow, in_list};
 use super::writer::{Command, Reply, Step, Writer};
-use super::{Db, Row, Store, plain, sql, within};
+use super::{Connection, Db, Row, Store, plain, sql, within};
 use crate::convert::{below, cursor, nanoseconds, read, timestamp};
 use crate::error::corrupt;
 
@@ -79,6 +81,29 @@ async fn supersede(writer: &mut Writer, hold: &Hold) -> Result<(), sqlx::Error> 
     .bind(ended)
     .bind(old.uuid().as_bytes().as_slice())
     .execute(&mut writer.connection)
+    .await
+    .map(|_| ())
+}
+
+/// Ends the hold of an operation that is taken back: nobody needs to answer any more.
+pub(crate) async fn let_go(
+    connection: &mut Connection,
+    hold: &[u8],
+    because: &Move,
+) -> Result<(), sqlx::Error> {
+    let ended = Ended {
+        how: End::Cancelled,
+        by: Some(because.by.0.to_string()),
+        at: because.at,
+    };
+    let ended = serde_json::to_string(&ended).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    sql(
+        "UPDATE holds SET status = 'cancelled', ended = ?, version = version + 1 \
+         WHERE id = ? AND status = 'waiting'",
+    )
+    .bind(plain(&ended).into_owned())
+    .bind(hold.to_vec())
+    .execute(connection)
     .await
     .map(|_| ())
 }
@@ -287,7 +312,7 @@ impl HoldLog for Store {
             query.push(")");
         }
         if let Some(names) = &filter.visible {
-            in_list(&mut query, " AND connection IN (", names);
+            in_list(&mut query, " AND connection", names);
         }
         let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
         query.push(" ORDER BY seq DESC LIMIT ").push_bind(most);

@@ -44,7 +44,9 @@ use crmgate_store::{
 };
 use sqlx::{QueryBuilder, Row as _};
 
+pub(crate) use self::begin::shift;
 pub(crate) use self::effects::{Effects, act};
+pub(crate) use self::moves::find;
 pub(crate) use self::prune::{erasable, erase};
 use super::{ALONE, Connection, Db, Row, Store, among, apart, jobs, plain, scalar, sql, within};
 use crate::convert::nanoseconds;

@@ -13,6 +13,7 @@ use crmgate_store::{
 use sqlx::Row as _;
 
 use super::decisions::DecisionRow;
+use super::operations::{self, Effects, act, find};
 use super::steps::with_record;
 use super::writer::Writer;
 use super::{Row, Store, batch, plain, scalar, sql, within};
@@ -55,8 +56,19 @@ impl Paper {
         })
     }
 
-    /// INVARIANT: of all that would change the hold from the version that was seen, one does.
-    async fn store(&self, writer: &mut Writer) -> Result<Cast, sqlx::Error> {
+    /// INVARIANT: of all that would change the hold from the version that was seen, one does; and
+    /// with it goes the operation that waits in it, or nothing is done.
+    async fn store(&self, writer: &mut Writer, effects: &mut Effects) -> Result<Cast, sqlx::Error> {
+        if let Some(then) = &self.ballot.then {
+            let found = find(&mut writer.connection, &[then.id]).await?;
+            let row = found.get(&then.id);
+            let as_seen = row.is_some_and(|row| {
+                row.version.unsigned_abs() == then.seen && row.may_become(then.to)
+            });
+            if !as_seen {
+                return Ok(Cast::Lost);
+            }
+        }
         let hold = &self.ballot.hold;
         let ends = self.ballot.ends.as_ref();
         let status = ends.map_or(HoldStatus::Waiting, |ended| ended.how.into());
@@ -85,6 +97,10 @@ impl Paper {
                 .await?;
         }
         self.file(writer, seq).await?;
+        if let Some(then) = &self.ballot.then {
+            let moves = std::slice::from_ref(then);
+            operations::shift(&mut writer.connection, moves, effects).await?;
+        }
         Ok(Cast::Done)
     }
 
@@ -128,9 +144,9 @@ fn stored(row: &Row) -> Result<Vote, StoreError> {
 impl VoteLog for Store {
     async fn cast(&self, ballot: Ballot) -> Result<Cast, StoreError> {
         let paper = Arc::new(Paper::new(ballot, self)?);
-        with_record(self, move |writer| {
+        act(self, move |writer, effects| {
             let paper = Arc::clone(&paper);
-            Box::pin(async move { paper.store(writer).await })
+            Box::pin(async move { paper.store(writer, effects).await })
         })
         .await
     }

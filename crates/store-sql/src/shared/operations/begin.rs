@@ -246,7 +246,7 @@ pub(super) async fn whole(
 }
 
 /// Makes moves, each by itself, and does what follows from them.
-pub(super) async fn shift(
+pub(crate) async fn shift(
     connection: &mut Connection,
     moves: &[crmgate_store::Move],
     effects: &mut Effects,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crmgate_domain::{Ambient, DecisionId, HoldId, OperationId, State, Timestamp};
-use crmgate_store::{By, NewJob, StoreError, Why, queue_of};
+use crmgate_store::{By, CALLBACK_TRIES, CALLBACKS, NewJob, StoreError, Why, queue_of};
 use futures::future::BoxFuture;
 use sqlx::QueryBuilder;
 
@@ -81,6 +81,17 @@ impl Effects {
                 i16::MAX
             }),
             most_attempts: MOST_ATTEMPTS,
+        });
+    }
+
+    /// Somebody is to be told of an operation's end.
+    pub(crate) fn call_back(&mut self, id: OperationId, at: Timestamp) {
+        self.wakes.push(NewJob {
+            queue: CALLBACKS.to_owned(),
+            id: id.to_string(),
+            due: at,
+            priority: 0,
+            most_attempts: CALLBACK_TRIES,
         });
     }
 

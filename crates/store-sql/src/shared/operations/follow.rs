@@ -304,7 +304,7 @@ impl Told<'_> {
 
 /// The columns of [`SEEN`] without their table, as `RETURNING` takes them everywhere.
 const SEEN_BARE: &str = "nr, id, connection, lane, grp, state, version, priority, due, \
-     open_dependencies, expires_at, restored, lease_until, hold";
+     open_dependencies, expires_at, restored, lease_until, hold, calls_back";
 
 /// Why something is cancelled that depends on what came to nothing.
 pub(crate) fn missing(target: OperationId, state: State) -> Option<crmgate_store::Why> {

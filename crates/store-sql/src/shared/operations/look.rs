@@ -92,6 +92,11 @@ fn narrow(query: &mut QueryBuilder<Db>, filter: &OperationFilter) {
             .push_bind(submission.uuid().as_bytes().to_vec())
             .push(")");
     }
+    if let Some(group) = filter.group {
+        query
+            .push(" AND o.grp = ")
+            .push_bind(group.uuid().as_bytes().to_vec());
+    }
     among_states(query, &filter.states);
     if let Some(names) = &filter.visible {
         in_list(query, " AND o.connection IN (", names);

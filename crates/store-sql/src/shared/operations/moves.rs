@@ -191,10 +191,16 @@ pub(crate) async fn make(
     .bind(trouble.then(|| to.as_str()))
     .bind(row.nr)
     .bind(row.version)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
     if changed.rows_affected() == 0 {
         return Ok(None);
+    }
+    if matches!(row.state, State::Held | State::Stale)
+        && to == State::Cancelled
+        && let Some(hold) = &row.hold
+    {
+        super::super::holds::let_go(connection, hold, wanted).await?;
     }
     Ok(Some(note(row, wanted, due, effects)))
 }
@@ -224,6 +230,9 @@ fn note(row: &mut Seen, wanted: &Move, due: i64, effects: &mut Effects) -> Done 
         hold: wanted.hold,
     };
     effects.moved(row.id, entry);
+    if row.calls_back && (wanted.to.is_final() || wanted.to == State::Uncertain) {
+        effects.call_back(row.id, wanted.at);
+    }
     Done {
         row: row.clone(),
         was,

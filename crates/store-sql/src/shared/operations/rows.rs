@@ -23,7 +23,7 @@ pub(super) const COLUMNS: &str = "SELECT o.nr, o.id, o.seq, s.id AS submission_i
 
 /// What moves go by.
 pub(super) const SEEN: &str = "o.nr, o.id, o.connection, o.lane, o.grp, o.state, o.version, \
-     o.priority, o.due, o.open_dependencies, o.expires_at, o.restored, o.lease_until, o.hold";
+     o.priority, o.due, o.open_dependencies, o.expires_at, o.restored, o.lease_until, o.hold, o.calls_back";
 
 /// Whether somebody could begin with it, but for its time and its group.
 ///
@@ -184,6 +184,8 @@ pub(crate) struct Seen {
     pub(crate) restored: bool,
     pub(crate) lease_until: Option<i64>,
     pub(crate) hold: Option<Vec<u8>>,
+    /// Whether somebody is to be told of its end.
+    pub(crate) calls_back: bool,
 }
 
 /// From a row that begins with [`SEEN`].
@@ -204,5 +206,6 @@ pub(super) fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
         restored: row.get::<i64, _>(11) != 0,
         lease_until: row.get(12),
         hold: row.get(13),
+        calls_back: row.get::<i64, _>(14) != 0,
     })
 }

@@ -165,7 +165,7 @@ impl Open {
         let mut query = QueryBuilder::<Db>::new(
             "INSERT INTO operations (id, submission, line, owner, client_id, content, connection, \
              actor, kind, object, record_id, lane, grp, group_name, priority, created_at, \
-             expires_at, state, version, due, open_dependencies, updated_at) ",
+             expires_at, state, version, due, open_dependencies, updated_at, calls_back) ",
         );
         let mut groups = groups.into_iter();
         query.push_values(lines, |mut row, line| {
@@ -194,7 +194,8 @@ impl Open {
                 .push_bind(0_i64)
                 .push_bind(new.not_before.map_or(at, nanoseconds))
                 .push_bind(i64::try_from(new.depends_on.len()).unwrap_or(i64::MAX))
-                .push_bind(at);
+                .push_bind(at)
+                .push_bind(i64::from(new.callback.is_some()));
         });
         query.push(
             " ON CONFLICT (owner, client_id) WHERE client_id IS NOT NULL DO NOTHING \
