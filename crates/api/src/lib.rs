@@ -48,6 +48,14 @@ pub struct Gateway {
     pub url: String,
 }
 
+/// Health and metrics alone: what a process without a control API shows of itself.
+pub fn probes(parts: Parts) -> Router {
+    meters::describe();
+    probes::router()
+        .fallback(error::no_such_path)
+        .with_state(Arc::new(parts))
+}
+
 /// The whole control API as a service.
 pub fn router(parts: Parts) -> Router {
     meters::describe();

@@ -8,11 +8,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::CODES;
 use crate::output::Output;
 
+mod approvals;
 mod authoring;
 mod bundle;
 mod decisions;
 mod linting;
 
+pub(crate) use approvals::{Answer as ApprovalsAnswer, Approvals, ApprovalsList};
 pub(crate) use authoring::{PolicyBench, PolicyEval, PolicyTest};
 pub(crate) use bundle::{Bundle, BundleBuild, BundleShow, BundleVerify};
 pub(crate) use decisions::{
@@ -46,6 +48,9 @@ pub(crate) enum Command {
     /// Lists and shows recorded decisions.
     #[command(subcommand)]
     Decisions(Decisions),
+    /// Lists, shows and answers what people are asked to agree to.
+    #[command(subcommand)]
+    Approvals(Approvals),
     /// Lists connections, reports what was seen there, changes their mode.
     #[command(subcommand)]
     Connections(Connections),

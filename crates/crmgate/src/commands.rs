@@ -5,6 +5,7 @@ use crate::config::{self, Loaded};
 use crate::demo;
 use crate::exit::{Exit, Failure};
 
+mod approvals;
 mod check;
 mod connections;
 mod decisions;
@@ -14,6 +15,7 @@ mod serve;
 mod simulate;
 mod token;
 mod validate;
+mod worker;
 
 pub(crate) use connections::print_report;
 pub(crate) use decisions::verify;
@@ -23,10 +25,12 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Demo(demo) => demo::run(demo).await,
         Command::Serve(configured) => serve::run(&configured).await,
+        Command::Worker(configured) => worker::run(&configured).await,
         Command::Check(check) => check::run(&check).await,
         Command::Simulate(simulate) => simulate::run(&simulate).await,
         Command::Validate(validate) => validate::run(&validate).await,
         Command::Decisions(decisions) => decisions::run(decisions).await,
+        Command::Approvals(approvals) => approvals::run(approvals).await,
         Command::Connections(connections) => connections::run(connections).await,
         Command::Token(token) => token::run(token).await,
         Command::Processes(processes) => processes::run(processes).await,

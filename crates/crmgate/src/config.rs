@@ -15,6 +15,8 @@ pub(crate) mod decision_log;
 mod environment;
 mod fault;
 mod loading;
+mod operations;
+mod people;
 mod place;
 mod record;
 pub(crate) mod secret;
@@ -22,6 +24,7 @@ mod section;
 mod storage;
 mod telemetry;
 mod value;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -34,9 +37,11 @@ pub(crate) use connection::Connection;
 pub(crate) use environment::process_environment;
 pub(crate) use fault::{ConfigError, Fault, Faults};
 pub(crate) use loading::Loading;
+pub(crate) use operations::Operations;
 pub(crate) use record::Record;
 pub(crate) use storage::{Queue, Storage};
 pub(crate) use telemetry::Telemetry;
+pub(crate) use worker::Worker;
 
 use place::Places;
 use section::Section;
@@ -52,6 +57,10 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) storage: Storage,
     pub(crate) queue: Queue,
+    pub(crate) worker: Worker,
+    pub(crate) operations: Operations,
+    /// Who is who, for approvals.
+    pub(crate) people: std::sync::Arc<crmgate_domain::approval::People>,
     pub(crate) logging: Logging,
     pub(crate) telemetry: Telemetry,
     pub(crate) policies: Policies,
@@ -149,6 +158,9 @@ fn read_all(
     let data_dir = root.path("data_dir").unwrap_or_default();
     let storage = Storage::read(root.section_or_empty("storage"));
     let queue = Queue::read(root.section_or_empty("queue"), &storage);
+    let worker = Worker::read(root.section_or_empty("worker"));
+    let operations = Operations::read(root.section_or_empty("operations"));
+    let people = people::read(root.section_or_empty("people"), &faults);
     let logging = Logging::read(root.section_or_empty("logging"));
     let telemetry = Telemetry::read(root.section_or_empty("telemetry"));
     let policies = Policies::read(root.section_or_empty("policies"));
@@ -174,6 +186,9 @@ fn read_all(
         data_dir,
         storage,
         queue,
+        worker,
+        operations,
+        people,
         logging,
         telemetry,
         policies,

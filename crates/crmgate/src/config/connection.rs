@@ -36,6 +36,8 @@ pub(crate) struct Connection {
     /// Global packages that count less or more here.
     pub(crate) enforcement: BTreeMap<String, Enforcement>,
     pub(crate) upstream: Upstream,
+    /// How fair the workers are to the org.
+    pub(crate) queue: crmgate_worker::fair::Rules,
     /// How its decisions are remembered, where it says so.
     pub(crate) decision_log: Kept,
     /// The connector's own settings.
@@ -137,6 +139,7 @@ impl Connection {
                 .section("enforcement")
                 .map(enforcement)
                 .unwrap_or_default(),
+            queue: super::worker::rules(section),
             decision_log: Kept::of_connection(section),
             upstream: Upstream::read(section.section_or_empty("upstream"), Some(upstream)),
             settings: serde_json::Value::Null,

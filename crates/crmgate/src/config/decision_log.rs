@@ -39,7 +39,7 @@ pub(crate) struct Kept {
 }
 
 /// Where decisions go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SinkSettings {
     /// Whether it begins with what is decided from now on.
     pub(crate) from_now: bool,
@@ -47,7 +47,7 @@ pub(crate) struct SinkSettings {
 }
 
 /// What kind of sink it is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Target {
     Stdout,
     File(crmgate_decision_log::sink::file::FileSettings),
@@ -55,7 +55,7 @@ pub(crate) enum Target {
 }
 
 /// A service that takes OPA's decision logs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct HttpTarget {
     pub(crate) url: Url,
     pub(crate) partition_name: Option<String>,

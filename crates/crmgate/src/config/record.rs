@@ -86,7 +86,7 @@ fn reference(section: &mut Section<'_>, key: &'static str) -> Option<Secret> {
 }
 
 /// A long time, `None` for "forever".
-fn kept(value: &Value) -> Result<Option<Duration>, String> {
+pub(super) fn kept(value: &Value) -> Result<Option<Duration>, String> {
     let expected = || {
         format!(
             "expected how long to keep it, such as \"90d\", \"18mo\" or \"7y\", or \"forever\", \

@@ -121,11 +121,25 @@ impl Storage {
     }
 }
 
+fn prefix(v: &::config::Value) -> Result<String, String> {
+    let text = value::text(v)?;
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    if text.len() <= 40 && text.bytes().all(plain) {
+        return Ok(text);
+    }
+    Err(format!(
+        "expected up to 40 of `a-z`, `0-9`, `-`, `_`, `.` and `:`, found `{text}`"
+    ))
+}
+
 /// The wake-ups.
 #[derive(Debug)]
 pub(crate) struct Queue {
     /// The server that several processes share; without one, they lie in the database.
     pub(crate) server: Option<Server>,
+    /// What all its keys begin with.
+    pub(crate) prefix: String,
     /// Operations that may wait, over all.
     pub(crate) most: usize,
     /// And of one connection.
@@ -136,6 +150,7 @@ impl Queue {
     pub(super) fn read(mut section: Section<'_>, storage: &Storage) -> Self {
         let queue = Self {
             server: Server::read(&mut section, &["redis", "rediss"]),
+            prefix: section.need("prefix", prefix),
             most: section.need("most", value::count),
             most_per_connection: section.need("most_per_connection", value::count),
         };

@@ -121,6 +121,7 @@ pub(crate) fn parts(
             concurrency: config.limits.operations,
             log: log.of_connection(connection.decision_log),
             slow: config.policies.slow,
+            people: Some(Arc::clone(&config.people)),
             ..Settings::default()
         },
     }

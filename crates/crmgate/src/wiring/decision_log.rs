@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crmgate_app::{Check, State};
+use crmgate_app::{Check, Leading, State};
 use crmgate_connector::secret::ExposeSecret as _;
 use crmgate_decision_log::event::Labels;
 use crmgate_decision_log::pump::{Source, Watch};
@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, header};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::decision_log::{DecisionLog, HttpTarget, Kept, Target};
+use crate::config::decision_log::{DecisionLog, HttpTarget, Kept, SinkSettings, Target};
 use crate::exit::{Exit, Failure};
 
 /// The key of hashes, where the configuration names none: made once, beside the record.
@@ -119,58 +119,62 @@ fn own_key(data_dir: &Path, ambient: &dyn Ambient) -> Result<Vec<u8>, Failure> {
 
 /// Sinks at work.
 pub(crate) struct Sinks {
-    pumps: Vec<JoinHandle<()>>,
+    pumping: JoinHandle<()>,
     stop: CancellationToken,
-    watches: BTreeMap<String, Watch>,
+    watches: Watches,
 }
 
+/// What is known of the sinks that this process carries the record to.
+type Watches = Arc<Mutex<BTreeMap<String, Watch>>>;
+
 impl Sinks {
-    /// Makes the sinks and has the record carried to them.
+    /// Has the record carried to the sinks, by whichever process leads.
     ///
     /// # Errors
     /// When one cannot be made.
     pub(crate) async fn start(
         settings: &DecisionLog,
         labels: &Arc<Labels>,
-        feed: Arc<dyn RecordFeed + Send + Sync>,
+        (feed, leading): (Arc<dyn RecordFeed + Send + Sync>, Leading),
         ambient: &Arc<dyn Ambient>,
     ) -> Result<Self, Failure> {
-        let stop = CancellationToken::new();
-        let mut sinks = Self {
-            pumps: Vec::new(),
-            stop: stop.clone(),
-            watches: BTreeMap::new(),
-        };
         forget(|name| settings.sinks.contains_key(name), feed.as_ref()).await?;
         for (name, sink) in &settings.sinks {
-            let made = make(&sink.target, ambient).map_err(|problem| {
+            make(&sink.target, ambient).map_err(|problem| {
                 Failure::new(
                     Exit::Config,
                     format!("decision_log.sinks.{name}: {problem}"),
                 )
             })?;
-            let source = Source {
-                feed: Arc::clone(&feed),
+        }
+        let stop = CancellationToken::new();
+        let watches = Watches::default();
+        let carrying = Carrying {
+            sinks: settings.sinks.clone(),
+            source: Source {
+                feed,
                 ambient: Arc::clone(ambient),
                 labels: Arc::clone(labels),
-            };
-            let behaviour = PumpSettings {
-                from_now: sink.from_now,
-                ..PumpSettings::named(name)
-            };
-            let pump = Pump::new(source, made, behaviour);
-            sinks.watches.insert(name.clone(), pump.watch());
-            sinks.pumps.push(tokio::spawn(pump.run(stop.clone())));
-        }
-        Ok(sinks)
+            },
+            watches: Arc::clone(&watches),
+        };
+        let carrying = Arc::new(carrying);
+        let until = stop.clone();
+        let pumping = leading.run(until, move |stop| Arc::clone(&carrying).carry(stop));
+        Ok(Self {
+            pumping: tokio::spawn(pumping),
+            stop,
+            watches,
+        })
     }
 
     /// Looks at every sink: one that takes nothing, or is far behind, degrades.
     pub(crate) fn looker(&self, ambient: Arc<dyn Ambient>) -> crmgate_app::Looker {
-        let watches = self.watches.clone();
+        let watches = Arc::clone(&self.watches);
         Box::new(move || {
             let now = ambient.now();
             let since = |at| now.duration_since(at).as_secs();
+            let watches = watches.lock().unwrap_or_else(PoisonError::into_inner);
             let told = watches.iter().map(|(name, watch)| {
                 let lag = watch.lag();
                 let problem = match (lag.failing, lag.oldest) {
@@ -197,9 +201,52 @@ impl Sinks {
     /// Hands on what is there, as far as the sinks take it, and stops.
     pub(crate) async fn finish(self) {
         self.stop.cancel();
-        for pump in self.pumps {
+        self.pumping.await.ok();
+    }
+}
+
+/// What it takes to carry the record.
+struct Carrying {
+    sinks: BTreeMap<String, SinkSettings>,
+    source: Source,
+    watches: Watches,
+}
+
+impl Carrying {
+    fn watches(&self) -> MutexGuard<'_, BTreeMap<String, Watch>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries the record to all sinks until `stop` is cancelled, and then what is there until
+    /// then.
+    async fn carry(self: Arc<Self>, stop: CancellationToken) {
+        let mut pumps = Vec::new();
+        for (name, sink) in &self.sinks {
+            let made = match make(&sink.target, &self.source.ambient) {
+                Ok(made) => made,
+                Err(problem) => {
+                    tracing::error!(sink = name, problem, "a sink cannot be made");
+                    continue;
+                }
+            };
+            let source = Source {
+                feed: Arc::clone(&self.source.feed),
+                ambient: Arc::clone(&self.source.ambient),
+                labels: Arc::clone(&self.source.labels),
+            };
+            let behaviour = PumpSettings {
+                from_now: sink.from_now,
+                ..PumpSettings::named(name)
+            };
+            let pump = Pump::new(source, made, behaviour);
+            self.watches().insert(name.clone(), pump.watch());
+            pumps.push(tokio::spawn(pump.run(stop.clone())));
+        }
+        stop.cancelled().await;
+        for pump in pumps {
             pump.await.ok();
         }
+        self.watches().clear();
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crmgate_app::{App, AppParts, Policies, PolicyParts};
+use crmgate_app::operations::OperationParts;
+use crmgate_app::{App, AppParts, Leader, Leading, Policies, PolicyParts, ProcessParts};
 use crmgate_connector::Connector;
 use crmgate_domain::{Ambient, ConnectionName, Mode};
 use crmgate_listen::{BindError, Report};
-use crmgate_store::Store;
-use crmgate_store_sql::SqliteStore;
+use crmgate_store::{ProcessKind, Store};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,9 @@ use super::decision_log::{Shared, Sinks};
 use super::listeners::{self, Opened, Service};
 use super::metrics::Render;
 use super::policies::FolderSource;
+use super::room::Room;
+use super::store::Memory;
+use super::work::Work;
 use super::{ingress, watch};
 use crate::ambient;
 use crate::config::{Config, Loaded};
@@ -36,8 +39,9 @@ pub(crate) struct Running {
     /// Where clients of each connection point.
     pub(crate) gateways: BTreeMap<ConnectionName, String>,
     pub(crate) ingress: Option<String>,
-    memory: Arc<SqliteStore>,
+    memory: Memory,
     sinks: Sinks,
+    work: Option<Work>,
     closing: CancellationToken,
     stopping: CancellationToken,
     listeners: Vec<JoinHandle<Result<Report, BindError>>>,
@@ -50,11 +54,23 @@ pub(crate) struct Running {
 /// # Errors
 /// What cannot be used, all faults of the configuration together.
 pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Failure> {
+    start_as(ProcessKind::Serve, loaded, render).await
+}
+
+/// Starts a process of that kind: a worker listens for probes only.
+///
+/// # Errors
+/// What cannot be used, all faults of the configuration together.
+pub(crate) async fn start_as(
+    kind: ProcessKind,
+    loaded: &Loaded,
+    render: Render,
+) -> Result<Running, Failure> {
     let config = &loaded.config;
     let ambient = ambient::system();
     let built = connections::build(loaded, &ambient)?;
-    let memory = super::store::open(&config.data_dir).await?;
-    let store: Arc<dyn Store> = Arc::clone(&memory) as _;
+    let memory = Memory::open(config).await?;
+    let store = Arc::clone(&memory.store);
     let bundles = Arc::new(bundles(config, &ambient)?);
     bundles.prepare(Prefer::Copy).await;
     let policies = load_policies(config, &store, &ambient, &bundles).await?;
@@ -63,30 +79,39 @@ pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Fa
         let connector: &Arc<dyn Connector> = &built.get(name)?.connector;
         Some(connections::parts(connection, config, connector, &log))
     });
+    let room = Arc::new(Room::new(config, Arc::clone(&memory.operations)));
+    room.look().await;
+    let stopping = CancellationToken::new();
+    let leading = lead(&memory, &ambient, &stopping);
     let app = Arc::new(App::new(AppParts {
-        processes: None,
-        leading: crmgate_app::Leading::always(),
+        operations: Some(operations(config, &memory, &room)),
+        processes: Some(process(&memory, kind)),
+        leading: leading.clone(),
         store,
         ambient: Arc::clone(&ambient),
         policies,
         connections: parts.collect(),
         record: super::record::parts(config)?,
     }));
+    app.health().look_at(room.looker());
+    tokio::spawn(room.run(stopping.clone()));
     app.connections()
         .record_modes()
         .await
         .map_err(|error| Failure::new(Exit::System, error.to_string()))?;
-    let stopping = CancellationToken::new();
     if config.policies.watch {
         let policies = Arc::clone(app.policies());
         watch::policies(&config.policies.dir, policies, stopping.clone())
             .map_err(|error| Failure::new(Exit::System, format!("{error:#}")))?;
     }
     bundles.follow(app.policies(), config.policies.watch, &stopping);
-    let feed = Arc::clone(&memory) as _;
-    let sinks = Sinks::start(&config.decision_log, &log.labels, feed, &ambient).await?;
+    let feed = Arc::clone(&memory.feed);
+    let sinks = Sinks::start(&config.decision_log, &log.labels, (feed, leading), &ambient).await?;
     app.health().look_at(sinks.looker(Arc::clone(&ambient)));
-    let opened = open(config, &app, ambient.as_ref(), render).await?;
+    let opened = match kind {
+        ProcessKind::Serve => open(config, &app, ambient.as_ref(), render).await?,
+        ProcessKind::Worker => open_probes(config, &app, ambient.as_ref(), render).await?,
+    };
     let watched = watched(config, &built, &opened.all);
     let clock = Arc::clone(&ambient);
     tokio::spawn(certificates::follow(
@@ -95,7 +120,41 @@ pub(crate) async fn start(loaded: &Loaded, render: Render) -> Result<Running, Fa
         stopping.clone(),
     ));
     warn(config);
-    Ok(serve(config, app, (memory, sinks), opened, stopping))
+    let works = kind == ProcessKind::Worker || config.worker.in_serve;
+    let work = works.then(|| Work::start(config, &app, &memory, &ambient));
+    Ok(serve(config, app, (memory, sinks, work), opened, stopping))
+}
+
+/// A process alone does all there is to do; of several, one does what is to be done once.
+fn lead(memory: &Memory, ambient: &Arc<dyn Ambient>, stop: &CancellationToken) -> Leading {
+    if !memory.is_shared() {
+        return Leading::always();
+    }
+    let cells = Arc::clone(&memory.cells);
+    let (leader, leading) = Leader::new(cells, Arc::clone(ambient), memory.process);
+    tokio::spawn(leader.run(stop.clone()));
+    leading
+}
+
+fn process(memory: &Memory, kind: ProcessKind) -> ProcessParts {
+    let name = rustix::system::uname();
+    ProcessParts {
+        store: Arc::clone(&memory.processes),
+        id: memory.process,
+        kind,
+        host: name.nodename().to_string_lossy().into_owned(),
+    }
+}
+
+fn operations(config: &Config, memory: &Memory, room: &Arc<Room>) -> OperationParts {
+    OperationParts {
+        log: Arc::clone(&memory.operations),
+        jobs: Arc::clone(&memory.jobs),
+        cells: Some(Arc::clone(&memory.cells)),
+        pressure: Arc::clone(room) as _,
+        limits: config.operations.limits.clone(),
+        callbacks: config.operations.callbacks.clone(),
+    }
 }
 
 fn bundles(config: &Config, ambient: &Arc<dyn Ambient>) -> Result<Bundles, Failure> {
@@ -136,6 +195,36 @@ struct Listeners {
     control: Option<String>,
     ingress: Option<String>,
     gateways: BTreeMap<ConnectionName, String>,
+}
+
+/// What a worker listens on: probes and metrics, at the address of the control API.
+async fn open_probes(
+    config: &Config,
+    app: &Arc<App>,
+    ambient: &dyn Ambient,
+    render: Render,
+) -> Result<Listeners, Failure> {
+    let mut all = Vec::new();
+    let mut control = None;
+    if let Some(listen) = &config.control.listen {
+        let parts = crmgate_api::Parts {
+            app: Arc::clone(app),
+            metrics: super::metrics::with_app(render, app),
+            open_probes: config.control.open_probes,
+            gateways: Vec::new(),
+        };
+        let router = || crmgate_api::probes(parts);
+        let now = ambient.now();
+        let opened = listeners::router("control", listen, &config.limits, now, router).await?;
+        control = Some(opened.url.clone());
+        all.push(opened);
+    }
+    Ok(Listeners {
+        all,
+        control,
+        ingress: None,
+        gateways: BTreeMap::new(),
+    })
 }
 
 async fn open(
@@ -226,7 +315,7 @@ fn warn(config: &Config) {
 fn serve(
     config: &Config,
     app: Arc<App>,
-    (memory, sinks): (Arc<SqliteStore>, Sinks),
+    (memory, sinks, work): (Memory, Sinks, Option<Work>),
     opened: Listeners,
     stopping: CancellationToken,
 ) -> Running {
@@ -250,6 +339,7 @@ fn serve(
         app,
         memory,
         sinks,
+        work,
         control: opened.control,
         gateways: opened.gateways,
         ingress: opened.ingress,
@@ -264,6 +354,12 @@ impl Running {
     /// Stops taking requests, lets those under way end, finishes what was judged.
     pub(crate) async fn shut_down(self) {
         self.closing.cancel();
+        if let Some(presence) = self.app.presence() {
+            presence.drain();
+        }
+        if let Some(work) = &self.work {
+            work.wind_down();
+        }
         let ended = futures::future::join_all(self.listeners).await;
         let cut: usize = ended
             .into_iter()
@@ -271,7 +367,13 @@ impl Running {
             .sum();
         // INVARIANT: judged writes end before the store closes; a deadline bounds a CRM that hangs,
         // and what it leaves is found and read back at the next start.
-        let finished = tokio::time::timeout(self.within, self.app.finish()).await;
+        let finishing = async {
+            if let Some(work) = self.work {
+                work.finish().await;
+            }
+            self.app.finish().await;
+        };
+        let finished = tokio::time::timeout(self.within, finishing).await;
         if finished.is_err() {
             tracing::warn!(
                 "writes are still under way at the deadline; the next start reads them back"

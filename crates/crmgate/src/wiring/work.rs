@@ -1,0 +1,92 @@
+//! The worker of this process.
+
+use std::sync::Arc;
+
+use crmgate_app::App;
+use crmgate_domain::Ambient;
+use crmgate_enforce::queued::Tries;
+use crmgate_worker::{Ended, FormDrafts, LineParts, Parts, Settings, Worker};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::store::Memory;
+use crate::config::Config;
+
+/// A worker at work.
+pub(crate) struct Work {
+    task: JoinHandle<Ended>,
+    stop: CancellationToken,
+}
+
+impl Work {
+    /// Starts to work on the queues of all connections.
+    pub(crate) fn start(
+        config: &Config,
+        app: &Arc<App>,
+        memory: &Memory,
+        ambient: &Arc<dyn Ambient>,
+    ) -> Self {
+        let lines = app.connections().iter().map(|connection| LineParts {
+            gate: Arc::clone(connection.gate()),
+            rules: config
+                .connections
+                .get(connection.name())
+                .map(|configured| configured.queue.clone())
+                .unwrap_or_default(),
+        });
+        let parts = Parts {
+            process: memory.process,
+            operations: Arc::clone(&memory.operations),
+            jobs: Arc::clone(&memory.jobs),
+            cells: Arc::clone(&memory.cells),
+            ambient: Arc::clone(ambient),
+            drafts: Arc::new(FormDrafts(Arc::clone(app.connections()))),
+            lines: lines.collect(),
+            others: Vec::new(),
+        };
+        let stop = CancellationToken::new();
+        let worker = Worker::new(parts, settings(config));
+        Self {
+            task: tokio::spawn(worker.run(stop.clone())),
+            stop,
+        }
+    }
+
+    /// Takes nothing new from now on.
+    pub(crate) fn wind_down(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until what is in hand has ended or was handed back.
+    pub(crate) async fn finish(self) {
+        self.stop.cancel();
+        match self.task.await {
+            Ok(ended) => tracing::info!(
+                finished = ended.jobs.finished,
+                handed_back = ended.jobs.handed_back,
+                cut = ended.jobs.cut,
+                calls_ended = ended.calls_ended,
+                "the worker has stopped"
+            ),
+            Err(error) => tracing::error!(%error, "the worker broke off"),
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let given = config.worker;
+    Settings {
+        concurrency: given.concurrency,
+        claim: given.concurrency.div_ceil(2).min(200),
+        job_lease: given.lease,
+        row_lease: given.lease,
+        tries: Tries {
+            most: u32::try_from(given.tries).unwrap_or(u32::MAX),
+            ..Tries::default()
+        },
+        // Ends before the process does.
+        drain: config.limits.shutdown.mul_f64(0.8),
+        keep: config.operations.keep,
+        ..Settings::default()
+    }
+}
