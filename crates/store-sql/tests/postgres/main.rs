@@ -8,7 +8,13 @@
 )]
 
 mod behaviour;
+mod commits;
+mod lost;
+#[path = "../tamperings/table.rs"]
+mod table;
 mod tables;
+mod tampering;
+mod writers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -9,7 +9,7 @@ use crate::{ambient, open, try_open};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_starts_first_makes_the_tables_and_the_others_wait() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::shared() else {
         return;
     };
     let address = server.database();
@@ -41,7 +41,7 @@ fn later(description: &str) -> String {
 
 #[tokio::test]
 async fn a_later_version_that_only_added_is_lived_with() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::shared() else {
         return;
     };
     let address = server.database();
@@ -57,7 +57,7 @@ async fn a_later_version_that_only_added_is_lived_with() {
 
 #[tokio::test]
 async fn any_other_version_is_told_and_left_alone() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::shared() else {
         return;
     };
     for change in [
@@ -92,7 +92,7 @@ async fn a_server_that_is_not_there_is_told_without_the_password() {
 
 #[tokio::test]
 async fn a_server_that_does_not_flush_is_told() {
-    let Some(server) = Postgres::start() else {
+    let Some(server) = Postgres::shared() else {
         return;
     };
     // As the tests' server is set up.
