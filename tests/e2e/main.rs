@@ -10,6 +10,7 @@
     reason = "a test's failure is its message, and tests may look at the environment"
 )]
 
+mod approvals;
 mod bundles;
 #[path = "../support/catalogue.rs"]
 mod catalogue;

@@ -12,9 +12,9 @@ mod bodies;
 mod operations;
 
 pub(crate) use bodies::{
-    ConnectionBody, ConnectionList, CreatedTokenBody, DecisionBody, DecisionPage, HoldBody,
+    ApprovalPage, AskedBody, ConnectionBody, ConnectionList, CreatedTokenBody, DecisionBody, DecisionPage, HoldBody,
     HoldPage, ModeBody, PoliciesBody, ProcessList, ReloadedBody, ReportBody, RevisionBody,
-    TokenList, TokenRequestBody, ValidateBody, ValidatedBody,
+    TokenList, TokenRequestBody, ValidateBody, ValidatedBody, VoteResultBody,
 };
 
 pub(crate) use operations::{
@@ -25,7 +25,7 @@ pub(crate) use operations::{
 use crate::error::CODES;
 use crate::routes::operations as queue;
 use crate::routes::{
-    connections, decisions, export, holds, policies, processes, record, submissions, tokens,
+    approvals, connections, decisions, export, holds, policies, processes, record, submissions, tokens,
     validate,
 };
 
@@ -48,6 +48,10 @@ use crate::routes::{
         record::check,
         holds::list,
         holds::show,
+        approvals::list,
+        approvals::show,
+        approvals::approve,
+        approvals::reject,
         connections::list,
         connections::show,
         connections::report,

@@ -9,6 +9,7 @@ use axum::routing::{delete, get, post, put};
 use crate::Parts;
 use crate::access::authorize;
 
+pub(crate) mod approvals;
 pub(crate) mod connections;
 pub(crate) mod decisions;
 pub(crate) mod export;
@@ -37,6 +38,10 @@ pub(crate) fn router(parts: &Arc<Parts>) -> Router<Arc<Parts>> {
         .route("/v1/decisions/{id}", get(decisions::show))
         .route("/v1/holds", get(holds::list))
         .route("/v1/holds/{id}", get(holds::show))
+        .route("/v1/approvals", get(approvals::list))
+        .route("/v1/approvals/{id}", get(approvals::show))
+        .route("/v1/approvals/{id}/approve", post(approvals::approve))
+        .route("/v1/approvals/{id}/reject", post(approvals::reject))
         .route("/v1/connections", get(connections::list))
         .route("/v1/connections/{name}", get(connections::show))
         .route("/v1/connections/{name}/report", get(connections::report))

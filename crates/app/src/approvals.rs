@@ -231,6 +231,18 @@ impl Approvals {
         }
     }
 
+    /// Whether that can be waited.
+    ///
+    /// # Errors
+    /// `Invalid` for a time that is too long.
+    pub fn check_wait(&self, most: Duration) -> Result<(), AppError> {
+        if most <= MOST_WAIT {
+            return Ok(());
+        }
+        let problem = format!("expected at most {} seconds", MOST_WAIT.as_secs());
+        Err(AppError::invalid("wait", problem))
+    }
+
     /// One, once it is over and what it released has come to its end, or when the time is up.
     ///
     /// # Errors
@@ -241,10 +253,7 @@ impl Approvals {
         id: HoldId,
         most: Duration,
     ) -> Result<ApprovalView, AppError> {
-        if most > MOST_WAIT {
-            let problem = format!("expected at most {} seconds", MOST_WAIT.as_secs());
-            return Err(AppError::invalid("wait", problem));
-        }
+        self.check_wait(most)?;
         let end = Instant::now() + most;
         loop {
             let shown = self.show(by, id).await?;

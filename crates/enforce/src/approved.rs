@@ -53,7 +53,10 @@ impl Prior {
         }
         let changed = ask.draft.change.iter().flat_map(Object::iter);
         let changed = changed.map(|(name, _)| FieldRef(format!("native.{name}")));
-        let bound = self.links.iter().filter_map(|(hold, _)| hold.bound.as_ref());
+        let bound = self
+            .links
+            .iter()
+            .filter_map(|(hold, _)| hold.bound.as_ref());
         let bound = bound.flat_map(|bound| bound.fields.iter().cloned());
         FieldSet::Only(changed.chain(bound).collect())
     }
@@ -229,9 +232,9 @@ impl Gate {
             stored: stored_values(views, &fields),
             fields,
         };
-        let before = prior.newest().filter(|hold| {
-            matches!(hold.status, HoldStatus::Waiting | HoldStatus::Approved)
-        });
+        let before = prior
+            .newest()
+            .filter(|hold| matches!(hold.status, HoldStatus::Waiting | HoldStatus::Approved));
         let stands = before.is_some_and(|hold| fits(hold, views));
         let agreed = before.filter(|hold| stands && hold.status == HoldStatus::Approved);
         let stale = before.filter(|_| !stands);

@@ -101,7 +101,10 @@ impl Gate {
         summary: Document,
     ) -> Document {
         let summary = without_credentials(summary);
-        let change = record.judged.as_ref().and_then(|judged| judged.change.as_ref());
+        let change = record
+            .judged
+            .as_ref()
+            .and_then(|judged| judged.change.as_ref());
         match change {
             Some(change) => {
                 let redactions = &record.decision.judgement.redactions;

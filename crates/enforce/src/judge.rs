@@ -163,9 +163,9 @@ impl Gate {
             }
         };
         let operation = self.operation(ask, id, Some(&resolved));
-        let reads = prior.bind.then(|| {
-            needs.read(operation.kind, &operation.object, &operation.native_object)
-        });
+        let reads = prior
+            .bind
+            .then(|| needs.read(operation.kind, &operation.object, &operation.native_object));
         let asked = (ask, prior, reads);
         self.evaluate(&set, (operation, times), &resolved, asked)
             .await

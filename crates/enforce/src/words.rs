@@ -118,7 +118,11 @@ pub(crate) fn told(reason: &Reason) -> String {
 
 /// The refusal of a held operation.
 pub(crate) fn held(decision: DecisionId, hold: &Hold) -> Refusal {
-    let reasons = sentences(hold.approvals.iter().map(|approval| approval.reason.clone()));
+    let reasons = sentences(
+        hold.approvals
+            .iter()
+            .map(|approval| approval.reason.clone()),
+    );
     let stale = match hold.replaces {
         Some(old) => format!(
             "; what people were asked about before, as {old}, has changed, so they are asked again"

@@ -7,9 +7,11 @@
 )]
 
 mod access;
+mod approvals;
 mod callers;
 mod connections;
 mod health;
+mod operations;
 mod record;
 mod revisions;
 mod serving;

@@ -113,6 +113,12 @@ fn configuration(
         "policies": {"dir": "policies"},
         "control": {"listen": local(ports.control)},
         "ingress": {"listen": local(ports.ingress)},
+        "people": {
+            "ada@demo.example": {
+                "accounts": ["demo approver"],
+                "groups": ["sales-managers", "compliance", "export-control"],
+            },
+        },
         "connections": {
             SALESFORCE: {
                 "system": "salesforce",

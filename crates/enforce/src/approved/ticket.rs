@@ -204,7 +204,9 @@ impl Gate {
         let mode = record.decision.mode;
         let timer = self.time(Stage::Record);
         let store = Arc::clone(self.store());
-        let recording = self.recorder().record_spending(record, tickets, store.as_ref());
+        let recording = self
+            .recorder()
+            .record_spending(record, tickets, store.as_ref());
         let recorded = self.in_time(recording).await;
         timer.stop();
         let recorded = recorded?;

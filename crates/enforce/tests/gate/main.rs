@@ -6,6 +6,7 @@
     reason = "a test that fails, fails"
 )]
 
+mod approved;
 mod judged;
 mod lost;
 mod observed;

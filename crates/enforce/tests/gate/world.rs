@@ -192,6 +192,25 @@ impl World {
         assert!(waited.is_ok(), "{}", self.crm.lookups());
     }
 
+    /// Puts other policies into force.
+    pub(crate) fn publish(&self, set: PolicySet) {
+        self.policies.publish(&Arc::new(set), self.ambient.now());
+    }
+
+    /// Waits until what came of every write so far is stored, where it is known.
+    pub(crate) async fn learned(&self) {
+        let stored = async {
+            while self.store.all_decisions().iter().any(|record| {
+                record.basis.is_some() && self.outcome(record.decision.id).is_none()
+            }) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), stored)
+            .await
+            .unwrap();
+    }
+
     /// Effects of the decisions, oldest first.
     pub(crate) fn effects(&self) -> Vec<Effect> {
         let decisions = self.store.all_decisions();

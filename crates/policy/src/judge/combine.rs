@@ -230,7 +230,10 @@ fn impossible(approval: &ApprovalRequest, case: &Case<'_>) -> Option<Reason> {
 /// Who is asked, for messages.
 fn named(approval: &ApprovalRequest) -> String {
     let users = approval.users.iter().map(|user| format!("`{user}`"));
-    let groups = approval.groups.iter().map(|group| format!("group `{group}`"));
+    let groups = approval
+        .groups
+        .iter()
+        .map(|group| format!("group `{group}`"));
     let all: Vec<String> = users.chain(groups).collect();
     all.join(", ")
 }
