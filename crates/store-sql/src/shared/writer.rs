@@ -29,6 +29,9 @@ const MOST_TOGETHER: usize = 512;
 /// after a crash reading back finds it again; flushing it alone would delay the next decision.
 const OUTCOME_WAITS: Duration = Duration::from_millis(5);
 
+/// How long a transaction may take before the next one gets less.
+const LONG: Duration = Duration::from_millis(150);
+
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
@@ -183,10 +186,12 @@ pub(crate) fn start(
 impl Lane {
     async fn run(mut self, mut from: mpsc::Receiver<(Instant, Command)>) {
         let mut asked = Vec::with_capacity(MOST_TOGETHER);
-        while gather(&mut from, &mut asked).await {
-            self.meters.taken(asked.len());
-            let mut commands = Vec::with_capacity(asked.len());
-            for (at, command) in asked.drain(..) {
+        let mut pace = Pace::default();
+        while !asked.is_empty() || gather(&mut from, &mut asked).await {
+            let now = pace.share(&asked);
+            self.meters.taken(now);
+            let mut commands = Vec::with_capacity(now);
+            for (at, command) in asked.drain(..now) {
                 if matches!(command, Command::Close) {
                     from.close();
                 } else if session::too_late(at) {
@@ -201,6 +206,7 @@ impl Lane {
             }
             let started = Instant::now();
             batch::carry_out(&mut self, commands).await;
+            pace.took(started.elapsed());
             self.meters.flushed(started.elapsed());
         }
         if let Some(writer) = self.writer.take()
@@ -309,6 +315,44 @@ impl Lane {
         }
         *doubt = None;
         batch::transaction(writer, commands, doubt).await
+    }
+}
+
+/// How many steps go into one transaction: so many that it is short. Others wait for it, in this
+/// process and in those that share the record, and one that lasts too long is lost as a whole.
+struct Pace {
+    most: usize,
+    /// Whether the last transaction had as many as it might have.
+    full: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            most: 32,
+            full: false,
+        }
+    }
+}
+
+impl Pace {
+    /// How many of those that wait go now, in their order.
+    fn share(&mut self, asked: &[(Instant, Command)]) -> usize {
+        let mut steps = 0;
+        let over = asked.iter().position(|(_, command)| {
+            steps += usize::from(matches!(command, Command::Other(_)));
+            steps > self.most
+        });
+        self.full = over.is_some();
+        over.unwrap_or(asked.len())
+    }
+
+    fn took(&mut self, time: Duration) {
+        if time > LONG {
+            self.most = (self.most / 2).max(1);
+        } else if time < LONG / 2 && self.full {
+            self.most = (self.most * 2).min(MOST_TOGETHER);
+        }
     }
 }
 
