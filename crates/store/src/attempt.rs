@@ -120,7 +120,9 @@ pub trait AttemptLog {
     /// When it is not certainly on disk.
     async fn append_outcome(&self, outcome: Outcome) -> Result<(), StoreError>;
 
-    /// Writes allowed before `before` that have no final outcome, oldest first.
+    /// Writes allowed before `before` that have no final outcome and are this process's to settle,
+    /// oldest first: its own, and those of processes that no longer live. Those of the queue are
+    /// its workers' to settle and never among them.
     ///
     /// # Errors
     /// When the store cannot be read.

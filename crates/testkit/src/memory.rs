@@ -6,7 +6,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use crmgate_domain::approval::Vote;
-use crmgate_domain::{ConnectionName, DecisionId, HoldId, PayloadHash, RevisionId, Timestamp};
+use crmgate_domain::{
+    ConnectionName, DecisionId, HoldId, PayloadHash, Point, RevisionId, Timestamp,
+};
 use crmgate_store::{
     AttemptLog, ConnectionLog, DecisionFilter, DecisionLog, DecisionRecord, EntryKind, Hold,
     HoldFilter, HoldLog, HoldStatus, ModeChange, NewToken, Outcome, Page, Pulse, RawEntry,
@@ -116,6 +118,17 @@ impl Inner {
                 ..record
             },
         })
+    }
+
+    /// Whether a decision is about an operation of the queue.
+    fn is_queued(&self, id: DecisionId) -> bool {
+        let found = self.decisions.iter().map(|(_, record)| record);
+        found
+            .filter(|record| record.decision.id == id)
+            .any(|record| {
+                let operation = record.operation.as_ref();
+                operation.is_some_and(|op| op.point == Point::Queue)
+            })
     }
 
     fn unfinished(&self) -> impl DoubleEndedIterator<Item = Unfinished> {
@@ -286,7 +299,8 @@ impl AttemptLog for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Unfinished>, StoreError> {
         let inner = self.open()?;
-        let found = inner.unfinished().filter(|found| found.at < before);
+        let found = inner.unfinished();
+        let found = found.filter(|found| found.at < before && !inner.is_queued(found.decision));
         Ok(found.take(limit).collect())
     }
 

@@ -64,11 +64,12 @@ impl Record {
         let now = self.ambient.now();
         // The first write of a process begins its chain.
         self.store.beat(now).await.map_err(text)?;
+        // Before the extent: a later number never stands for a shorter record.
+        let previous = self.store.last_checkpoint().await.map_err(text)?;
         let extent = self.store.extent().await.map_err(text)?;
         if extent.last == 0 || extent.last <= self.known().covered {
             return Ok(());
         }
-        let previous = self.store.last_checkpoint().await.map_err(text)?;
         let previous = previous
             .as_ref()
             .map(|previous| (previous.number, previous.jws.as_str()));
@@ -83,7 +84,11 @@ impl Record {
             at: now,
             jws,
         };
-        self.store.add_checkpoint(stored).await.map_err(text)?;
+        match self.store.add_checkpoint(stored).await {
+            // Another process made that one at the same time; what it lacks is due soon again.
+            Err(StoreError::Exists(_)) => return Ok(()),
+            added => added.map_err(text)?,
+        }
         let mut known = self.known();
         known.covered = last;
         known.checkpoint_at = Some(now);

@@ -140,6 +140,12 @@ impl PostgresStore {
         self.ambient.as_ref()
     }
 
+    /// The process that it was opened for.
+    #[must_use]
+    pub const fn process(&self) -> ProcessId {
+        self.owner
+    }
+
     pub(crate) const fn owner(&self) -> ProcessId {
         self.owner
     }

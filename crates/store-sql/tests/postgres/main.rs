@@ -10,6 +10,7 @@
 mod behaviour;
 mod commits;
 mod lost;
+mod queued;
 #[path = "../tamperings/table.rs"]
 mod table;
 mod tables;

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crmgate_domain::Ambient as _;
+use crmgate_domain::{Ambient as _, RevisionId};
 use crmgate_store::checkpoint::Checkpoint;
 use crmgate_store::suite::full_record;
 use crmgate_store::verify::{Report, Verification};
 use crmgate_store::{
-    AttemptLog as _, DecisionLog as _, Ledger as _, Outcome, OutcomeKind, StoreError,
-    StoredCheckpoint,
+    AttemptLog as _, DecisionLog as _, GONE_AFTER, Ledger as _, Outcome, OutcomeKind, Process,
+    ProcessKind, Processes as _, StoreError, StoredCheckpoint,
 };
 use crmgate_store_sql::PostgresStore;
 use crmgate_testkit::Postgres;
@@ -159,6 +159,49 @@ async fn another_process_s_twin_is_found() {
     one.append_outcome(succeeded(id)).await.unwrap();
     let twin = other.unfinished_twin(&connection, key, at).await.unwrap();
     assert_eq!(twin, None);
+}
+
+#[tokio::test]
+async fn a_process_settles_its_own_and_those_of_the_dead() {
+    let Some(server) = Postgres::shared() else {
+        return;
+    };
+    let address = server.database();
+    let (one, other) = (open(&address).await, open(&address).await);
+    let lives = |process, beat_at| Process {
+        id: process,
+        kind: ProcessKind::Serve,
+        host: "here".to_owned(),
+        version: "test".to_owned(),
+        started_at: beat_at,
+        beat_at,
+        revision: RevisionId::new("r"),
+        draining: false,
+    };
+    let ambient = ambient();
+    let (own, of_other) = (full_record(ambient.as_ref()), full_record(ambient.as_ref()));
+    let (id, id_of_other) = (own.decision.id, of_other.decision.id);
+    one.append_decision(own).await.unwrap();
+    other.append_decision(of_other).await.unwrap();
+    let now = ambient.now();
+    let open_to_one = async |now| {
+        let open = one.unfinished(now, 9).await.unwrap();
+        open.iter().map(|open| open.decision).collect::<Vec<_>>()
+    };
+    other
+        .beat_process(&lives(other.process(), now))
+        .await
+        .unwrap();
+    assert_eq!(open_to_one(now).await, [id], "the other one lives");
+    let later = now + GONE_AFTER + Duration::from_secs(1);
+    assert_eq!(open_to_one(later).await, [id, id_of_other], "it was silent");
+    other
+        .beat_process(&lives(other.process(), later))
+        .await
+        .unwrap();
+    assert_eq!(open_to_one(later).await, [id]);
+    other.leave(other.process()).await.unwrap();
+    assert_eq!(open_to_one(later).await, [id, id_of_other], "it left");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! What came of writes.
 
-use crmgate_domain::{DecisionId, Effect, PayloadHash, Timestamp};
+use crmgate_domain::{DecisionId, Effect, PayloadHash, Point, Timestamp};
 use jiff::ToSpan as _;
 
 use super::Ticking;
@@ -19,6 +19,11 @@ pub(super) async fn outcomes_end_writes(store: &impl Store) {
     denied.read_back = None;
     denied.basis = None;
     store.append_decision(denied).await.unwrap();
+    let mut queued = full_record(&ambient);
+    if let Some(operation) = &mut queued.operation {
+        operation.point = Point::Queue;
+    }
+    store.append_decision(queued).await.unwrap();
     let later = start() + 1.hour();
     let open = |found: Vec<crate::Unfinished>| -> Vec<DecisionId> {
         found.iter().map(|write| write.decision).collect()
