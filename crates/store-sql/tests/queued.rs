@@ -44,8 +44,9 @@ impl Clock for Shared {
 /// A store in a folder that outlives it; the system clears it away.
 async fn open(ambient: Arc<dyn Ambient>) -> SqliteStore {
     let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(dir.path(), &Settings::default(), ambient);
-    let store = store.await.unwrap();
+    let settings = Settings::default();
+    let store = SqliteStore::open(dir.path(), &settings, ambient).await;
+    let store = store.unwrap();
     std::mem::forget(dir);
     store
 }
@@ -67,7 +68,12 @@ async fn clocked() -> (SqliteStore, Shared) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operations() {
-    suite::run_operations(|| async { open(Arc::new(ticking())).await }).await;
+    let make = || async {
+        let (store, clock) = clocked().await;
+        clock.pass(Duration::from_secs(2 * 3_600)).await;
+        store
+    };
+    suite::run_operations(make).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

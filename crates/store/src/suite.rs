@@ -14,7 +14,7 @@ use std::time::Duration;
 use crmgate_domain::{Ambient, Timestamp};
 use jiff::ToSpan as _;
 
-use crate::{Cells, Jobs, Store};
+use crate::{Cells, Jobs, Processes, Store};
 
 mod attempts;
 mod cells;
@@ -22,10 +22,13 @@ mod decisions;
 mod holds;
 mod jobs;
 mod memory;
+mod operations;
+mod processes;
 mod record;
 mod samples;
 mod votes;
 
+pub use self::operations::QueuedStore;
 pub use self::samples::full_record;
 use self::samples::start;
 
@@ -103,6 +106,45 @@ pub async fn run_cells<S: Cells, C: Clock, F: Future<Output = (S, C)>>(make: imp
     cells::they_change_only_from_what_was_seen(&store).await;
     let (store, clock) = make().await;
     cells::they_are_forgotten_in_time(&store, &clock).await;
+}
+
+/// Runs all that is about queued operations, whose jobs lie in the same store, each part on a store
+/// of its own.
+///
+/// # Panics
+/// When the store does not do what a store must.
+pub async fn run_operations<S: QueuedStore, F: Future<Output = S>>(make: impl Fn() -> F) {
+    operations::keys_and_names_are_used_once(&make().await).await;
+    operations::an_open_submission_gives_way(&make().await).await;
+    operations::accepted_ones_come_in_order(&make().await).await;
+    operations::what_is_dropped_is_gone(&make().await).await;
+    operations::a_life_is_recorded(&make().await).await;
+    operations::lost_races_change_nothing(&make().await).await;
+    operations::a_broken_worker_loses_what_it_had(&make().await).await;
+    operations::lanes_keep_their_order(&make().await).await;
+    operations::dependants_wait_for_success(&make().await).await;
+    operations::a_dead_dependency_cancels_all_that_depends_on_it(&make().await).await;
+    operations::many_dependants_are_told_in_steps(&make().await).await;
+    operations::circles_and_strangers_are_misfits(&make().await).await;
+    operations::groups_happen_together_or_not_at_all(&make().await).await;
+    operations::held_ones_leave_their_lane(&make().await).await;
+    operations::overdue_ones_expire(&make().await).await;
+    operations::ends_are_told(&make().await).await;
+    operations::errors_of_policies_wait_for_others(&make().await).await;
+    operations::what_is_stuck_is_found(&make().await).await;
+    operations::backups_are_found_out_about_first(&make().await).await;
+    operations::listings_narrow_and_page(&make().await).await;
+    operations::moves_are_heard_of(&make().await).await;
+    operations::what_is_old_is_forgotten(&make().await).await;
+    operations::requests_can_be_erased(&make().await).await;
+}
+
+/// Runs all that is about processes.
+///
+/// # Panics
+/// When the store does not do what a store must.
+pub async fn run_processes<S: Processes>(store: S) {
+    processes::the_living_are_known(&store).await;
 }
 
 /// Runs all of it, each part on a store of its own.

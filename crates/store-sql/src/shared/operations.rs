@@ -48,6 +48,8 @@ pub(crate) use self::begin::shift;
 pub(crate) use self::effects::{Effects, act};
 pub(crate) use self::moves::find;
 pub(crate) use self::prune::{erasable, erase};
+#[cfg(test)]
+pub(crate) use self::{follow::LANE_HEAD, rows::MOVABLE};
 use super::{ALONE, Connection, Db, Row, Store, among, apart, jobs, plain, scalar, sql, within};
 use crate::convert::nanoseconds;
 

@@ -56,6 +56,12 @@ impl Taking {
         if open.iter().any(|(row, _)| row.state == State::Writing) {
             return self.settle(connection, open, State::Writing, effects).await;
         }
+        let unknown = |(row, _): &(Seen, bool)| row.restored && row.state == State::Received;
+        if broken && open.iter().any(unknown) {
+            return self
+                .settle(connection, open, State::Received, effects)
+                .await;
+        }
         if broken {
             return self.end(connection, open, effects).await;
         }
@@ -91,7 +97,7 @@ impl Taking {
     ) -> Result<Begun, sqlx::Error> {
         let mut taken = Vec::new();
         for (mut row, _) in open {
-            if row.state == state {
+            if row.state == state && (row.restored || state == State::Writing) {
                 let whose = (&self.lease, &self.by);
                 hand_over(connection, &mut row, whose, self.at, effects).await?;
                 taken.push(row.id);
@@ -109,12 +115,19 @@ impl Taking {
     ) -> Result<Begun, sqlx::Error> {
         let mut done = Vec::new();
         for (mut row, _) in open {
+            // What may have been written is nobody's to cancel but an operator's.
+            if row.state == State::Uncertain {
+                continue;
+            }
             let why = because(
                 "group_broken",
                 "another operation of its group came to nothing",
             );
             let wanted = plain_move(&row, State::Cancelled, self.at, &self.by, why);
             done.extend(make(connection, &mut row, &wanted, None, effects).await?);
+        }
+        if done.is_empty() {
+            return Ok(Begun::NotYet(None));
         }
         follow(connection, done, (self.at, &self.by), effects).await?;
         Ok(Begun::Over(State::Cancelled))

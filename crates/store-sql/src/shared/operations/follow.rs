@@ -17,6 +17,10 @@ use super::{Connection, Db, among, sql};
 /// Most dependants that are told in one transaction.
 const MOST_TOLD: usize = 200;
 
+/// The first of a lane that waits.
+pub(crate) const LANE_HEAD: &str = "SELECT nr FROM operations WHERE connection = ? AND turn = ? \
+     AND state = 'received' ORDER BY seq LIMIT 1";
+
 /// Who may be free to go now.
 #[derive(Default)]
 pub(crate) struct Candidates {
@@ -52,12 +56,7 @@ impl Candidates {
         effects: &mut Effects,
     ) -> Result<(), sqlx::Error> {
         for (name, lane) in &self.lanes {
-            let head = sql(
-                "SELECT nr FROM operations WHERE connection = ? AND turn = ? \
-                 AND state = 'received' ORDER BY seq LIMIT 1",
-            )
-            .bind(name.clone())
-            .bind(lane.clone());
+            let head = sql(LANE_HEAD).bind(name.clone()).bind(lane.clone());
             let head = head.fetch_optional(&mut *connection).await?;
             self.rows.extend(head.map(|row| row.get::<i64, _>(0)));
         }
@@ -146,7 +145,21 @@ pub(crate) async fn follow(
         for done in &round {
             let (row, to) = (&done.row, done.row.state);
             if to == State::Received {
-                candidates.received(row, effects);
+                let lost = done.was == State::Uncertain;
+                match if lost {
+                    lost_dependency(connection, row.nr).await?
+                } else {
+                    None
+                } {
+                    Some(lost) => {
+                        let mut row = row.clone();
+                        let why = missing(lost.0, lost.1);
+                        let wanted = plain_move(&row, State::Cancelled, at, by, why);
+                        todo.extend(make(connection, &mut row, &wanted, None, effects).await?);
+                        continue;
+                    }
+                    None => candidates.received(row, effects),
+                }
             }
             if let Some(lane) = &row.lane
                 && !to.is_worked_on()
@@ -184,6 +197,28 @@ pub(crate) async fn follow(
     candidates.wake(connection, effects).await
 }
 
+/// What an operation depends on and came to nothing, while nobody knew what had become of the
+/// operation itself.
+async fn lost_dependency(
+    connection: &mut Connection,
+    nr: i64,
+) -> Result<Option<(OperationId, State)>, sqlx::Error> {
+    let targets = sql(
+        "SELECT t.id, t.state FROM operation_dependencies d JOIN operations t ON t.id = d.target \
+         WHERE d.dependant = ?",
+    )
+    .bind(nr)
+    .fetch_all(connection)
+    .await?;
+    for row in &targets {
+        let state = super::rows::state(row.get(1))?;
+        if state.came_to_nothing() {
+            return Ok(Some((super::rows::id(row.get(0))?, state)));
+        }
+    }
+    Ok(None)
+}
+
 /// Those of a group happen together or not at all: what has not begun is cancelled.
 async fn end_group(
     connection: &mut Connection,
@@ -194,8 +229,12 @@ async fn end_group(
 ) -> Result<Vec<Done>, sqlx::Error> {
     let mut done = Vec::new();
     for mut row in members(connection, group).await? {
-        if row.state.is_final() || row.state.is_worked_on() || row.is_leased(super::nanoseconds(at))
-        {
+        // What may have been written is nobody's to cancel but an operator's.
+        let idle = matches!(
+            row.state,
+            State::Received | State::Held | State::Stale | State::Unjudged
+        );
+        if !idle || row.is_leased(super::nanoseconds(at)) {
             continue;
         }
         let why = because(

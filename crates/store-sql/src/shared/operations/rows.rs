@@ -29,7 +29,7 @@ pub(super) const SEEN: &str = "o.nr, o.id, o.connection, o.lane, o.grp, o.state,
 ///
 /// At most one of a lane is worked on, or stands between being worked on and its end; of those that
 /// are received, the earliest is next. Members of one group go together.
-pub(super) const MOVABLE: &str = "(o.state = 'received' AND o.open_dependencies = 0 AND \
+pub(crate) const MOVABLE: &str = "(o.state = 'received' AND o.open_dependencies = 0 AND \
      (o.turn IS NULL OR (NOT EXISTS (SELECT 1 FROM operations b WHERE b.connection = o.connection \
      AND b.turn = o.turn \
      AND b.state IN ('deciding', 'permitted', 'writing', 'uncertain', 'unjudged') \

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crmgate_domain::{OperationId, State, SubmissionId, Timestamp};
+use crmgate_domain::{OperationId, State, SubmissionId};
 use crmgate_store::{Dependency, NewOperation, Staged, StoreError};
 use sqlx::{QueryBuilder, Row as _};
 
@@ -50,10 +50,9 @@ pub(super) async fn stage(
     connection: &mut Connection,
     id: SubmissionId,
     lines: &[Line],
-    at: Timestamp,
 ) -> Result<Option<Vec<Staged>>, sqlx::Error> {
     let row = sql(
-        "SELECT nr, owner FROM submissions WHERE id = ? AND accepted_at IS NULL AND broken = 0",
+        "SELECT nr, owner, at FROM submissions WHERE id = ? AND accepted_at IS NULL AND broken = 0",
     )
     .bind(id.uuid().as_bytes().to_vec())
     .fetch_optional(&mut *connection)
@@ -64,7 +63,7 @@ pub(super) async fn stage(
     let mut open = Open {
         nr: row.get(0),
         owner: row.get(1),
-        at: nanoseconds(at),
+        at: row.get(2),
         groups: Groups::new(),
     };
     // In one order of the callers' ids, so that two submissions that bring the same ones do not

@@ -113,10 +113,9 @@ pub(super) async fn stage(
     let rows: Result<Vec<stage::Line>, StoreError> =
         operations.iter().map(stage::Line::new).collect();
     let lines = Arc::new(rows?);
-    let at = store.ambient().now();
     let staged = apart(store, move |connection| {
         let lines = Arc::clone(&lines);
-        Box::pin(async move { stage::stage(connection, id, &lines, at).await })
+        Box::pin(async move { stage::stage(connection, id, &lines).await })
     })
     .await?;
     staged.ok_or_else(|| {
