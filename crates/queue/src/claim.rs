@@ -93,3 +93,21 @@ async fn claim(line: &Arc<Shared>) -> Option<Vec<Ticket>> {
     });
     claimed.await.ok().flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_jobs_are_claimed_ahead_and_slow_ones_are_not() {
+        let appetite = Appetite::default();
+        assert_eq!(appetite.next(1, 100), 1, "nothing is known yet");
+        let ahead: Vec<usize> = (0..8).map(|_| appetite.next(1, 100)).collect();
+        assert_eq!(ahead, [2, 4, 8, 16, 32, 64, 100, 100]);
+        appetite.rest();
+        assert_eq!(appetite.next(3, 100), 3);
+        std::thread::sleep(QUICK * 2);
+        assert_eq!(appetite.next(0, 100), 1);
+        assert_eq!(appetite.next(500, 100), 100, "never more than a batch");
+    }
+}

@@ -132,3 +132,63 @@ pub(crate) fn patience(failures: u32, salt: u64) -> Duration {
         >> 32;
     Duration::from_millis(full / 2 + spread % (full / 2 + 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claimed(id: &str, lease: u64) -> Claimed {
+        Claimed {
+            id: id.to_owned(),
+            lease,
+            attempts: 0,
+            most_attempts: 3,
+        }
+    }
+
+    fn later(seconds: u64) -> Instant {
+        Instant::now() + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_job_that_comes_again_was_lost() {
+        let held = Held::default();
+        let older = held.take(&claimed("a", 1), later(9));
+        let newer = held.take(&claimed("a", 2), later(9));
+        assert!(older.is_cancelled() && !newer.is_cancelled());
+        assert!(held.has("a", 2) && !held.has("a", 1));
+        held.release([("a", 1)].into_iter());
+        assert_eq!(held.count(), 1, "only the lease that was settled goes");
+    }
+
+    #[test]
+    fn what_the_store_calls_lost_is_lost() {
+        let held = Held::default();
+        let (a, b) = (
+            held.take(&claimed("a", 1), later(9)),
+            held.take(&claimed("b", 2), later(9)),
+        );
+        held.renewed(&held.all(), &["b".to_owned()], later(20));
+        assert!(!a.is_cancelled() && b.is_cancelled());
+        assert_eq!(held.all(), [("a".to_owned(), 1)]);
+        assert_eq!(held.doubt(later(15)), 0, "it was renewed");
+        assert_eq!(
+            (held.doubt(later(30)), held.doubt(later(30))),
+            (1, 0),
+            "told once"
+        );
+        assert!(a.is_cancelled());
+        assert_eq!(held.count(), 1, "nobody may have taken it");
+    }
+
+    #[test]
+    fn patience_grows_to_a_bound() {
+        for salt in [0, 7, u64::MAX] {
+            for failures in 0..50 {
+                let wait = patience(failures, salt);
+                assert!(wait >= Duration::from_millis(50) && wait <= Duration::from_secs(5));
+            }
+            assert!(patience(40, salt) >= Duration::from_millis(2_500));
+        }
+    }
+}

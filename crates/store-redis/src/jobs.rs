@@ -116,12 +116,14 @@ impl Jobs for RedisStore {
             .arg(self.names())
             .arg(queues.keys().collect::<Vec<_>>());
         self.link.ask::<()>(&known).await?;
-        let chunks = queues
-            .iter()
-            .flat_map(|(queue, jobs)| jobs.chunks(CHUNK).map(move |some| (queue, some)));
-        // One after the other on the wire, without waiting for answers in between.
-        let pushed = chunks.map(|(queue, some)| self.push_some(queue, some));
-        Ok(try_join_all(pushed).await?.into_iter().sum())
+        let mut new = 0;
+        for (queue, jobs) in &queues {
+            // One after the other: in their order, and others' calls come in between.
+            for some in jobs.chunks(CHUNK) {
+                new += self.push_some(queue, some).await?;
+            }
+        }
+        Ok(new)
     }
 
     async fn claim(

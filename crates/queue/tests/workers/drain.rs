@@ -19,7 +19,7 @@ fn narrow() -> QueueSpec {
 /// What runs may end; what waits goes back at once and without a mark.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_may_end_and_the_rest_is_handed_back() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         bench.push_many(20).await;
         let told = Told::after(millis(300));
         let workers = Workers::start(Arc::clone(&bench.jobs), "p", vec![narrow()], told.clone());
@@ -44,7 +44,7 @@ async fn handlers_may_end_and_the_rest_is_handed_back() {
 /// What does not end in time is cut off and handed back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers_that_take_too_long_are_cut_off() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         bench.push(&["a", "b", "c"]).await;
         let ended = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ended);
@@ -71,7 +71,7 @@ async fn handlers_that_take_too_long_are_cut_off() {
 /// A queue can be taken out and put in again while others go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queues_come_and_go() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         let told = Told::after(Duration::ZERO);
         let jobs = Arc::clone(&bench.jobs);
         let workers = Workers::start(jobs, "p", vec![spec("operations/other")], told.clone());

@@ -14,7 +14,7 @@ use crate::support::{Bench, QUEUE, Told, Trouble, Troubled, millis, spec, until}
 /// stock apalis every job ran twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_that_wait_their_turn_keep_their_leases() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         bench.push(&["a", "b", "c", "d", "e"]).await;
         let told = Told::after(millis(300));
         let narrow = || QueueSpec {
@@ -39,7 +39,7 @@ async fn jobs_that_wait_their_turn_keep_their_leases() {
 /// Slow jobs are not claimed ahead of what one process can do while another one has nothing to do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_jobs_are_left_to_others() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         bench.push(&["a", "b", "c", "d"]).await;
         let told = Told::after(millis(300));
         let narrow = || QueueSpec {
@@ -66,11 +66,11 @@ async fn slow_jobs_are_left_to_others() {
 /// A handler that never yields keeps its lease, and others go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_blocks_its_thread_stops_nobody() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         bench.push(&["blocks"]).await;
         let told = Told::new(|job| async move {
             if job.id == "blocks" {
-                std::thread::sleep(millis(1_500));
+                std::thread::sleep(millis(900));
             }
             Verdict::Done
         });
@@ -83,7 +83,7 @@ async fn a_handler_that_blocks_its_thread_stops_nobody() {
         let began = Instant::now();
         bench.push(&["x", "y", "z"]).await;
         told.saw(4).await;
-        assert!(began.elapsed() < millis(1_000), "{:?}", began.elapsed());
+        assert!(began.elapsed() < millis(600), "{:?}", began.elapsed());
         bench.emptied().await;
         assert_eq!(told.seen().len(), 4, "{:?}", told.seen());
         workers.drain(millis(500)).await;
@@ -93,7 +93,7 @@ async fn a_handler_that_blocks_its_thread_stops_nobody() {
 /// A handler that panics has failed: it is tried again, and dead after its last try.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_is_a_failed_try() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         let once = NewJob {
             most_attempts: 2,
             ..bench.job("panics")
@@ -129,7 +129,7 @@ async fn a_panic_is_a_failed_try() {
 /// A job whose process dies each time ends; whoever finds it is told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_loses_its_lease_each_time_is_dead() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         bench.push(&["poison"]).await;
         for _ in 0..2 {
             let claimed = bench
@@ -163,7 +163,7 @@ async fn a_job_that_loses_its_lease_each_time_is_dead() {
 /// it says does not count.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_lost_a_lease_is_told_and_settles_nothing() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         let troubled = Troubled::new(Arc::clone(&bench.jobs));
         let (lost, mut losses) = unbounded_channel();
         let paused = Told::new(move |job| {
@@ -172,7 +172,7 @@ async fn whoever_lost_a_lease_is_told_and_settles_nothing() {
                 job.lost.cancelled().await;
                 lost.send(Instant::now()).unwrap();
                 // Until the other one has it.
-                tokio::time::sleep(millis(700)).await;
+                tokio::time::sleep(millis(500)).await;
                 Verdict::Dead("nobody must see this".to_owned())
             }
         });
@@ -206,7 +206,7 @@ async fn whoever_lost_a_lease_is_told_and_settles_nothing() {
 /// and each job is looked at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_in_trouble_ends_no_worker() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         for trouble in [Trouble::Fails, Trouble::Panics] {
             let troubled = Troubled::new(Arc::clone(&bench.jobs));
             let told = Told::after(millis(150));
@@ -214,7 +214,7 @@ async fn a_store_in_trouble_ends_no_worker() {
             bench.push(&["a", "b", "c", "d", "e", "f"]).await;
             told.saw(4).await;
             troubled.all(Some(trouble));
-            tokio::time::sleep(millis(600)).await;
+            tokio::time::sleep(millis(350)).await;
             assert_eq!(told.seen().len(), 4);
             troubled.all(None);
             bench.emptied().await;
@@ -228,7 +228,7 @@ async fn a_store_in_trouble_ends_no_worker() {
 /// jobs at once are settled in few calls.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_job_is_settled_once() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         let running = Arc::new(AtomicUsize::new(0));
         let over = Arc::new(AtomicBool::new(false));
         let (count, broken) = (Arc::clone(&running), Arc::clone(&over));

@@ -12,7 +12,7 @@ use crate::support::{Bench, QUEUE, Told, millis, spec, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_highest_priority_and_then_the_oldest_come_first() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         let mut jobs: Vec<NewJob> = (0..20).map(|n| bench.job(&format!("low-{n:02}"))).collect();
         for job in jobs.iter_mut().skip(1) {
             job.due = bench.job("").due;
@@ -41,7 +41,7 @@ async fn the_highest_priority_and_then_the_oldest_come_first() {
 /// Sixteen idle workers: none of them may fall asleep for good.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_workers_stay_awake() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         let told = Told::after(Duration::ZERO);
         let queues: Vec<String> = (0..16).map(|n| format!("operations/idle-{n}")).collect();
         let specs = queues.iter().map(|queue| spec(queue)).collect();
@@ -64,7 +64,7 @@ async fn idle_workers_stay_awake() {
 /// A wake-up does not wait for the next look.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_wakes_at_once() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         let (started, mut starts) = unbounded_channel();
         let told = Told::new(move |_| {
             started.send(Instant::now()).unwrap();
@@ -119,7 +119,7 @@ async fn a_delayed_job_comes_in_its_time() {
 /// One queue is full of slow jobs; another one's do not wait for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queues_do_not_wait_for_each_other() {
-    for bench in Bench::all() {
+    for bench in Bench::all().await {
         bench.push_many(1_000).await;
         let told = Told::new(|job| async move {
             if &*job.queue == QUEUE {
@@ -148,10 +148,10 @@ async fn queues_do_not_wait_for_each_other() {
 /// More than Redis' scripts could once unpack.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backlog_is_worked_off() {
-    let Some(server) = Redis::shared() else {
+    let Some(server) = Redis::start() else {
         return;
     };
-    let bench = Bench::redis(server);
+    let bench = Bench::redis(&server);
     bench.push_many(12_000).await;
     assert_eq!(bench.depth().await.due, 12_000);
     let told = Told::after(Duration::ZERO);
@@ -170,10 +170,10 @@ async fn a_backlog_is_worked_off() {
 /// A hundred thousand jobs cost a claim no more than a thousand do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn claims_cost_the_same_at_any_depth() {
-    let Some(server) = Redis::shared() else {
+    let Some(server) = Redis::start() else {
         return;
     };
-    let (shallow, deep) = (Bench::redis(server), Bench::redis(server));
+    let (shallow, deep) = (Bench::redis(&server), Bench::redis(&server));
     shallow.push_many(1_000).await;
     for part in 0..10 {
         let jobs = (0..10_000).map(|n| deep.job(&format!("job-{part}-{n}")));

@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use crmgate_domain::Timestamp;
+use crmgate_domain::{Ambient, Timestamp};
 use crmgate_queue::{Handler, Job, QueueSpec};
 use crmgate_store::{
     Claimed, DeadJob, Depth, Jobs, NewJob, Reaped, Settlement, StoreError, Verdict,
 };
 use crmgate_store_redis::{RedisStore, Settings};
+use crmgate_store_sql::SqliteStore;
 use crmgate_testkit::{MemoryJobs, Redis};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use tempfile::TempDir;
 
 pub(crate) const QUEUE: &str = "operations/acme";
 
@@ -23,6 +25,22 @@ pub(crate) const QUEUE: &str = "operations/acme";
 pub(crate) struct Bench {
     pub(crate) jobs: Arc<dyn Jobs>,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    _dir: Option<TempDir>,
+}
+
+/// The machine's clock.
+pub(crate) struct Machine;
+
+impl Ambient for Machine {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn random(&self) -> [u8; 16] {
+        static DRAWN: AtomicU64 = AtomicU64::new(1);
+        let drawn = u128::from(DRAWN.fetch_add(1, Ordering::Relaxed));
+        (drawn << 64 | u128::from(std::process::id())).to_be_bytes()
+    }
 }
 
 impl Bench {
@@ -32,6 +50,7 @@ impl Bench {
         Self {
             jobs,
             now: Box::new(move || clock.now()),
+            _dir: None,
         }
     }
 
@@ -39,12 +58,24 @@ impl Bench {
         Self {
             jobs: Arc::new(redis(&server.url())),
             now: Box::new(Timestamp::now),
+            _dir: None,
+        }
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = crmgate_store_sql::Settings::default();
+        let store = SqliteStore::open(dir.path(), &settings, Arc::new(Machine)).await;
+        Self {
+            jobs: Arc::new(store.unwrap()),
+            now: Box::new(Timestamp::now),
+            _dir: Some(dir),
         }
     }
 
     /// On every store of jobs that is here.
-    pub(crate) fn all() -> Vec<Self> {
-        let mut all = vec![Self::memory()];
+    pub(crate) async fn all() -> Vec<Self> {
+        let mut all = vec![Self::memory(), Self::sqlite().await];
         all.extend(Redis::shared().map(Self::redis));
         all
     }
