@@ -19,4 +19,5 @@ pub(crate) mod signals;
 pub(crate) mod store;
 pub(crate) mod traces;
 pub(crate) mod watch;
+pub(crate) mod watermark;
 pub(crate) mod work;

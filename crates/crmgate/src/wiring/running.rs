@@ -22,6 +22,7 @@ use super::metrics::Render;
 use super::policies::FolderSource;
 use super::room::Room;
 use super::store::Memory;
+use super::watermark::Watermark;
 use super::work::Work;
 use super::{ingress, watch};
 use crate::ambient;
@@ -106,7 +107,13 @@ pub(crate) async fn start_as(
     }
     bundles.follow(app.policies(), config.policies.watch, &stopping);
     let feed = Arc::clone(&memory.feed);
-    let sinks = Sinks::start(&config.decision_log, &log.labels, (feed, leading), &ambient).await?;
+    let sinks = Sinks::start(
+        &config.decision_log,
+        &log.labels,
+        (feed, leading.clone()),
+        &ambient,
+    )
+    .await?;
     app.health().look_at(sinks.looker(Arc::clone(&ambient)));
     let opened = match kind {
         ProcessKind::Serve => open(config, &app, ambient.as_ref(), render).await?,
@@ -120,6 +127,15 @@ pub(crate) async fn start_as(
         stopping.clone(),
     ));
     warn(config);
+    if let Some(keeper) = memory.keeper.clone() {
+        let watermark = Watermark::new(keeper, Arc::clone(&memory.store));
+        let checked = watermark.check(memory.operations.as_ref(), ambient.as_ref());
+        checked.await.map_err(|problem| {
+            let message = format!("whether a backup was put back cannot be told: {problem}");
+            Failure::new(Exit::System, message)
+        })?;
+        tokio::spawn(watermark.run(leading.clone(), stopping.clone()));
+    }
     let works = kind == ProcessKind::Worker || config.worker.in_serve;
     let work = works.then(|| Work::start(config, &app, &memory, &ambient));
     Ok(serve(config, app, (memory, sinks, work), opened, stopping))

@@ -12,6 +12,7 @@ use crmgate_worker::relay::Relaying;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::watermark::Keeper;
 use crate::ambient;
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -29,6 +30,8 @@ pub(crate) struct Memory {
     pub(crate) processes: Arc<dyn Processes>,
     /// This run of the process.
     pub(crate) process: ProcessId,
+    /// Where it is kept how far the record reached; not where a backup of it would be.
+    pub(crate) keeper: Option<Keeper>,
     opened: Opened,
     relay: Option<(JoinHandle<()>, CancellationToken)>,
 }
@@ -75,6 +78,7 @@ impl Memory {
             cells: Arc::clone(&store) as _,
             processes: Arc::clone(&store) as _,
             process,
+            keeper: Some(Keeper::of_folder(&config.data_dir)),
             opened: Opened::File(store),
             relay: None,
         })
@@ -106,6 +110,7 @@ impl Memory {
             cells: Arc::clone(&store) as _,
             processes: Arc::clone(&store) as _,
             process,
+            keeper: None,
             opened: Opened::Database(Arc::clone(&store)),
             relay: None,
         };
@@ -113,6 +118,7 @@ impl Memory {
             store.waken_through(Arc::clone(&apart.relay) as _);
             memory.jobs = Arc::clone(&apart.redis) as _;
             memory.cells = Arc::clone(&apart.redis) as _;
+            memory.keeper = Some(Keeper::Cells(Arc::clone(&apart.redis) as _));
             let stop = CancellationToken::new();
             let watching = apart.redis;
             let relaying = apart.relaying.run(stop.clone());
