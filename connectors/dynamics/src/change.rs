@@ -137,6 +137,19 @@ impl DynamicsChange {
         }
     }
 
+    /// For an update it is what was demanded of the record, so that it is never empty; a create
+    /// without a key is looked for by its time.
+    fn version(&self, locate: &Locate) -> Option<String> {
+        match &self.frame.precondition {
+            Precondition::IfMatch(etag) if etag == "*" => Some(read_back::since(self.frame.at)),
+            Precondition::IfMatch(etag) | Precondition::Stale(etag) => Some(etag.clone()),
+            Precondition::None if *locate == Locate::Nowhere => {
+                Some(read_back::since(self.frame.at))
+            }
+            Precondition::None | Precondition::IfNoneMatch => None,
+        }
+    }
+
     fn headers(&self) -> HeaderMap {
         let frame = &self.frame;
         let mut headers = headers::forwarded(&frame.head.headers);
@@ -294,19 +307,15 @@ impl NativeChange for DynamicsChange {
             .iter()
             .flat_map(Object::iter)
             .filter(|(name, _)| table.column(name).is_some_and(|column| column.readable));
+        let locate = self.locate();
         ReadBack {
             native_object: table.name.clone(),
-            locate: self.locate(),
+            version: self.version(&locate),
+            locate,
             expect: expect
                 .map(|(name, value)| (name.to_owned(), value.clone()))
                 .collect(),
             deleted: frame.kind == Kind::Delete,
-            // For an update it is what was demanded of the record, so that it is never empty.
-            version: match &frame.precondition {
-                Precondition::IfMatch(etag) if etag == "*" => Some(read_back::since(frame.at)),
-                Precondition::IfMatch(etag) | Precondition::Stale(etag) => Some(etag.clone()),
-                Precondition::None | Precondition::IfNoneMatch => None,
-            },
             actor: actor.map(str::to_owned),
             join_key: self.join_key(actor),
         }

@@ -7,7 +7,7 @@
 //! | `table`, `metadata`, `row` | the environment's tables and stored records |
 //! | `value`, `values`, [`mapping`](../mapping.yaml) | values: native, normalized, canonical |
 //! | `resolve`, `related`, `frame`, `change` | the stored record, the version pin, the request that goes out |
-//! | `upstream`, `fault`, `auth`, `write`, `read_back` | the CRM at the other end: sessions, answers, three failures |
+//! | `upstream`, `fault`, `auth`, `write`, `read_back`, `fingerprint` | the CRM at the other end: sessions, answers, three failures |
 //! | `together`, `multipart`, `allowed` | writes that go in one call, and what is left of the allowance |
 //! | `sign_in`, `identity`, `pass`, `links`, `render` | clients' sign-in, reads, and the gate's own answers |
 
@@ -19,6 +19,7 @@ mod change;
 mod connector;
 mod draft;
 mod fault;
+mod fingerprint;
 mod frame;
 mod headers;
 mod identity;

@@ -9,6 +9,7 @@ use crmgate_store::attempt::Locate;
 use jiff::SignedDuration;
 
 use crate::connector::Dynamics;
+use crate::fingerprint;
 use crate::key::Key;
 use crate::row::Row;
 use crate::table::Table;
@@ -18,9 +19,9 @@ const MODIFIED_BY: &str = "modifiedby";
 const MODIFIED_ON: &str = "modifiedon";
 
 /// How far the clocks of the gate and of the environment are taken to be apart at most.
-const CLOCKS: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const CLOCKS: SignedDuration = SignedDuration::from_secs(60);
 
-/// The version of an update that was pinned to none: when it was looked up.
+/// The version of a write that was pinned to none: when it was looked up.
 pub(crate) fn since(at: Timestamp) -> String {
     format!("*{at}")
 }
@@ -40,8 +41,7 @@ impl Dynamics {
         let who = Credential::Service;
         let table = self.table_named(&read_back.native_object, &who).await?;
         let Some(place) = place(&table, &read_back.locate) else {
-            let why = "the record has no key that it could be found by";
-            return Ok(ReadBackResult::Uncertain(why.to_owned()));
+            return self.found_without_key(read_back, &table).await;
         };
         let mut names: BTreeSet<String> = read_back
             .expect
@@ -65,11 +65,32 @@ impl Dynamics {
         if read_back.deleted {
             return Ok(ReadBackResult::DidNotHappen);
         }
-        let own = match &read_back.actor {
+        let own = self.writer(read_back).await;
+        Ok(verdict(read_back, &row, &place, own.as_deref()))
+    }
+
+    async fn found_without_key(
+        &self,
+        read_back: &ReadBack,
+        table: &Table,
+    ) -> Result<ReadBackResult, Failure> {
+        let since = fingerprint::looked_up(read_back.version.as_ref());
+        let told = !read_back.deleted && fingerprint::tells(&read_back.expect);
+        let writer = self.writer(read_back).await;
+        match (since, writer) {
+            (Some(since), Some(writer)) if told => {
+                self.look_for(read_back, table, (since, &writer)).await
+            }
+            _ => Ok(uncertain("the record has no key that it could be found by")),
+        }
+    }
+
+    /// Who wrote, where it is known.
+    async fn writer(&self, read_back: &ReadBack) -> Option<String> {
+        match &read_back.actor {
             Some(actor) => Some(actor.clone()),
             None => self.own_user().await,
-        };
-        Ok(verdict(read_back, &row, &place, own.as_deref()))
+        }
     }
 
     /// The connection's own user.
@@ -128,7 +149,7 @@ fn is_older(read_back: &ReadBack, row: &Row) -> bool {
     }
 }
 
-fn equal(expect: &Object, fields: &Object) -> bool {
+pub(crate) fn equal(expect: &Object, fields: &Object) -> bool {
     expect
         .iter()
         .all(|(name, wanted)| fields.get(name).unwrap_or(&Document::Null) == wanted)

@@ -97,10 +97,17 @@ impl Dynamics {
             && code == fault::DUPLICATE_ID
         {
             *calls += 1;
-            if self.is_there(call, id, credential).await {
+            match self.is_there(call, id, credential).await {
                 // Nobody else knows this key: our create was sent twice, on the way or by another
                 // process.
-                return Ok(self.repeated(call, id));
+                Some(true) => return Ok(self.repeated(call, id)),
+                Some(false) => {}
+                None => {
+                    let reason = "the key that the gate gave is taken, and nobody can tell by whom";
+                    return Err(Failure::Unknown {
+                        reason: reason.to_owned(),
+                    });
+                }
             }
         }
         if sending.pinned_by_gate
@@ -146,17 +153,14 @@ impl Dynamics {
         }
     }
 
-    async fn is_there(&self, call: &Call, id: &str, credential: &Credential) -> bool {
-        let Some(set) = set_of(&call.path_and_query) else {
-            return false;
-        };
-        let Ok(Some(table)) = self.metadata.by_set(set, credential).await else {
-            return false;
-        };
+    /// Whether the record exists; `None` where it cannot be told now.
+    async fn is_there(&self, call: &Call, id: &str, credential: &Credential) -> Option<bool> {
+        let set = set_of(&call.path_and_query)?;
+        let table = self.metadata.by_set(set, credential).await.ok()??;
         let row = self
             .probe_row(&table, &Target::Id(id.to_owned()), credential)
             .await;
-        matches!(row, Ok(Some(_)))
+        row.ok().map(|row| row.is_some())
     }
 
     /// The answer that a create would have had, had it been the first.

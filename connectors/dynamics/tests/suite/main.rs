@@ -15,4 +15,5 @@ mod signing_in;
 mod support;
 mod together;
 mod together_wire;
+mod unkeyed;
 mod wire;

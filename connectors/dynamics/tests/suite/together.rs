@@ -36,7 +36,7 @@ pub(crate) async fn sent_by(
     connector.write_together(parcels, atomic, credential).await
 }
 
-async fn sent(org: &Org, changes: &[Change], atomic: bool) -> Delivered {
+pub(crate) async fn sent(org: &Org, changes: &[Change], atomic: bool) -> Delivered {
     sent_by(&org.connector, org, (changes, atomic), &Credential::Service).await
 }
 

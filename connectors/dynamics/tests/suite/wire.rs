@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crmgate_connector::{Connector, Credential, Failure, ParseFailure};
 use crmgate_domain::Ambient;
+use crmgate_store::attempt::Locate;
 use crmgate_testkit::{TestAmbient, permit};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -45,7 +46,15 @@ impl Stub {
     async fn ready() -> Self {
         let stub = Self::new(json!({"flow": "client_secret", "secret": "fixed:s3cret"})).await;
         stub.token("t-1", None).await;
-        stub.metadata().await;
+        stub.metadata(true).await;
+        stub
+    }
+
+    /// The same, but for a table whose primary key cannot be set.
+    async fn keyless() -> Self {
+        let stub = Self::new(json!({"flow": "client_secret", "secret": "fixed:s3cret"})).await;
+        stub.token("t-1", None).await;
+        stub.metadata(false).await;
         stub
     }
 
@@ -69,13 +78,14 @@ impl Stub {
             .await;
     }
 
-    async fn metadata(&self) {
+    async fn metadata(&self, keyed: bool) {
         let list = |rows: Value| json!({"value": rows});
         let names = json!({"LogicalName": "contact", "EntitySetName": "contacts", "PrimaryIdAttribute": "contactid"});
         let column = |name: &str, kind: &str| {
             json!({
                 "LogicalName": name, "AttributeType": kind, "AttributeTypeName": {"Value": format!("{kind}Type")},
-                "IsValidForRead": true, "IsValidForCreate": true, "IsValidForUpdate": name != "contactid",
+                "IsValidForRead": true, "IsValidForCreate": keyed || name != "contactid",
+                "IsValidForUpdate": name != "contactid",
             })
         };
         let mut definition = names.clone();
@@ -201,6 +211,26 @@ async fn a_create_carries_a_key_of_the_gates_own() {
 }
 
 #[tokio::test]
+async fn a_create_without_a_key_goes_alone_and_is_looked_for_by_its_time() {
+    let stub = Stub::keyless().await;
+    let org = Org::new().await;
+    let request = org.request("POST", "contacts", r#"{"lastname":"A"}"#);
+    let draft = stub.connector.parse(request).await.unwrap();
+    let resolved = stub
+        .connector
+        .resolve(draft, &reading(&[], &[]), &Credential::Service)
+        .await
+        .unwrap();
+    for atomic in [false, true] {
+        assert_eq!(stub.connector.form(&*resolved.change, atomic), None);
+    }
+    let read_back = resolved.change.read_back(None);
+    assert_eq!(read_back.locate, Locate::Nowhere);
+    assert!(read_back.version.unwrap().starts_with('*'));
+    assert_eq!(resolved.change.outgoing().body, r#"{"lastname":"A"}"#);
+}
+
+#[tokio::test]
 async fn an_update_is_read_and_pinned() {
     let stub = Stub::ready().await;
     let place = format!("contacts({ID})");
@@ -292,17 +322,28 @@ async fn a_repeat_of_our_own_create_counts_as_done() {
     let stub = Stub::ready().await;
     stub.answers("POST", "contacts", error(412, "0x80040237"))
         .await;
+    let looked_up = |answer: ResponseTemplate| {
+        Mock::given(method("GET"))
+            .and(query_param("$select", "contactid"))
+            .respond_with(answer)
+            .up_to_n_times(1)
+            .mount(&stub.server)
+    };
+    // Nobody can tell: it is found out later.
+    looked_up(error(503, "0x80044151")).await;
+    let unknown = stub.write("POST", "contacts", r#"{"lastname":"A"}"#).await;
+    assert!(
+        matches!(unknown, Err(Failure::Unknown { .. })),
+        "{unknown:?}"
+    );
     // Not there: the 412 is about something else.
+    looked_up(error(404, "0x80040217")).await;
     let refused = stub.write("POST", "contacts", r#"{"lastname":"A"}"#).await;
     assert!(
         matches!(refused, Err(Failure::Refused { .. })),
         "{refused:?}"
     );
-    Mock::given(method("GET"))
-        .and(query_param("$select", "contactid"))
-        .respond_with(ResponseTemplate::new(200).set_body_json(json!({"contactid": ID})))
-        .mount(&stub.server)
-        .await;
+    looked_up(ResponseTemplate::new(200).set_body_json(json!({"contactid": ID}))).await;
     let done = stub
         .write("POST", "contacts", r#"{"lastname":"A"}"#)
         .await
@@ -380,7 +421,7 @@ async fn metadata_is_kept_while_its_version_stands() {
     stub.clock.advance(Duration::from_secs(301));
     stub.server.reset().await;
     stub.token("t", None).await;
-    stub.metadata().await;
+    stub.metadata(true).await;
     Mock::given(path("/api/data/v9.2/organizations"))
         .and(header_exists("prefer"))
         .respond_with(
