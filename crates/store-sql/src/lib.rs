@@ -25,7 +25,10 @@
 //! 6. Any other write is `apart(store, |connection| …)`: a transaction of its own, beside others.
 //!    Select what it changes with `FOR_UPDATE_SKIP_LOCKED`, or change it by compare-and-set. Both
 //!    kinds may run again when they fail, so they must not move out of what they captured.
-//! 7. Tables come by a new file in `migrations/sqlite/` and its twin in `migrations/postgres/`.
+//! 7. Tables come by a new file in `migrations/sqlite/` and its twin in `migrations/postgres/`,
+//!    named `NNNN_additive_…` when the version before can live with them (new tables, new columns
+//!    with a default): then processes are replaced one by one. Any other name stops the old ones
+//!    from starting.
 //! 8. What cannot be said in both is a constant or function of the parents, under one name.
 
 mod bells;

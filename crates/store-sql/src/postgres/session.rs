@@ -7,11 +7,11 @@ use crmgate_domain::ChainId;
 use crmgate_store::chain::Chain;
 use crmgate_store::{Extent, Head, StoreError};
 use futures::future::BoxFuture;
-use sqlx::{Connection as _, Row as _};
+use sqlx::{Connection as _, Row as _, Transaction};
 use tokio::time::Instant;
 
 use super::writer::Writer;
-use super::{Connection, Pool, Store, heads, ledger};
+use super::{Connection, Db, Pool, Store, heads, ledger};
 use crate::error::{is_constraint, late, own_fault, unavailable};
 
 /// How long any call waits for a database that does not answer.
@@ -88,12 +88,15 @@ pub(crate) async fn ends(connection: &mut Connection) -> Result<Vec<Head>, sqlx:
     heads::unnamed(connection).await
 }
 
+/// A transaction that reads what is there at one moment.
+pub(crate) async fn moment(reader: &Pool) -> Result<Transaction<'static, Db>, sqlx::Error> {
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    reader.begin_with(begin).await
+}
+
 /// How far the record reaches.
 pub(crate) async fn extent(reader: &Pool) -> Result<Extent, sqlx::Error> {
-    // One snapshot, so that first, last and heads are of one moment.
-    let mut connection = reader
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        .await?;
+    let mut connection = moment(reader).await?;
     let row = sqlx::query("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM ledger")
         .fetch_one(&mut *connection)
         .await?;

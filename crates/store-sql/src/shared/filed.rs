@@ -7,7 +7,7 @@ use crmgate_store::StoreError;
 use serde::Deserialize;
 use sqlx::Row as _;
 
-use super::{Pool, Row, plain, sql, within};
+use super::{Pool, Row, plain, session, sql, within};
 
 /// Most entries of one look.
 const PAGE: i64 = 1_000;
@@ -65,33 +65,56 @@ pub(crate) async fn misfiled(
     after: u64,
     up_to: u64,
 ) -> Result<Vec<u64>, StoreError> {
-    let members = sql("SELECT package_set, package FROM package_set_members");
-    let members = words(&within(members.fetch_all(reader)).await?);
     let mut found = Vec::new();
     let mut from = after.cast_signed();
     loop {
-        let rows = sql(
-            "SELECT l.seq, l.at, l.envelope, d.id, d.at, d.connection, d.object, d.record_id, \
-             d.actor, d.effect, d.mode, d.package_set, s.names FROM ledger l \
-             LEFT JOIN decisions d ON d.seq = l.seq LEFT JOIN package_sets s ON s.id = d.package_set \
-             WHERE l.seq > ? AND l.seq <= ? AND l.kind = 'decision' ORDER BY l.seq LIMIT ?",
-        )
-        .bind(from)
-        .bind(up_to.cast_signed())
-        .bind(PAGE);
-        let rows = within(rows.fetch_all(reader)).await?;
-        let Some(last) = rows.last().map(|row| row.get::<i64, _>(0)) else {
+        let looked = within(page(reader, from, up_to.cast_signed())).await?;
+        let Some(last) = looked.rows.last().map(|row| row.get::<i64, _>(0)) else {
             return Ok(found);
         };
-        let reasons =
-            sql("SELECT decision, code FROM decision_reasons WHERE decision > ? AND decision <= ?")
-                .bind(from)
-                .bind(last);
-        let reasons = words(&within(reasons.fetch_all(reader)).await?);
-        let wrong = rows.iter().filter(|row| !fits(row, &members, &reasons));
+        let wrong = looked.rows.iter().filter(|row| !looked.fits(row));
         found.extend(wrong.map(|row| row.get::<i64, _>(0).unsigned_abs()));
         from = last;
     }
+}
+
+/// Some decisions with what they are found by.
+struct Looked {
+    rows: Vec<Row>,
+    members: Words,
+    reasons: Words,
+}
+
+/// All of one moment: meanwhile others are filed, and old ones go.
+async fn page(reader: &Pool, from: i64, up_to: i64) -> Result<Looked, sqlx::Error> {
+    let mut moment = session::moment(reader).await?;
+    let rows = sql(
+        "SELECT l.seq, l.at, l.envelope, d.id, d.at, d.connection, d.object, d.record_id, \
+         d.actor, d.effect, d.mode, d.package_set, s.names FROM ledger l \
+         LEFT JOIN decisions d ON d.seq = l.seq LEFT JOIN package_sets s ON s.id = d.package_set \
+         WHERE l.seq > ? AND l.seq <= ? AND l.kind = 'decision' ORDER BY l.seq LIMIT ?",
+    )
+    .bind(from)
+    .bind(up_to)
+    .bind(PAGE)
+    .fetch_all(&mut *moment)
+    .await?;
+    let last = rows.last().map_or(from, |row| row.get(0));
+    let reasons =
+        sql("SELECT decision, code FROM decision_reasons WHERE decision > ? AND decision <= ?")
+            .bind(from)
+            .bind(last)
+            .fetch_all(&mut *moment)
+            .await?;
+    let members = sql("SELECT package_set, package FROM package_set_members")
+        .fetch_all(&mut *moment)
+        .await?;
+    moment.rollback().await?;
+    Ok(Looked {
+        rows,
+        members: words(&members),
+        reasons: words(&reasons),
+    })
 }
 
 fn words(rows: &[Row]) -> Words {
@@ -102,42 +125,45 @@ fn words(rows: &[Row]) -> Words {
     words
 }
 
-fn fits(row: &Row, members: &Words, reasons: &Words) -> bool {
-    let (Ok(envelope), Some(id)) = (
-        serde_json::from_str::<Envelope<'_>>(row.get(2)),
-        row.get::<Option<&[u8]>, _>(3),
-    ) else {
-        return false;
-    };
-    // As far as the database can keep what somebody else chose.
-    let operation = envelope.operation.as_ref();
-    let object = operation.map(|operation| plain(&operation.object));
-    let actor = operation.map(|operation| &operation.actor);
-    let actor = actor.or(envelope.asked_by.as_ref()).map(|id| plain(id));
-    let record = operation.and_then(|operation| operation.record_id.as_deref());
-    let record = record.map(plain);
-    // The record of a create is filed by its outcome: only one that the entry names must fit.
-    let known = uuid::Uuid::parse_str(&envelope.id).is_ok_and(|told| told.as_bytes() == id)
-        && row.get::<i64, _>(1) == row.get::<i64, _>(4)
-        && row.get::<&str, _>(5) == envelope.connection
-        && row.get::<Option<&str>, _>(6) == object.as_deref()
-        && (record.is_none() || row.get::<Option<&str>, _>(7) == record.as_deref())
-        && row.get::<Option<&str>, _>(8) == actor.as_deref()
-        && row.get::<&str, _>(9) == envelope.effect
-        && row.get::<&str, _>(10) == envelope.mode;
-    let said: BTreeSet<_> = envelope.reasons.iter().map(|r| plain(&r.code)).collect();
-    let spoke: BTreeSet<_> = envelope
-        .packages
-        .iter()
-        .map(|p| plain(&p.package))
-        .collect();
-    let names = row.get::<Option<&str>, _>(12);
-    known
-        && same(reasons.get(&row.get(0)), &said)
-        && same(members.get(&row.get(11)), &spoke)
-        && names.is_some_and(|names| {
-            serde_json::from_str(names).is_ok_and(|names: BTreeSet<Cow<'_, str>>| names == spoke)
-        })
+impl Looked {
+    fn fits(&self, row: &Row) -> bool {
+        let (Ok(envelope), Some(id)) = (
+            serde_json::from_str::<Envelope<'_>>(row.get(2)),
+            row.get::<Option<&[u8]>, _>(3),
+        ) else {
+            return false;
+        };
+        // As far as the database can keep what somebody else chose.
+        let operation = envelope.operation.as_ref();
+        let object = operation.map(|operation| plain(&operation.object));
+        let actor = operation.map(|operation| &operation.actor);
+        let actor = actor.or(envelope.asked_by.as_ref()).map(|id| plain(id));
+        let record = operation.and_then(|operation| operation.record_id.as_deref());
+        let record = record.map(plain);
+        // The record of a create is filed by its outcome: only one that the entry names must fit.
+        let known = uuid::Uuid::parse_str(&envelope.id).is_ok_and(|told| told.as_bytes() == id)
+            && row.get::<i64, _>(1) == row.get::<i64, _>(4)
+            && row.get::<&str, _>(5) == envelope.connection
+            && row.get::<Option<&str>, _>(6) == object.as_deref()
+            && (record.is_none() || row.get::<Option<&str>, _>(7) == record.as_deref())
+            && row.get::<Option<&str>, _>(8) == actor.as_deref()
+            && row.get::<&str, _>(9) == envelope.effect
+            && row.get::<&str, _>(10) == envelope.mode;
+        let said: BTreeSet<_> = envelope.reasons.iter().map(|r| plain(&r.code)).collect();
+        let spoke: BTreeSet<_> = envelope
+            .packages
+            .iter()
+            .map(|p| plain(&p.package))
+            .collect();
+        let names = row.get::<Option<&str>, _>(12);
+        known
+            && same(self.reasons.get(&row.get(0)), &said)
+            && same(self.members.get(&row.get(11)), &spoke)
+            && names.is_some_and(|names| {
+                serde_json::from_str(names)
+                    .is_ok_and(|names: BTreeSet<Cow<'_, str>>| names == spoke)
+            })
+    }
 }
 
 fn same(filed: Option<&BTreeSet<String>>, told: &BTreeSet<Cow<'_, str>>) -> bool {

@@ -6,11 +6,12 @@ use crmgate_domain::ChainId;
 use crmgate_store::chain::Chain;
 use crmgate_store::{Extent, Head, StoreError};
 use futures::future::BoxFuture;
+use sqlx::Transaction;
 use tokio::time::Instant;
 
 use super::steps::with_record;
 use super::writer::Writer;
-use super::{Connection, Pool, Store, ledger};
+use super::{Connection, Db, Pool, Store, ledger};
 use crate::error::unavailable;
 
 /// By what a transaction is known once its connection is lost. Here nothing is: it ended with it.
@@ -66,6 +67,11 @@ pub(crate) async fn end_of(
 pub(crate) async fn ends(connection: &mut Connection) -> Result<Vec<Head>, sqlx::Error> {
     let last = last(connection).await?;
     Ok(last.into_iter().collect())
+}
+
+/// A transaction that reads what is there at one moment.
+pub(crate) async fn moment(reader: &Pool) -> Result<Transaction<'static, Db>, sqlx::Error> {
+    reader.begin().await
 }
 
 /// How far the record reaches.
