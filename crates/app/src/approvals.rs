@@ -23,6 +23,7 @@ pub(crate) mod meters;
 mod view;
 
 pub use look::{Mine, Wanted};
+pub(crate) use view::for_viewer;
 pub use view::{AgreementView, ApprovalView, VoteView, masked};
 
 /// How often a vote is tried when others vote at the same time. Each try that is lost is one that

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crmgate_domain::{Ambient, ConnectionName, HoldId};
 use crmgate_store::{Hold, HoldFilter, HoldStatus, Page, Store, StoreError};
 
-use crate::approvals::masked;
+use crate::approvals::for_viewer;
 use crate::decisions::check_limit;
 use crate::{Action, AppError, Principal};
 
@@ -84,7 +84,7 @@ impl Holds {
             items: page
                 .items
                 .into_iter()
-                .map(|hold| masked(self.now(hold), sees(by)))
+                .map(|hold| for_viewer(self.now(hold), by))
                 .collect(),
             next: page.next,
         })
@@ -104,13 +104,7 @@ impl Holds {
                         .only_own()
                         .is_none_or(|own| hold.operation.actor.id == own)
             })
-            .map(|hold| masked(self.now(hold), sees(by)))
+            .map(|hold| for_viewer(self.now(hold), by))
             .ok_or_else(|| AppError::not_found("hold", id))
     }
-}
-
-/// Whether the caller sees what is about people: those who may answer, and clients, who see nothing
-/// but their own.
-fn sees(by: &Principal) -> bool {
-    by.may(Action::Vote) || by.only_own().is_some()
 }

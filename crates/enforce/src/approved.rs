@@ -237,7 +237,9 @@ impl Gate {
             .filter(|hold| matches!(hold.status, HoldStatus::Waiting | HoldStatus::Approved));
         let stands = before.is_some_and(|hold| fits(hold, views));
         let agreed = before.filter(|hold| stands && hold.status == HoldStatus::Approved);
-        let stale = before.filter(|_| !stands);
+        // A queued operation that is judged again waits in no hold any more.
+        let left = |hold: &&Hold| hold.status == HoldStatus::Waiting && hold.queued.is_some();
+        let stale = before.filter(|hold| !stands || left(hold));
         Asking {
             fields: self.held_fields(operation, change, redactions),
             bound,

@@ -293,6 +293,14 @@ pub fn masked(mut hold: Hold, sees: bool) -> Hold {
     hold
 }
 
+/// The hold as the holder of a token sees it: what is about people is for those who may answer, and
+/// for clients, who see nothing but their own.
+#[must_use]
+pub(crate) fn for_viewer(hold: Hold, by: &crate::Principal) -> Hold {
+    let sees = by.may(crate::Action::Vote) || by.only_own().is_some();
+    masked(hold, sees)
+}
+
 /// Who is asked, for messages.
 pub(super) fn asked(approvals: &[ApprovalRequest]) -> String {
     let mut named: Vec<String> = approvals

@@ -211,7 +211,10 @@ impl Operations {
             decisions.extend(self.store.decision(decision).await?);
         }
         let hold = match operation.hold {
-            Some(hold) => self.store.held(hold).await?,
+            Some(hold) => {
+                let found = self.store.held(hold).await?;
+                found.map(|hold| crate::approvals::for_viewer(hold, by))
+            }
             None => None,
         };
         let (depends_on, dependants) = self.log.related(id).await?;
@@ -351,10 +354,11 @@ pub(crate) fn narrowed(by: &Principal, mut filter: OperationFilter) -> Option<Op
         }
         filter.owner = Some(own.to_owned());
     }
+    // What is staged is nobody's to see.
+    let asked = !filter.states.is_empty();
     filter.states.retain(|state| *state != State::Staged);
-    if filter.states.is_empty() {
-        let all = State::ALL.into_iter();
-        filter.states = all.filter(|state| *state != State::Staged).collect();
+    if asked && filter.states.is_empty() {
+        return None;
     }
     Some(filter)
 }

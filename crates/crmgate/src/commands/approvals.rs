@@ -56,7 +56,14 @@ async fn all(wanted: &ApprovalsList) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let mut shown = table(&[
-        "id", "connection", "status", "what", "asked by", "missing", "until", "yours",
+        "id",
+        "connection",
+        "status",
+        "what",
+        "asked by",
+        "missing",
+        "until",
+        "yours",
     ]);
     for item in &items {
         shown.add_row([
@@ -82,7 +89,9 @@ fn what(item: &Value) -> String {
     } else {
         action
     };
-    format!("{verb} {} {record}", text(item, "/object")).trim_end().to_owned()
+    format!("{verb} {} {record}", text(item, "/object"))
+        .trim_end()
+        .to_owned()
 }
 
 /// Whom it still takes: `1 of group finance (crm.a.b/code)`.
@@ -122,7 +131,10 @@ async fn vote(word: &str, answer: &ApprovalsAnswer) -> Result<Exit, Failure> {
     let approval = at(&told, "/approval");
     let id = text(approval, "/id");
     say(match text(&told, "/result") {
-        "counted" => format!("counted; {id} still needs {}", lacking(approval).join(" and ")),
+        "counted" => format!(
+            "counted; {id} still needs {}",
+            lacking(approval).join(" and ")
+        ),
         "approved" => format!("approved {id}: {}", released(approval)),
         _ => format!("rejected {id}: nothing is written"),
     });
@@ -142,7 +154,11 @@ fn released(approval: &Value) -> String {
     } else {
         format!(" ({why})")
     };
-    format!("operation {} is {}{why}", text(operation, "/id"), text(operation, "/state"))
+    format!(
+        "operation {} is {}{why}",
+        text(operation, "/id"),
+        text(operation, "/state")
+    )
 }
 
 fn print(item: &Value) {
@@ -188,7 +204,10 @@ fn print(item: &Value) {
             format!(": {reason}")
         };
         let (at, person) = (short_time(text(vote, "/at")), text(vote, "/person"));
-        say(format!("  {at}  {person} {}s{reason}", text(vote, "/choice")));
+        say(format!(
+            "  {at}  {person} {}s{reason}",
+            text(vote, "/choice")
+        ));
     }
     if flag(item, "/mine") {
         let id = text(item, "/id");
@@ -224,7 +243,9 @@ fn print_agreements(item: &Value) {
             let words = list(one, pointer).iter().filter_map(Value::as_str);
             words.map(str::to_owned).collect()
         };
-        let groups = words("/groups").into_iter().map(|group| format!("group {group}"));
+        let groups = words("/groups")
+            .into_iter()
+            .map(|group| format!("group {group}"));
         let of: Vec<String> = words("/users").into_iter().chain(groups).collect();
         shown.add_row([
             format!("{}/{}", text(one, "/package"), text(one, "/code")),

@@ -130,7 +130,9 @@ pub(super) async fn a_hold_is_spent_once_with_its_decision(store: &impl Store) {
         record.hold = Some(waiting.id);
         record
     };
-    let early = store.spend(vec![(waiting.id, waiting.version)], decision()).await;
+    let early = store
+        .spend(vec![(waiting.id, waiting.version)], decision())
+        .await;
     assert_eq!(early.unwrap(), None, "nobody agreed yet");
     let yes = vote("ada", Choice::Approve, &ambient);
     store
@@ -220,7 +222,11 @@ pub(super) async fn holds_end_and_are_replaced(store: &impl Store) {
         assert_eq!(over.ended.unwrap().how, End::Expired);
     }
     let worked_on = store.held(third.id).await.unwrap().unwrap();
-    assert_eq!(worked_on.status, HoldStatus::Approved, "its operation goes on");
+    assert_eq!(
+        worked_on.status,
+        HoldStatus::Approved,
+        "its operation goes on"
+    );
 }
 
 pub(super) async fn votes_are_chained_and_their_words_can_be_erased(store: &impl Store) {

@@ -139,6 +139,16 @@ pub(in crate::commands) fn print_reasons(decision: &Value) {
             }
         }
     }
+    for granted in list(decision, "/approved") {
+        let by: Vec<&str> = list(granted, "/by").iter().filter_map(Value::as_str).collect();
+        say(format!(
+            "  agreed: {}/{} by {}, in {}",
+            text(granted, "/package"),
+            text(granted, "/code"),
+            by.join(", "),
+            text(granted, "/hold")
+        ));
+    }
     for patch in list(decision, "/patches") {
         let (op, field) = (text(patch, "/op"), text(patch, "/field"));
         say(format!(
