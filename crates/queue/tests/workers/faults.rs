@@ -171,8 +171,6 @@ async fn whoever_lost_a_lease_is_told_and_settles_nothing() {
             async move {
                 job.lost.cancelled().await;
                 lost.send(Instant::now()).unwrap();
-                // Until the other one has it.
-                tokio::time::sleep(millis(500)).await;
                 Verdict::Dead("nobody must see this".to_owned())
             }
         });
@@ -184,8 +182,8 @@ async fn whoever_lost_a_lease_is_told_and_settles_nothing() {
         bench.push(&["a"]).await;
         paused.saw(1).await;
         let began = Instant::now();
-        troubled.renewing(Some(Trouble::Fails));
-        let told = Told::after(millis(50));
+        troubled.all(Some(Trouble::Fails));
+        let told = Told::after(millis(600));
         let second = Workers::start(
             Arc::clone(&bench.jobs),
             "second",
@@ -195,6 +193,8 @@ async fn whoever_lost_a_lease_is_told_and_settles_nothing() {
         losses.recv().await.unwrap();
         assert!(began.elapsed() < millis(1_000));
         told.saw(1).await;
+        // The first one can say now what it has to say.
+        troubled.all(None);
         bench.emptied().await;
         assert_eq!(bench.depth().await.dead, 0);
         first.drain(millis(500)).await;
