@@ -15,6 +15,7 @@ mod queued;
 mod table;
 mod tables;
 mod tampering;
+mod tls;
 mod writers;
 
 use std::sync::Arc;
