@@ -93,12 +93,12 @@ pub(crate) async fn movable_members(
         .push(SEEN)
         .push(", CAST(CASE WHEN ")
         .push(MOVABLE)
-        .push(" THEN 1 ELSE 0 END AS BIGINT) FROM operations o WHERE o.grp = ")
+        .push(" THEN 1 ELSE 0 END AS BIGINT) AS movable FROM operations o WHERE o.grp = ")
         .push_bind(group.uuid().as_bytes().to_vec())
         .push(" ORDER BY o.line");
     let rows = query.build().fetch_all(connection).await?;
     rows.iter()
-        .map(|row| Ok((seen(row)?, row.get::<i64, _>(14) == 1)))
+        .map(|row| Ok((seen(row)?, row.get::<i64, _>("movable") == 1)))
         .collect()
 }
 
