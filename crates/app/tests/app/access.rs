@@ -54,6 +54,29 @@ fn each_role_may_what_the_table_says() {
         ),
         (Action::ReadRecord, [true, false, false, false, true, false]),
         (Action::Erase, [true, false, false, false, false, false]),
+        (Action::ReadApprovals, [true, false, true, true, true, true]),
+        (Action::Vote, [true, false, false, true, false, false]),
+        (
+            Action::ReadProcesses,
+            [true, true, true, false, true, false],
+        ),
+        (Action::Submit, [true, false, true, false, false, true]),
+        (
+            Action::ReadOperations,
+            [true, false, true, true, true, true],
+        ),
+        (
+            Action::CancelOperations,
+            [true, false, true, false, false, true],
+        ),
+        (
+            Action::RetryOperations,
+            [true, false, true, false, false, true],
+        ),
+        (
+            Action::ResolveOperations,
+            [true, false, true, false, false, false],
+        ),
     ];
     assert_eq!(table.len(), Action::ALL.len());
     for (action, expected) in table {
