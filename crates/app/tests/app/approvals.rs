@@ -124,7 +124,7 @@ async fn people_count_and_not_tokens_and_never_the_one_who_asks() {
     let world = World::new(Mode::Enforce).await;
     ask(&world, 2, "\"ada\", \"bob\", \"u1\"");
     let admin = world.principal(&[Role::Admin], &[]).await;
-    world.app.policies().reload(&admin).await.unwrap();
+    world.app.policies().reload_by(&admin).await.unwrap();
     let id = held(&world).await;
     let approvals = world.app.approvals();
     let requester = approvals.show(&admin, id).await.unwrap().requester;
@@ -160,7 +160,7 @@ async fn of_fifty_who_answer_at_once_one_decides_and_the_others_are_told_who() {
     let users: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
     ask(&world, 1, &users.join(", "));
     let admin = world.principal(&[Role::Admin], &[]).await;
-    world.app.policies().reload(&admin).await.unwrap();
+    world.app.policies().reload_by(&admin).await.unwrap();
     let id = held(&world).await;
     let mut people = Vec::new();
     for name in &names {

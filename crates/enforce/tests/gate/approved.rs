@@ -32,7 +32,11 @@ fn big() -> World {
     world.crm.put(
         "Contact",
         "c1",
-        &[("Size", 500.into()), ("Name", "Ada".into()), ("Phone", "+1".into())],
+        &[
+            ("Size", 500.into()),
+            ("Name", "Ada".into()),
+            ("Phone", "+1".into()),
+        ],
     );
     world
 }
@@ -224,7 +228,11 @@ async fn tickets_end_and_rejections_stay() {
     assert!(message.contains("rejected by boss"), "{message}");
     assert_eq!(refused.why.as_deref(), Some("crmgate/rejected"));
     world.crm.put("Contact", "c1", &[("Size", 901.into())]);
-    assert_ne!(held(&world).await, second, "of another record they are asked again");
+    assert_ne!(
+        held(&world).await,
+        second,
+        "of another record they are asked again"
+    );
 }
 
 #[tokio::test]
@@ -235,7 +243,10 @@ async fn todays_policies_judge_what_was_agreed_to() {
     let denies = format!("{POLICY}\ndeny contains {{\"code\": \"no\", \"message\": \"never\"}}\n");
     reload(&world, &denies);
     let denied = world.send("PATCH", PATH, GROWS).await;
-    assert!(matches!(denied.refusal(), Some(Refusal::Denied { .. })), "{denied:?}");
+    assert!(
+        matches!(denied.refusal(), Some(Refusal::Denied { .. })),
+        "{denied:?}"
+    );
     let more = format!(
         "{POLICY}\nrequire_approval contains {{\"code\": \"more\", \"reason\": \"more\", \
          \"approvers\": {{\"users\": [\"boss\"]}}}}\n"
@@ -244,7 +255,11 @@ async fn todays_policies_judge_what_was_agreed_to() {
     let other = held(&world).await;
     let asked = stored(&world, other).await;
     assert_eq!(asked.builds_on, Some(hold));
-    let codes: Vec<&str> = asked.approvals.iter().map(|one| one.code.as_str()).collect();
+    let codes: Vec<&str> = asked
+        .approvals
+        .iter()
+        .map(|one| one.code.as_str())
+        .collect();
     assert_eq!(codes, ["more"], "what is there is not asked for again");
     vote(&world, other, End::Approved).await;
     assert_eq!(status(&world.send("PATCH", PATH, GROWS).await), 200);
@@ -275,5 +290,9 @@ async fn what_nobody_else_can_agree_to_is_refused() {
     let mut ask = world.ask("PATCH", PATH, GROWS).await;
     ask.caller = caller("u9");
     let refused = world.gate.write(ask).await;
-    assert_eq!(refused.why.as_deref(), Some("crmgate/no_approvers"), "{refused:?}");
+    assert_eq!(
+        refused.why.as_deref(),
+        Some("crmgate/no_approvers"),
+        "{refused:?}"
+    );
 }
