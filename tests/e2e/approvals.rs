@@ -85,13 +85,21 @@ fn crmgate(site: &Site, token: &str, arguments: &[&str]) -> (i32, String, String
 async fn create(site: &Site, salesforce: bool, name: &str) -> Answer {
     let (url, token) = if salesforce {
         let path = "/services/data/v66.0/sobjects/Contact";
-        (format!("{}{path}", site.salesforce_url()), &site.salesforce_token)
+        (
+            format!("{}{path}", site.salesforce_url()),
+            &site.salesforce_token,
+        )
     } else {
         let path = "/api/data/v9.2/contacts";
-        (format!("{}{path}", site.dynamics_url()), &site.dynamics_token)
+        (
+            format!("{}{path}", site.dynamics_url()),
+            &site.dynamics_token,
+        )
     };
     let body = contact(salesforce, name);
-    call(&site.gate, "POST", &url, token, Some(&body)).await.unwrap()
+    call(&site.gate, "POST", &url, token, Some(&body))
+        .await
+        .unwrap()
 }
 
 /// The newest hold.
@@ -111,7 +119,11 @@ async fn nothing_arrives_before_people_agree_and_one_write_after() {
         token(&site, "cyd@example.com"),
     );
     for salesforce in [true, false] {
-        let simulator = if salesforce { &site.salesforce } else { &site.dynamics };
+        let simulator = if salesforce {
+            &site.salesforce
+        } else {
+            &site.dynamics
+        };
         let held = create(&site, salesforce, "Big One").await;
         assert_eq!(held.status, 400, "{}", held.body);
         assert_eq!(held.header("crmgate-effect"), Some("require_approval"));
@@ -127,11 +139,18 @@ async fn nothing_arrives_before_people_agree_and_one_write_after() {
         assert!(mine.1.contains(id), "{mine:?}");
         let speechless = crmgate(&site, &ada, &["approvals", "reject", id]);
         assert!(speechless.2.contains("wants to know why"), "{speechless:?}");
-        let agreed = crmgate(&site, &ada, &["approvals", "approve", id, "--reason", "fine"]);
+        let agreed = crmgate(
+            &site,
+            &ada,
+            &["approvals", "approve", id, "--reason", "fine"],
+        );
         assert_eq!(agreed.0, 0, "{agreed:?}");
         let late = crmgate(&site, &bob, &["approvals", "reject", id, "--reason", "no"]);
         assert!(late.2.contains("approved by ada@example.com"), "{late:?}");
-        assert!(site.writes(simulator).await.is_empty(), "a ticket writes nothing by itself");
+        assert!(
+            site.writes(simulator).await.is_empty(),
+            "a ticket writes nothing by itself"
+        );
 
         let passed = create(&site, salesforce, "Big One").await;
         assert!(matches!(passed.status, 201 | 204), "{}", passed.body);
@@ -141,11 +160,22 @@ async fn nothing_arrives_before_people_agree_and_one_write_after() {
         assert_eq!(shown["votes"][0]["person"], "ada@example.com");
         let decision = passed.header("crmgate-decision").unwrap();
         assert_eq!(shown["spent_by"], decision);
-        let decided = site.control(&format!("/v1/decisions/{decision}")).await.body;
-        assert_eq!(decided["decision"]["approved"][0]["by"], json!(["ada@example.com"]));
+        let decided = site
+            .control(&format!("/v1/decisions/{decision}"))
+            .await
+            .body;
+        assert_eq!(
+            decided["decision"]["approved"][0]["by"],
+            json!(["ada@example.com"])
+        );
     }
     let alone = create(&site, true, "Lonely").await;
-    assert_eq!(alone.header("crmgate-effect"), Some("deny"), "{}", alone.body);
+    assert_eq!(
+        alone.header("crmgate-effect"),
+        Some("deny"),
+        "{}",
+        alone.body
+    );
 
     let verified = crmgate(&site, &site.admin, &["decisions", "verify"]);
     assert_eq!(verified.0, 0, "{verified:?}");
@@ -155,7 +185,10 @@ async fn nothing_arrives_before_people_agree_and_one_write_after() {
 async fn votes_race_over_http_and_the_loser_is_told() {
     let site = site().await;
     let _gate = site.start(&[]);
-    let people = [token(&site, "ada@example.com"), token(&site, "bob@example.com")];
+    let people = [
+        token(&site, "ada@example.com"),
+        token(&site, "bob@example.com"),
+    ];
     for round in 0..5 {
         let name = format!("Big {round}");
         assert_eq!(create(&site, false, &name).await.status, 400);
@@ -174,8 +207,15 @@ async fn votes_race_over_http_and_the_loser_is_told() {
         let won = answers.iter().filter(|answer| answer.status == 200).count();
         assert_eq!(won, 1);
         let lost = answers.iter().find(|answer| answer.status != 200).unwrap();
-        assert_eq!((lost.status, &lost.body["code"]), (409, &json!("already_decided")));
-        assert!(lost.body["details"]["ended"]["by"].is_string(), "{}", lost.body);
+        assert_eq!(
+            (lost.status, &lost.body["code"]),
+            (409, &json!("already_decided"))
+        );
+        assert!(
+            lost.body["details"]["ended"]["by"].is_string(),
+            "{}",
+            lost.body
+        );
         let rejected = answers[1].status == 200;
         let retried = create(&site, false, &name).await;
         assert_eq!(retried.status == 400, rejected, "{}", retried.body);
