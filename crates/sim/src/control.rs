@@ -21,7 +21,8 @@ pub fn answer(crm: &dyn Crm, journal: &Journal, faults: &Faults, call: &Call) ->
     let (resource, rest) = path.split_once('/').unwrap_or((path, ""));
     match (resource, rest, &call.method) {
         ("records", object, &Method::GET) => records(crm, object),
-        ("requests", "", &Method::GET) => requests(journal, call.query()),
+        ("requests", "", &Method::GET) => numbered(call, |after| journal.after(after)),
+        ("effects", "", &Method::GET) => numbered(call, |after| crm.effects(after)),
         ("requests", "", &Method::DELETE) => {
             journal.clear();
             nothing()
@@ -47,14 +48,14 @@ pub fn answer(crm: &dyn Crm, journal: &Journal, faults: &Faults, call: &Call) ->
             journal.clear();
             nothing()
         }
-        ("records" | "requests" | "faults" | "limits" | "reset", _, _) => complain(
+        ("records" | "requests" | "effects" | "faults" | "limits" | "reset", _, _) => complain(
             StatusCode::METHOD_NOT_ALLOWED,
             &format!("`{}` does not take {}", call.path(), call.method),
         ),
         _ => complain(
             StatusCode::NOT_FOUND,
             &format!(
-                "`{}` is none of /_sim/records/{{Object}}, /_sim/requests, /_sim/faults, /_sim/limits, /_sim/reset",
+                "`{}` is none of /_sim/records/{{Object}}, /_sim/requests, /_sim/effects, /_sim/faults, /_sim/limits, /_sim/reset",
                 call.path()
             ),
         ),
@@ -74,9 +75,9 @@ fn records(crm: &dyn Crm, object: &str) -> Answer {
     }
 }
 
-fn requests(journal: &Journal, query: &str) -> Answer {
+fn numbered(call: &Call, entries: impl FnOnce(u64) -> Vec<Value>) -> Answer {
     let mut after = 0;
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in url::form_urlencoded::parse(call.query().as_bytes()) {
         match (name.as_ref(), value.parse::<u64>()) {
             ("after", Ok(seq)) => after = seq,
             ("after", Err(_)) => {
@@ -93,7 +94,7 @@ fn requests(journal: &Journal, query: &str) -> Answer {
             }
         }
     }
-    reply(StatusCode::OK, &Value::Array(journal.after(after)))
+    reply(StatusCode::OK, &Value::Array(entries(after)))
 }
 
 fn put_faults(faults: &Faults, body: &[u8]) -> Answer {

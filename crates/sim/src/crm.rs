@@ -110,6 +110,11 @@ pub trait Crm: Send + Sync + 'static {
     /// What is stored of one object, in the CRM's native form; `None` if there is no such object.
     fn records(&self, object: &str) -> Option<Vec<Value>>;
 
+    /// The changes of records that stayed, after the one of this number, oldest first.
+    fn effects(&self, _after: u64) -> Vec<Value> {
+        Vec::new()
+    }
+
     /// The names that [`Crm::records`] knows.
     fn objects(&self) -> Vec<String>;
 

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod control;
 pub mod crm;
 pub mod dynamics;
+mod effects;
 pub mod entropy;
 pub mod faults;
 pub mod front;

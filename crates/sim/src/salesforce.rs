@@ -145,6 +145,12 @@ impl Crm for SalesforceCrm {
         )
     }
 
+    fn effects(&self, after: u64) -> Vec<Value> {
+        // Those that have the org to themselves may yet take back what they did.
+        let _turn = self.0.turn();
+        self.0.read().effects().after(after)
+    }
+
     fn objects(&self) -> Vec<String> {
         self.0
             .schema

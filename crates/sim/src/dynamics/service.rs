@@ -37,7 +37,8 @@ pub(crate) struct Environment {
 
 impl Environment {
     pub(crate) fn new(options: DynamicsOptions) -> Result<Self, SchemaError> {
-        let seed = seed::seed(&options)?;
+        let mut seed = seed::seed(&options)?;
+        seed.forget_effects();
         Ok(Self {
             store: RwLock::new(seed.clone()),
             seed,

@@ -6,11 +6,13 @@ mod index;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use serde_json::Map;
 use uuid::Uuid;
 
 use super::cell::Cell;
 use super::error::{ApiError, Outcome};
 use super::schema::{Link, Schema, Table};
+use crate::effects::{Effects, Kind};
 use index::{join, key_of, pointers};
 
 /// Tables that so many rows point at that nobody walks back from them on a hot path.
@@ -109,6 +111,9 @@ pub(crate) struct Store {
     referrers: HashMap<Uuid, BTreeSet<Referrer>>,
     version: i64,
     undo: Vec<Undo>,
+    effects: Effects,
+    /// The last effect before [`Store::begin`].
+    stays: u64,
 }
 
 impl Store {
@@ -135,6 +140,8 @@ impl Store {
             referrers: HashMap::new(),
             version: 1_204_000,
             undo: Vec::new(),
+            effects: Effects::default(),
+            stays: 0,
         }
     }
 
@@ -189,6 +196,7 @@ impl Store {
         let row = Arc::new(row);
         self.put(table, &row);
         self.undo.push(Undo::Remove(Arc::clone(table), row.id));
+        self.note(table, None, &row);
         Ok(row)
     }
 
@@ -203,6 +211,7 @@ impl Store {
         let row = Arc::new(row);
         self.take(table, &old);
         self.put(table, &row);
+        self.note(table, Some(&old), &row);
         self.undo.push(Undo::Restore(Arc::clone(table), old));
         Ok(row)
     }
@@ -223,6 +232,8 @@ impl Store {
         }
         self.take(table, &old);
         self.undo.push(Undo::Restore(Arc::clone(table), old));
+        self.effects
+            .push(&table.name, id.to_string(), Kind::Delete, Map::new());
         Ok(())
     }
 
@@ -307,10 +318,12 @@ impl Store {
     /// From here on changes can be taken back.
     pub(crate) fn begin(&mut self) {
         self.undo.clear();
+        self.stays = self.effects.last();
     }
 
     /// Takes back all changes since [`Store::begin`].
     pub(crate) fn roll_back(&mut self) {
+        self.effects.take_back(self.stays);
         while let Some(step) = self.undo.pop() {
             match step {
                 Undo::Remove(table, id) => {
@@ -334,6 +347,33 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// What happened to the rows, without what was taken back.
+    pub(crate) fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// What happened until now is how it all begins.
+    pub(crate) fn forget_effects(&mut self) {
+        self.effects.clear();
+        self.stays = 0;
+    }
+
+    fn note(&mut self, table: &Table, before: Option<&Row>, row: &Row) {
+        let kind = if before.is_some() {
+            Kind::Update
+        } else {
+            Kind::Create
+        };
+        let changed = table.columns.iter().enumerate().filter_map(|(at, column)| {
+            let was = before.map_or(&NULL, |before| before.at(at));
+            let is = row.at(at);
+            (is != was).then(|| (column.name.to_string(), is.to_json(column)))
+        });
+        let values = changed.collect();
+        self.effects
+            .push(&table.name, row.id.to_string(), kind, values);
     }
 
     fn check_keys(&self, table: &Table, row: &Row) -> Outcome<()> {

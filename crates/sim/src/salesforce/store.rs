@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cell::Cell;
 use super::id::RecordId;
 use super::schema::{FieldIx, ObjectIx, ObjectType, Schema};
+use crate::effects::{Effects, Kind};
 
 /// One record.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,11 +29,12 @@ pub(crate) struct Store {
     changed: Vec<(ObjectIx, RecordId, Option<Row>)>,
     /// Transactions that are open, one in another.
     open: usize,
+    effects: Effects,
 }
 
 /// Where a transaction began.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Mark(usize);
+pub(crate) struct Mark(usize, u64);
 
 #[derive(Clone, Debug, Default)]
 struct Table {
@@ -86,13 +88,14 @@ impl Store {
             version: 0,
             changed: Vec::new(),
             open: 0,
+            effects: Effects::default(),
         }
     }
 
     /// Begins a transaction, which may stand in another.
     pub(crate) fn begin(&mut self) -> Mark {
         self.open += 1;
-        Mark(self.changed.len())
+        Mark(self.changed.len(), self.effects.last())
     }
 
     /// Ends the innermost transaction; what it did stays.
@@ -108,6 +111,7 @@ impl Store {
         for (object, id, before) in self.changed.split_off(mark.0).into_iter().rev() {
             self.replace(object, id, before);
         }
+        self.effects.take_back(mark.1);
         self.commit();
     }
 
@@ -184,9 +188,40 @@ impl Store {
         row.version = self.version;
         let id = row.id;
         let before = self.replace(object, id, Some(row));
+        self.note(object, id, before.as_ref());
         if self.open > 0 {
             self.changed.push((object, id, before));
         }
+    }
+
+    /// What happened to the records, without what was taken back. Whoever looks waits until no
+    /// transaction is open.
+    pub(crate) fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// What happened until now is how it all begins.
+    pub(crate) fn forget_effects(&mut self) {
+        self.effects.clear();
+    }
+
+    fn note(&mut self, object: ObjectIx, id: RecordId, before: Option<&Row>) {
+        let schema = Arc::clone(&self.schema);
+        let (Some(kind), Some(row)) = (schema.object(object), self.any_row(object, id)) else {
+            return;
+        };
+        let what = match before {
+            _ if row.deleted => Kind::Delete,
+            Some(before) if !before.deleted => Kind::Update,
+            _ => Kind::Create,
+        };
+        let changed = kind.fields.iter().enumerate().filter_map(|(ix, field)| {
+            let was = before.map_or(&NULL, |before| before.cell(ix));
+            let is = row.cell(ix);
+            (is != was).then(|| (field.name.to_string(), is.to_json()))
+        });
+        let values = changed.collect();
+        self.effects.push(&kind.name, id.to_string(), what, values);
     }
 
     /// Puts a record, or none, in place of another; gives the other.

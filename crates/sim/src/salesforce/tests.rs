@@ -3,6 +3,7 @@
 mod collections;
 mod composite;
 mod conditions;
+mod effects;
 mod keys;
 mod logins;
 mod metadata;

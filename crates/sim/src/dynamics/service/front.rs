@@ -113,6 +113,10 @@ impl Crm for Environment {
         })
     }
 
+    fn effects(&self, after: u64) -> Vec<Value> {
+        self.look(|store| store.effects().after(after))
+    }
+
     fn objects(&self) -> Vec<String> {
         self.look(|store| {
             store
