@@ -99,7 +99,7 @@ fn narrow(query: &mut QueryBuilder<Db>, filter: &OperationFilter) {
     }
     among_states(query, &filter.states);
     if let Some(names) = &filter.visible {
-        in_list(query, " AND o.connection IN (", names);
+        in_list(query, " AND o.connection", names);
     }
 }
 
