@@ -26,7 +26,7 @@ CREATE UNIQUE INDEX submissions_by_key ON submissions (owner, key) WHERE key IS 
 CREATE INDEX submissions_open ON submissions (at) WHERE accepted_at IS NULL;
 CREATE INDEX submissions_folded ON submissions (accepted_at, nr)
     WHERE accepted_at IS NOT NULL AND unfolded IS NOT NULL;
-CREATE INDEX submissions_accepted ON submissions (accepted_at) WHERE accepted_at IS NOT NULL;
+CREATE INDEX submissions_unfolded ON submissions (accepted_at) WHERE unfolded IS NULL;
 
 CREATE TABLE operations (
     nr INTEGER PRIMARY KEY,

@@ -106,13 +106,13 @@ pub(super) async fn what_is_there_is_not_pushed_twice<J: Jobs>(jobs: &J, clock: 
 }
 
 pub(super) async fn nothing_comes_before_its_time<J: Jobs>(jobs: &J, clock: &impl Clock) {
-    let soon = clock.now() + Duration::from_millis(150);
+    let soon = clock.now() + Duration::from_millis(900);
     jobs.push(vec![job("soon", soon), job("late", clock.now() + LONG)])
         .await
         .unwrap();
     assert_eq!(names(jobs, 9).await, Vec::<String>::new());
     assert_eq!(depth(jobs).await, (0, 2, 0, 0));
-    clock.pass(Duration::from_millis(200)).await;
+    clock.pass(Duration::from_millis(1_000)).await;
     let told = jobs.depth(QUEUE).await.unwrap();
     assert_eq!((told.due, told.delayed), (1, 1));
     let since = told

@@ -10,6 +10,7 @@ mod taking;
 mod together;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crmgate_domain::{
@@ -68,7 +69,8 @@ fn at(millis: i64) -> Timestamp {
 
 impl<'a, S: QueuedStore> World<'a, S> {
     fn new(store: &'a S) -> Self {
-        let ambient = Ticking::after(1 << 40);
+        static MADE: AtomicU64 = AtomicU64::new(1 << 8);
+        let ambient = Ticking::after(MADE.fetch_add(1, Ordering::Relaxed) << 32);
         let worker = ProcessId::fresh(&ambient);
         Self {
             store,

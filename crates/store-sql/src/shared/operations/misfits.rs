@@ -162,45 +162,57 @@ impl Graph {
     }
 }
 
+/// What is looked at of an operation.
+struct Node {
+    nr: i64,
+    line: i64,
+    lane: Option<(String, String)>,
+    group: Option<Vec<u8>>,
+}
+
+/// From a row with its columns from this one on.
+fn node(row: &Row, from: usize) -> Node {
+    let lane: Option<String> = row.get(from + 3);
+    Node {
+        nr: row.get(from),
+        line: row.get(from + 1),
+        lane: lane.map(|lane| (row.get(from + 2), lane)),
+        group: row.get(from + 4),
+    }
+}
+
 /// Operations that wait for each other in a circle: by their dependencies, by the order of their
 /// lanes, and by their groups, which go together. Only those that are in a group, depend on
 /// something or are depended on are looked at; others merely stand between them.
 async fn circles(store: &Store, nr: i64) -> Result<Vec<Misfit>, StoreError> {
     let edges = within(
-        sql("SELECT t.nr, o.nr FROM operation_dependencies d \
-             JOIN operations o ON o.nr = d.dependant \
-             JOIN operations t ON t.submission = o.submission \
-             AND (t.id = d.target OR t.client_id = d.client_id) WHERE o.submission = ?")
+        sql("SELECT t.nr, t.line, t.connection, t.lane, t.grp, \
+             o.nr, o.line, o.connection, o.lane, o.grp FROM operations o \
+             JOIN operation_dependencies d ON d.dependant = o.nr \
+             JOIN operations t ON t.owner = o.owner AND t.client_id = d.client_id \
+             WHERE o.submission = ? AND t.submission = o.submission \
+             UNION ALL SELECT t.nr, t.line, t.connection, t.lane, t.grp, \
+             o.nr, o.line, o.connection, o.lane, o.grp FROM operations o \
+             JOIN operation_dependencies d ON d.dependant = o.nr \
+             JOIN operations t ON t.id = d.target \
+             WHERE o.submission = ? AND t.submission = o.submission")
+        .bind(nr)
         .bind(nr)
         .fetch_all(store.reader()),
     )
     .await?;
     let members = within(
         sql("SELECT nr, line, connection, lane, grp FROM operations \
-             WHERE submission = ? AND group_name IS NOT NULL ORDER BY line")
+             WHERE submission = ? AND group_name IS NOT NULL")
         .bind(nr)
         .fetch_all(store.reader()),
     )
     .await?;
-    if edges.is_empty() && members.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut rows = within(
-        sql(
-            "SELECT nr, line, connection, lane, grp FROM operations WHERE submission = ? \
-             AND group_name IS NULL AND (open_dependencies > 0 OR nr IN \
-             (SELECT t.nr FROM operation_dependencies d JOIN operations o ON o.nr = d.dependant \
-             JOIN operations t ON t.submission = o.submission \
-             AND (t.id = d.target OR t.client_id = d.client_id) WHERE o.submission = ?))",
-        )
-        .bind(nr)
-        .bind(nr)
-        .fetch_all(store.reader()),
-    )
-    .await?;
-    rows.extend(members);
-    rows.sort_by_key(|row| row.get::<i64, _>(1));
-    let lines = graph(&rows, &edges).circular();
+    let ends: Vec<(i64, i64)> = edges.iter().map(|row| (row.get(0), row.get(5))).collect();
+    let nodes = edges.iter().flat_map(|row| [node(row, 0), node(row, 5)]);
+    let nodes = nodes.chain(members.iter().map(|row| node(row, 0)));
+    let nodes: BTreeMap<i64, Node> = nodes.map(|node| (node.line, node)).collect();
+    let lines = graph(nodes.into_values(), &ends).circular();
     Ok(lines
         .into_iter()
         .map(|line| Misfit {
@@ -214,34 +226,31 @@ async fn circles(store: &Store, nr: i64) -> Result<Vec<Misfit>, StoreError> {
         .collect())
 }
 
-fn graph(rows: &[Row], edges: &[Row]) -> Graph {
+/// Of nodes in the order of their lines, and those that wait for others.
+fn graph(nodes: impl Iterator<Item = Node>, edges: &[(i64, i64)]) -> Graph {
     let mut graph = Graph::default();
     let mut groups: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
     let mut lanes: HashMap<(String, String), usize> = HashMap::new();
-    for row in rows {
+    for one in nodes {
         let fresh = graph.lines.len();
-        let group: Option<Vec<u8>> = row.get(4);
-        let node = group.map_or(fresh, |group| *groups.entry(group).or_insert(fresh));
+        let group = one.group.map(|group| *groups.entry(group).or_insert(fresh));
+        let node = group.unwrap_or(fresh);
         if node == fresh {
-            graph.lines.push(row.get::<i64, _>(1).unsigned_abs());
+            graph.lines.push(one.line.unsigned_abs());
             graph.followers.push(Vec::new());
             graph.waits.push(0);
         }
-        graph.nodes.insert(row.get(0), node);
-        if let Some(lane) = row.get::<Option<String>, _>(3) {
-            let before = lanes.insert((row.get(2), lane), node);
-            // Members of one group share their turn.
-            if let Some(before) = before.filter(|before| *before != node) {
-                graph.edge(before, node);
-            }
+        graph.nodes.insert(one.nr, node);
+        // Members of one group share their turn.
+        if let Some(before) = one.lane.and_then(|lane| lanes.insert(lane, node))
+            && before != node
+        {
+            graph.edge(before, node);
         }
     }
-    for edge in edges {
-        let ends = (
-            graph.nodes.get(&edge.get::<i64, _>(0)).copied(),
-            graph.nodes.get(&edge.get::<i64, _>(1)).copied(),
-        );
-        if let (Some(before), Some(after)) = ends {
+    for (before, after) in edges {
+        let before = graph.nodes.get(before).copied();
+        if let Some((before, after)) = before.zip(graph.nodes.get(after).copied()) {
             graph.edge(before, after);
         }
     }

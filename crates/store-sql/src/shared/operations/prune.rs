@@ -143,7 +143,7 @@ pub(crate) async fn erase(
     let rows = query.build().fetch_all(&mut *connection).await?;
     let mut done = Vec::new();
     for row in &rows {
-        let body = emptied(row.get(15))?;
+        let body = emptied(row.get("body"))?;
         let mut row = seen(row)?;
         let to = match row.state {
             State::Writing => Some(State::Uncertain),

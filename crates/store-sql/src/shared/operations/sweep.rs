@@ -30,7 +30,7 @@ pub(super) async fn stuck(
         .push(SEEN)
         .push(", CAST(CASE WHEN ")
         .push(MOVABLE)
-        .push(" THEN 1 ELSE 0 END AS BIGINT) FROM operations o WHERE o.woken_at < ")
+        .push(" THEN 1 ELSE 0 END AS BIGINT) AS movable FROM operations o WHERE o.woken_at < ")
         .push_bind(nanoseconds(before))
         .push(" ORDER BY o.woken_at LIMIT ")
         .push_bind(most.min(PART));
@@ -38,7 +38,7 @@ pub(super) async fn stuck(
     let looked = rows.len() as u64;
     let mut found = Vec::new();
     for row in &rows {
-        let movable = row.get::<i64, _>(14) == 1;
+        let movable = row.get::<i64, _>("movable") == 1;
         let row = seen(row)?;
         let lost = row.state.is_worked_on() && !row.is_leased(nanoseconds(before));
         if movable && !row.is_leased(nanoseconds(before)) || lost {

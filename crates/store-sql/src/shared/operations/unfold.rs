@@ -78,7 +78,7 @@ async fn next(connection: &mut Connection, most: i64) -> Result<Option<Stretch>,
         submission,
         owner: first.get(1),
         after,
-        last: rows.last().map_or(after, |row| row.get(15)),
+        last: rows.last().map_or(after, |row| row.get("line")),
         rows: rows.iter().map(seen).collect::<Result<_, _>>()?,
     }))
 }
