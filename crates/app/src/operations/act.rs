@@ -341,6 +341,9 @@ impl Operations {
         let Some(mut filter) = narrowed(by, filter) else {
             return Ok(Swept::default());
         };
+        if filter.states.is_empty() {
+            filter.states = answer.from.to_vec();
+        }
         filter.states.retain(|state| answer.takes(*state));
         if filter.states.is_empty() {
             let wanted: Vec<&str> = answer.from.iter().map(|state| state.as_str()).collect();

@@ -150,7 +150,7 @@ impl Callbacks {
             |message: String| Err(Wrong::at("callback_not_allowed", "callback.url", message));
         if self.settings.hosts.is_empty() {
             return wrong(
-                "there are no callbacks here: the setting `callbacks.hosts` names no host"
+                "there are no callbacks here: the setting `operations.callbacks.hosts` names no host"
                     .to_owned(),
             );
         }
@@ -180,7 +180,7 @@ impl Callbacks {
             .any(|pattern| pattern.takes(host))
         {
             return Err(format!(
-                "the host `{host}` is not one of those that the setting `callbacks.hosts` allows"
+                "the host `{host}` is not one of those that the setting `operations.callbacks.hosts` allows"
             ));
         }
         let address = match url.host() {
@@ -190,7 +190,7 @@ impl Callbacks {
         };
         if !self.settings.private && address.is_some_and(|address| !is_public(address)) {
             return Err(format!(
-                "`{host}` is an address of a private network, which the setting `callbacks.private` does not allow"
+                "`{host}` is an address of a private network, which the setting `operations.callbacks.private` does not allow"
             ));
         }
         Ok(url)
@@ -260,7 +260,7 @@ impl Callbacks {
         let settings = &self.settings;
         let secrets = settings.of_tokens.get(owner).unwrap_or(&settings.secrets);
         if secrets.is_empty() {
-            let message = "the setting `callbacks.secrets` names no secret to sign with";
+            let message = "the setting `operations.callbacks.secrets` names no secret to sign with";
             return Err(NoMessage::Secret(message.to_owned()));
         }
         let keys = secrets.iter().map(key_of);
@@ -327,7 +327,7 @@ fn cell_of(id: OperationId) -> String {
 pub fn key_of(secret: &Secret) -> Result<Vec<u8>, SecretError> {
     let text = secret.get()?;
     let bad = || SecretError {
-        setting: "callbacks.secrets".to_owned(),
+        setting: "operations.callbacks.secrets".to_owned(),
         problem: "expected `whsec_` and 24 to 64 bytes in Base64".to_owned(),
     };
     let text = text.expose_secret().trim();
@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn only_named_hosts_are_called() {
         let none = callbacks(&[], false);
-        assert!(refusal(&none, "https://a.example").contains("`callbacks.hosts`"));
+        assert!(refusal(&none, "https://a.example").contains("`operations.callbacks.hosts`"));
         let some = callbacks(&["hooks.example", "*.inner.example"], false);
         for good in [
             "https://hooks.example/x?y=1",
@@ -448,7 +448,7 @@ mod tests {
             "https://10.1.2.3/",
             "https://0x7f.1/",
         ] {
-            assert!(refusal(&shut, url).contains("`callbacks.private`"), "{url}");
+            assert!(refusal(&shut, url).contains("`operations.callbacks.private`"), "{url}");
         }
         let open = callbacks(&["127.0.0.1"], true);
         assert_eq!(refusal(&open, "http://127.0.0.1:8080/x"), "");

@@ -186,6 +186,7 @@ impl Intake {
                 continue;
             }
             lines.push(&piece);
+            self.bound(lines.count())?;
             while let Some(line) = lines.pop() {
                 self.line(line).await?;
             }
@@ -198,21 +199,28 @@ impl Intake {
             return self.line(line).await;
         }
         lines.end();
+        self.bound(lines.count())?;
         while let Some(line) = lines.pop() {
             self.line(line).await?;
         }
         Ok(())
     }
 
+    /// Refuses more lines than there may be, empty ones included.
+    fn bound(&self, lines: u64) -> Result<(), SubmitError> {
+        let most = self.operations.limits.lines;
+        if lines <= most {
+            return Ok(());
+        }
+        Err(SubmitError::TooLarge {
+            message: format!("more than {most} lines in one request"),
+            limit: most,
+        })
+    }
+
     async fn line(&mut self, line: Line) -> Result<(), SubmitError> {
         self.lines += 1;
         let limits = &self.operations.limits;
-        if self.lines > limits.lines {
-            return Err(SubmitError::TooLarge {
-                message: format!("more than {} lines in one request", limits.lines),
-                limit: limits.lines,
-            });
-        }
         let Ok(text) = line.text else {
             let message = format!("is longer than {} bytes", limits.line);
             let error = Wrong::new("line_too_long", message).on(line.number, None);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crmgate_app::{
-    App, AppParts, Connection, ConnectionParts, IdentityMode, IdentitySettings, Policies,
-    PolicyChecker, PolicyParts, PolicySource, Principal, TokenRequest,
+    App, AppParts, Connection, ConnectionParts, IdentityMode, IdentitySettings, OperationParts,
+    Policies, PolicyChecker, PolicyParts, PolicySource, Principal, TokenRequest,
 };
 use crmgate_connector::{NativeRequest, Refusal};
 use crmgate_domain::{Ambient as _, Mode};
@@ -76,6 +76,16 @@ impl World {
 
     pub(crate) async fn with(mode: Mode, identities: IdentitySettings) -> Self {
         let ambient = Arc::new(TestAmbient::default());
+        Self::queued(mode, identities, ambient, None).await
+    }
+
+    /// The same with a queue.
+    pub(crate) async fn queued(
+        mode: Mode,
+        identities: IdentitySettings,
+        ambient: Arc<TestAmbient>,
+        operations: Option<OperationParts>,
+    ) -> Self {
         let crm = Arc::new(FakeCrm::default());
         let store = Arc::new(MemoryStore::default());
         let desk = Arc::new(Desk(Mutex::new(POLICY.to_owned())));
@@ -103,7 +113,7 @@ impl World {
             }
         };
         let app = App::new(AppParts {
-            operations: None,
+            operations,
             processes: None,
             leading: crmgate_app::Leading::always(),
             store: Arc::<MemoryStore>::clone(&store),
@@ -122,6 +132,10 @@ impl World {
             ambient,
             desk,
         }
+    }
+
+    pub(crate) fn ambient_now(&self) -> crmgate_domain::Timestamp {
+        self.ambient.now()
     }
 
     pub(crate) fn connection(&self, name: &str) -> Arc<Connection> {
