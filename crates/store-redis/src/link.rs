@@ -104,16 +104,14 @@ impl Link {
             used = Some(nth);
             Ok(ask(connection).await)
         };
-        let answer = match tokio::time::timeout(self.settings.wait, asked).await {
-            Ok(answer) => answer?,
-            Err(_) => {
-                self.give_up(used).await;
-                return Err(StoreError::Unavailable(format!(
-                    "redis: no answer within {:?}",
-                    self.settings.wait
-                )));
-            }
+        let Ok(answer) = tokio::time::timeout(self.settings.wait, asked).await else {
+            self.give_up(used).await;
+            return Err(StoreError::Unavailable(format!(
+                "redis: no answer within {:?}",
+                self.settings.wait
+            )));
         };
+        let answer = answer?;
         if let Err(error) = &answer
             && is_over(error)
         {
