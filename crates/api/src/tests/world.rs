@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
+use crmgate_app::operations::{CallbackSettings, Limits, NoPressure, OperationParts};
 use crmgate_app::{
     App, AppParts, ConnectionParts, IdentityMode, IdentitySettings, Policies, PolicyChecker,
     PolicyParts, PolicySource, TokenRequest,
@@ -78,6 +79,7 @@ impl PolicyChecker for Folder {
 }
 
 pub(super) struct World {
+    _folder: tempfile::TempDir,
     router: Router,
     pub(super) store: Arc<MemoryStore>,
     pub(super) policies: Arc<Folder>,
@@ -126,8 +128,21 @@ impl World {
                 settings: crmgate_enforce::Settings::default(),
             }
         };
+        let folder = tempfile::tempdir().unwrap();
+        let settings = crmgate_store_sql::Settings::default();
+        let clock = Arc::clone(&ambient) as _;
+        let log = crmgate_store_sql::SqliteStore::open(folder.path(), &settings, clock).await;
+        let log = Arc::new(log.unwrap());
+        let queue = OperationParts {
+            log: Arc::clone(&log) as _,
+            jobs: Arc::clone(&log) as _,
+            cells: Some(log as _),
+            pressure: Arc::new(NoPressure),
+            limits: Limits::default(),
+            callbacks: CallbackSettings::default(),
+        };
         let app = Arc::new(App::new(AppParts {
-            operations: None,
+            operations: Some(queue),
             processes: None,
             leading: crmgate_app::Leading::always(),
             store: shared,
@@ -149,6 +164,7 @@ impl World {
                 .to_vec(),
         });
         let mut world = Self {
+            _folder: folder,
             router,
             store,
             policies,
