@@ -104,7 +104,8 @@ impl Watermark {
         if self.holds(mark).await.map_err(|error| error.to_string())? {
             return Ok(());
         }
-        let marked = operations.mark_restored(ambient.now(), &By("gate".into()));
+        let by = By("gate".into());
+        let marked = operations.mark_restored(ambient.now(), &by);
         let marked = marked.await.map_err(|error| error.to_string())?;
         tracing::warn!(
             was = mark.position,
