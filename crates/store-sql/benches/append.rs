@@ -1,4 +1,5 @@
-//! How many decisions reach the disk, by how many callers wait at once.
+//! How many decisions reach the disk, by how many callers wait at once: in a file, and in a
+//! Postgres on the same disk that flushes as it must.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails, fails")]
 
@@ -6,14 +7,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use crmgate_domain::Ambient as _;
+use crmgate_domain::{Ambient as _, ProcessId};
 use crmgate_store::suite::{Ticking, full_record};
-use crmgate_store::{AttemptLog as _, DecisionLog as _, Outcome, OutcomeKind};
-use crmgate_store_sql::{Settings, SqliteStore};
+use crmgate_store::{Outcome, OutcomeKind, Store};
+use crmgate_store_sql::{PostgresSettings, PostgresStore, Settings, SqliteStore};
+use crmgate_testkit::Postgres;
 use tokio::runtime::Runtime;
 
-async fn writes(
-    store: Arc<SqliteStore>,
+async fn writes<S: Store>(
+    store: Arc<S>,
     ambient: Arc<Ticking>,
     callers: u64,
     each: u64,
@@ -46,33 +48,63 @@ async fn writes(
     started.elapsed()
 }
 
-fn append(criterion: &mut Criterion) {
-    let runtime = Runtime::new().unwrap();
-    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let ambient = Arc::new(Ticking::default());
-    let shared = Arc::clone(&ambient) as _;
-    let store = runtime.block_on(SqliteStore::open(dir.path(), &Settings::default(), shared));
-    let store = Arc::new(store.unwrap());
-    let mut group = criterion.benchmark_group("append");
+fn measure<S: Store>(
+    criterion: &mut Criterion,
+    (name, callers): (&str, &[u64]),
+    runtime: &Runtime,
+    (store, ambient): (&Arc<S>, &Arc<Ticking>),
+) {
+    let mut group = criterion.benchmark_group(name);
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(4));
-    for callers in [1, 8, 64, 256] {
-        group.throughput(Throughput::Elements(callers));
+    for callers in callers {
+        group.throughput(Throughput::Elements(*callers));
         group.bench_function(BenchmarkId::from_parameter(callers), |bencher| {
             bencher.iter_custom(|each| {
                 runtime.block_on(writes(
-                    Arc::clone(&store),
-                    Arc::clone(&ambient),
-                    callers,
+                    Arc::clone(store),
+                    Arc::clone(ambient),
+                    *callers,
                     each,
                 ))
             });
         });
     }
     group.finish();
+}
+
+fn sqlite(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let ambient = Arc::new(Ticking::default());
+    let shared = Arc::clone(&ambient) as _;
+    let store = runtime.block_on(SqliteStore::open(dir.path(), &Settings::default(), shared));
+    let store = Arc::new(store.unwrap());
+    let what = ("append", [1, 8, 64, 256].as_slice());
+    measure(criterion, what, &runtime, (&store, &ambient));
     runtime.block_on(store.close());
 }
 
-criterion_group!(benches, append);
+fn postgres(criterion: &mut Criterion) {
+    // What a database of records must not do without.
+    let Some(server) = Postgres::with(&["fsync=on", "full_page_writes=on"]) else {
+        return;
+    };
+    let runtime = Runtime::new().unwrap();
+    let ambient = Arc::new(Ticking::default());
+    let settings = PostgresSettings {
+        url: server.database().into(),
+        connections: 4,
+    };
+    let process = ProcessId::fresh(ambient.as_ref());
+    let shared = Arc::clone(&ambient) as _;
+    let store = runtime.block_on(PostgresStore::open(&settings, process, shared));
+    let store = Arc::new(store.unwrap());
+    let what = ("append-postgres", [1, 8, 64, 256].as_slice());
+    measure(criterion, what, &runtime, (&store, &ambient));
+    runtime.block_on(store.close());
+}
+
+criterion_group!(benches, sqlite, postgres);
 criterion_main!(benches);

@@ -115,11 +115,6 @@ impl PostgresStore {
 
     /// What was erased stays in rows that are no longer seen until the server's own vacuum clears
     /// them, and in its log's archive for as long as that is kept.
-    #[expect(
-        clippy::unused_async,
-        clippy::unnecessary_wraps,
-        reason = "where it has something to do, it waits and can fail"
-    )]
     pub(crate) async fn empty_log(&self) -> Result<(), sqlx::Error> {
         Ok(())
     }

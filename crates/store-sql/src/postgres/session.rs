@@ -279,7 +279,7 @@ where
 }
 
 /// A connection of the pool that is closed unless it is given back in good order.
-struct Leased(Option<sqlx::pool::PoolConnection<super::Db>>);
+struct Leased(Option<sqlx::pool::PoolConnection<Db>>);
 
 impl Leased {
     fn get(&mut self) -> Result<&mut Connection, sqlx::Error> {

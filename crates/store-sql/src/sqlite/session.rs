@@ -16,7 +16,7 @@ use crate::error::unavailable;
 
 /// By what a transaction is known once its connection is lost. Here nothing is: it ended with it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Mark;
+pub(crate) struct Mark(());
 
 /// The last entry.
 async fn last(connection: &mut Connection) -> Result<Option<Head>, sqlx::Error> {
