@@ -117,6 +117,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "crmgate-enforce",
             "crmgate-app",
             "crmgate-queue",
+            "crmgate-outbound",
             "crmgate-telemetry",
         ],
     ),

@@ -13,6 +13,7 @@ mod authoring;
 mod bundle;
 mod decisions;
 mod linting;
+mod ops;
 
 pub(crate) use approvals::{Answer as ApprovalsAnswer, Approvals, ApprovalsList};
 pub(crate) use authoring::{PolicyBench, PolicyEval, PolicyTest};
@@ -22,6 +23,7 @@ pub(crate) use decisions::{
     ExportForm,
 };
 pub(crate) use linting::PolicyCheck;
+pub(crate) use ops::{Found, Ops, OpsAnswer, OpsList, OpsResolve, OpsRetry, OpsSubmit, OpsWanted};
 
 /// Decides with Rego policies whether a record operation on a CRM may happen, before it happens.
 #[derive(Debug, Parser)]
@@ -51,6 +53,9 @@ pub(crate) enum Command {
     /// Lists, shows and answers what people are asked to agree to.
     #[command(subcommand)]
     Approvals(Approvals),
+    /// Submits operations to the queue, shows where they stand, answers for them.
+    #[command(subcommand)]
+    Ops(Ops),
     /// Lists connections, reports what was seen there, changes their mode.
     #[command(subcommand)]
     Connections(Connections),

@@ -1,6 +1,7 @@
 //! The control API's client, which the commands are.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crmgate_outbound::{Body, Client, Settings};
 use http::{Method, Request, StatusCode, header};
@@ -13,6 +14,9 @@ use crate::exit::{Exit, Failure};
 
 /// The longest answer taken.
 const MAX_ANSWER: usize = 64 << 20;
+
+/// How long lines may take to be sent and taken.
+const UPLOAD: Duration = Duration::from_secs(4 * 3600);
 
 /// Where the demo leaves what a client needs.
 const DEMO: &str = ".crmgate-demo/demo.json";
@@ -133,6 +137,43 @@ impl Api {
                 format!("crmgate answered {}", head.status),
             )
         }))
+    }
+
+    /// Sends lines as they come, and gives the answer, whatever its status.
+    pub(crate) async fn send_lines(
+        &self,
+        path: &str,
+        key: &str,
+        body: Body,
+    ) -> Result<(StatusCode, Value), Failure> {
+        let url = self
+            .url
+            .join(path)
+            .map_err(|error| Failure::new(Exit::Usage, format!("`{path}`: {error}")))?;
+        let request = Request::post(url.as_str())
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(header::CONTENT_TYPE, "application/x-ndjson")
+            .header("idempotency-key", key)
+            .body(body)
+            .map_err(|error| Failure::new(Exit::Usage, format!("`--key` or `--token`: {error}")))?;
+        let again = |error: Failure| {
+            let hint = format!("; send it again with `--key {key}`: it is taken once");
+            Failure::new(error.exit, error.message + &hint)
+        };
+        let answer = self.client.send_within(request, UPLOAD).await;
+        let answer = answer.map_err(|error| again(self.unreachable(&error)))?;
+        let (head, body) = answer.into_parts();
+        let body = crmgate_outbound::read_to_end(body, MAX_ANSWER).await;
+        let body = body.map_err(|error| {
+            again(Failure::new(
+                Exit::Unreachable,
+                format!("the answer: {error}"),
+            ))
+        })?;
+        match serde_json::from_slice(&body) {
+            Ok(answer) => Ok((head.status, answer)),
+            Err(_) => read(head.status, &body).map(|answer| (head.status, answer)),
+        }
     }
 
     fn unreachable(&self, error: &impl std::fmt::Display) -> Failure {

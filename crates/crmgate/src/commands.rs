@@ -9,6 +9,7 @@ mod approvals;
 mod check;
 mod connections;
 mod decisions;
+mod ops;
 mod policy;
 mod processes;
 mod serve;
@@ -31,6 +32,7 @@ pub(crate) async fn run(command: Command) -> Result<Exit, Failure> {
         Command::Validate(validate) => validate::run(&validate).await,
         Command::Decisions(decisions) => decisions::run(decisions).await,
         Command::Approvals(approvals) => approvals::run(approvals).await,
+        Command::Ops(ops) => ops::run(ops).await,
         Command::Connections(connections) => connections::run(connections).await,
         Command::Token(token) => token::run(token).await,
         Command::Processes(processes) => processes::run(processes).await,

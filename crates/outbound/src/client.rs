@@ -12,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::choosy::Choosy;
 use crate::error::causes;
 use crate::meters::Meters;
 use crate::{Body, BuildError, ExecuteError, SendError, Settings, read_to_end, tls};
@@ -179,6 +180,9 @@ fn library(settings: &Settings) -> Result<reqwest::Client, BuildError> {
         .no_proxy();
     if !settings.http2 {
         builder = builder.http1_only();
+    }
+    if let Some(may) = settings.may_reach {
+        builder = builder.dns_resolver(Arc::new(Choosy(may)));
     }
     for (host, addresses) in &settings.resolve {
         builder = builder.resolve_to_addrs(host, addresses);

@@ -15,6 +15,7 @@
 //!   query, a header or a body.
 
 mod body;
+mod choosy;
 mod client;
 mod error;
 mod meters;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +29,9 @@ pub struct Settings {
     /// Addresses for host names whose ordinary ones must not be used: a gate that stands in for
     /// the CRM's own host name would otherwise call itself.
     pub resolve: BTreeMap<String, Vec<SocketAddr>>,
+    /// Which addresses host names may lead to; all of them without. An address that stands in a URL
+    /// itself, and what a proxy reaches, are not looked at.
+    pub may_reach: Option<fn(IpAddr) -> bool>,
     /// The time for name resolution, TCP and TLS together. What fails in it was not sent.
     pub connect_timeout: Duration,
     /// The time until the head of the answer has come, connecting included.
@@ -57,6 +60,7 @@ impl Default for Settings {
             system_roots: true,
             client_certificate: None,
             resolve: BTreeMap::new(),
+            may_reach: None,
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(100),
             body_idle_timeout: Duration::from_secs(60),

@@ -17,6 +17,7 @@
 mod batch;
 mod begin;
 mod bury;
+pub mod callbacks;
 pub mod drafts;
 pub mod fair;
 pub mod governor;
@@ -33,6 +34,7 @@ mod sweep;
 mod trace;
 pub mod worker;
 
+pub use callbacks::Teller;
 pub use drafts::{Drafts, FormDrafts};
 pub use governor::Governor;
 pub use relay::Relay;

@@ -14,6 +14,7 @@ mod times;
 pub(crate) mod verify;
 
 pub(super) use story::{headline, print_reasons};
+pub(super) use times::moment;
 
 pub(super) async fn run(command: Decisions) -> Result<Exit, Failure> {
     match command {

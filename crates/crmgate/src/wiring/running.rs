@@ -138,6 +138,7 @@ pub(crate) async fn start_as(
     }
     let works = kind == ProcessKind::Worker || config.worker.in_serve;
     let work = works.then(|| Work::start(config, &app, &memory, &ambient));
+    let work = work.transpose()?;
     Ok(serve(config, app, (memory, sinks, work), opened, stopping))
 }
 

@@ -1,16 +1,27 @@
 //! The worker of this process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crmgate_app::App;
+use crmgate_app::operations::callbacks::is_public;
 use crmgate_domain::Ambient;
 use crmgate_enforce::queued::Tries;
-use crmgate_worker::{Ended, FormDrafts, LineParts, Parts, Settings, Worker};
+use crmgate_outbound::Client;
+use crmgate_queue::{Handler, QueueSpec};
+use crmgate_store::CALLBACKS;
+use crmgate_worker::{Ended, FormDrafts, LineParts, Parts, Settings, Teller, Worker};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::store::Memory;
 use crate::config::Config;
+use crate::exit::{Exit, Failure};
+
+/// How long a receiver of callbacks may take to answer.
+const TELL_WITHIN: Duration = Duration::from_secs(20);
+/// How many are told at one time.
+const TELLERS: usize = 16;
 
 /// A worker at work.
 pub(crate) struct Work {
@@ -25,7 +36,7 @@ impl Work {
         app: &Arc<App>,
         memory: &Memory,
         ambient: &Arc<dyn Ambient>,
-    ) -> Self {
+    ) -> Result<Self, Failure> {
         let lines = app.connections().iter().map(|connection| LineParts {
             gate: Arc::clone(connection.gate()),
             rules: config
@@ -42,14 +53,14 @@ impl Work {
             ambient: Arc::clone(ambient),
             drafts: Arc::new(FormDrafts(Arc::clone(app.connections()))),
             lines: lines.collect(),
-            others: Vec::new(),
+            others: vec![callbacks(config, app, memory, ambient)?],
         };
         let stop = CancellationToken::new();
         let worker = Worker::new(parts, settings(config));
-        Self {
+        Ok(Self {
             task: tokio::spawn(worker.run(stop.clone())),
             stop,
-        }
+        })
     }
 
     /// Takes nothing new from now on.
@@ -71,6 +82,39 @@ impl Work {
             Err(error) => tracing::error!(%error, "the worker broke off"),
         }
     }
+}
+
+/// The queue of callbacks, and who works on it.
+fn callbacks(
+    config: &Config,
+    app: &Arc<App>,
+    memory: &Memory,
+    ambient: &Arc<dyn Ambient>,
+) -> Result<(QueueSpec, Arc<dyn Handler>), Failure> {
+    let anywhere = config.operations.callbacks.private;
+    let upstream = crmgate_outbound::Settings {
+        name: "callbacks".to_owned(),
+        timeout: TELL_WITHIN,
+        may_reach: (!anywhere).then_some(is_public),
+        ..config.upstream.0.clone()
+    };
+    let client = Client::new(upstream).map_err(|error| {
+        let message = format!("`upstream`, for callbacks: {error}");
+        Failure::new(Exit::Config, message)
+    })?;
+    let operations = app.operations();
+    let operations = operations.map_err(|error| Failure::new(Exit::System, error.to_string()))?;
+    let teller = Teller {
+        operations: Arc::clone(&memory.operations),
+        callbacks: Arc::clone(operations.callbacks()),
+        client,
+        ambient: Arc::clone(ambient),
+    };
+    let spec = QueueSpec {
+        concurrency: TELLERS,
+        ..QueueSpec::new(CALLBACKS)
+    };
+    Ok((spec, Arc::new(teller)))
 }
 
 fn settings(config: &Config) -> Settings {

@@ -9,7 +9,10 @@ use crate::exit::{Exit, Failure};
 ///
 /// # Errors
 /// When it is neither.
-pub(super) fn moment(option: &str, text: Option<&str>) -> Result<Option<String>, Failure> {
+pub(in crate::commands) fn moment(
+    option: &str,
+    text: Option<&str>,
+) -> Result<Option<String>, Failure> {
     let now = ambient::system().now();
     text.map(|text| parse(text, now))
         .transpose()
