@@ -11,6 +11,8 @@ mod insert;
 mod migrations;
 mod open;
 mod open_writes;
+#[cfg(test)]
+mod plans;
 mod session;
 mod settings;
 mod texts;

@@ -8,6 +8,8 @@ mod insert;
 mod lock;
 mod open;
 mod open_writes;
+#[cfg(test)]
+mod plans;
 mod session;
 
 #[path = "shared/batch.rs"]

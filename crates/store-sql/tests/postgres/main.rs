@@ -4,18 +4,26 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that fails, fails"
 )]
 
 mod behaviour;
 mod commits;
 mod lost;
+mod model;
+#[path = "../model/plain.rs"]
+mod plain;
 mod queued;
+#[path = "../model/steps.rs"]
+mod steps;
 #[path = "../tamperings/table.rs"]
 mod table;
 mod tables;
 mod tampering;
 mod tls;
+#[path = "../model/world.rs"]
+mod world;
 mod writers;
 
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use crate::{Claimed, Depth, Jobs, NewJob, Settlement, Verdict};
 /// Long enough for a lease that must not run out in a test, on a machine that has much to do.
 const LONG: Duration = Duration::from_secs(60);
 /// A lease that runs out in a test.
-const SHORT: Duration = Duration::from_millis(100);
+const SHORT: Duration = Duration::from_millis(400);
 
 const QUEUE: &str = "operations/acme";
 

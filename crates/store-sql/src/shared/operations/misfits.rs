@@ -211,7 +211,8 @@ async fn circles(store: &Store, nr: i64) -> Result<Vec<Misfit>, StoreError> {
     let ends: Vec<(i64, i64)> = edges.iter().map(|row| (row.get(0), row.get(5))).collect();
     let nodes = edges.iter().flat_map(|row| [node(row, 0), node(row, 5)]);
     let nodes = nodes.chain(members.iter().map(|row| node(row, 0)));
-    let nodes: BTreeMap<i64, Node> = nodes.map(|node| (node.line, node)).collect();
+    let mut nodes: BTreeMap<i64, Node> = nodes.map(|node| (node.line, node)).collect();
+    between(store, nr, &mut nodes).await?;
     let lines = graph(nodes.into_values(), &ends).circular();
     Ok(lines
         .into_iter()
@@ -224,6 +225,43 @@ async fn circles(store: &Store, nr: i64) -> Result<Vec<Misfit>, StoreError> {
                 .to_owned(),
         })
         .collect())
+}
+
+/// Adds what stands in lanes that several members of one group share: one of another kind between
+/// them would wait for the group, and the group for it.
+async fn between(
+    store: &Store,
+    nr: i64,
+    nodes: &mut BTreeMap<i64, Node>,
+) -> Result<(), StoreError> {
+    let mut shared: HashSet<(String, String)> = HashSet::new();
+    let mut seen: HashSet<(&[u8], &(String, String))> = HashSet::new();
+    for node in nodes.values() {
+        if let (Some(group), Some(lane)) = (&node.group, &node.lane)
+            && !seen.insert((group.as_slice(), lane))
+        {
+            shared.insert(lane.clone());
+        }
+    }
+    let mut after: i64 = 0;
+    while !shared.is_empty() {
+        let rows = within(
+            sql("SELECT nr, line, connection, lane, grp FROM operations \
+                 WHERE submission = ? AND line > ? ORDER BY line LIMIT 5000")
+            .bind(nr)
+            .bind(after)
+            .fetch_all(store.reader()),
+        )
+        .await?;
+        let Some(last) = rows.last() else {
+            break;
+        };
+        after = last.get(1);
+        let all = rows.iter().map(|row| node(row, 0));
+        let there = all.filter(|node| node.lane.as_ref().is_some_and(|lane| shared.contains(lane)));
+        nodes.extend(there.map(|node| (node.line, node)));
+    }
+    Ok(())
 }
 
 /// Of nodes in the order of their lines, and those that wait for others.

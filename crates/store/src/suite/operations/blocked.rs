@@ -230,11 +230,30 @@ pub(in super::super) async fn circles_and_strangers_are_misfits(store: &impl Que
             lane: Some("3".to_owned()),
             ..world.in_group("g2", "g")
         },
+        // The same around one that is in no group, and well around nothing.
+        NewOperation {
+            lane: Some("4".to_owned()),
+            ..world.in_group("i1", "i")
+        },
+        world.in_lane("j", "4"),
+        NewOperation {
+            lane: Some("4".to_owned()),
+            ..world.in_group("i2", "i")
+        },
+        NewOperation {
+            lane: Some("5".to_owned()),
+            ..world.in_group("k1", "k")
+        },
+        NewOperation {
+            lane: Some("5".to_owned()),
+            ..world.in_group("k2", "k")
+        },
+        world.in_lane("l", "5"),
     ];
     stage(&world, circle.id, lines).await;
     let misfits = store.misfits(circle.id, 100).await.unwrap();
     let lines: Vec<u64> = misfits.iter().map(|misfit| misfit.line).collect();
-    assert_eq!(lines, [1, 2, 3, 6, 8, 9, 10], "{misfits:?}");
+    assert_eq!(lines, [1, 2, 3, 6, 8, 9, 10, 12, 13], "{misfits:?}");
     assert!(
         misfits
             .iter()
