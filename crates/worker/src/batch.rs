@@ -15,7 +15,7 @@ use crmgate_store::Why;
 use tokio::sync::{Notify, oneshot};
 
 use crate::fair::Wait;
-use crate::governor::Place;
+use crate::governor::{Place, Purpose};
 use crate::line::{Line, OnItsWay};
 
 /// The heaps of one connection.
@@ -139,7 +139,11 @@ impl Line {
     }
 
     async fn send_alone(self: &Arc<Self>, ready: Ready) -> Option<Ended> {
-        let place = match self.governor.place(self.settings.soon).await {
+        let place = match self
+            .governor
+            .place(Purpose::Write, self.settings.soon)
+            .await
+        {
             Ok(place) => place,
             Err(wait) => {
                 let ended = self.put_by(vec![ready], wait).await;
@@ -157,7 +161,11 @@ impl Line {
     ) -> Vec<(OperationId, Ended)> {
         let line = Arc::clone(self);
         let sending = async move {
-            match line.governor.place(line.settings.soon).await {
+            match line
+                .governor
+                .place(Purpose::Write, line.settings.soon)
+                .await
+            {
                 Ok(place) => line.call(ready, Together::Atomic, place).await,
                 Err(wait) => line.put_by(ready, wait).await,
             }
@@ -169,7 +177,11 @@ impl Line {
     async fn drive(self: Arc<Self>, form: Form) {
         loop {
             self.linger(&form).await;
-            match self.governor.place(self.settings.soon).await {
+            match self
+                .governor
+                .place(Purpose::Write, self.settings.soon)
+                .await
+            {
                 Ok(place) => {
                     let taken = self.batches.take(&form);
                     if taken.is_empty() {

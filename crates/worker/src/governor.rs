@@ -5,6 +5,7 @@
 //! be reached, a process goes on with its part of what was known last, as if the others were still
 //! there.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,28 @@ pub struct Governor {
     /// One change of the cell at a time.
     drawing: tokio::sync::Mutex<()>,
     freed: Notify,
+    /// Writes that wait for a place.
+    writes: AtomicUsize,
     meters: FairMeters,
+}
+
+/// What a place is for. What is permitted goes before what is yet to be judged: its leave to write
+/// ends soon, and the look-up that it took would have been for nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Looking up before a judgement.
+    LookUp,
+    /// Writing.
+    Write,
+}
+
+/// A write that waits, until this is dropped.
+struct WaitingWrite<'a>(&'a AtomicUsize);
+
+impl Drop for WaitingWrite<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 #[derive(Default)]
@@ -45,6 +67,10 @@ struct Local {
     at_once: u32,
     under_way: u32,
     report: Report,
+    /// Calls that are put by for writes whose records were looked up.
+    reserved: u32,
+    /// Those of them that were made.
+    used: u32,
     known: Option<Shared>,
     /// Nothing can be had until then, as far as was seen last.
     closed: Option<Wait>,
@@ -55,6 +81,24 @@ pub struct Place {
     governor: Arc<Governor>,
     probe: bool,
     told: bool,
+    /// Of a look-up: the call that will write what it finds.
+    pub(crate) reserve: Option<Reserve>,
+}
+
+/// A call that is put by for the write of what was looked up: otherwise look-ups alone could use up
+/// a day's calls. Of several writes that go in one call, one is made and the others are given back.
+pub(crate) struct Reserve(Arc<Governor>);
+
+impl Drop for Reserve {
+    fn drop(&mut self) {
+        let mut local = self.0.local();
+        if local.used > 0 {
+            local.used -= 1;
+        } else {
+            local.reserved = local.reserved.saturating_sub(1);
+            local.report.unused += 1;
+        }
+    }
 }
 
 impl Governor {
@@ -79,6 +123,7 @@ impl Governor {
             local: Mutex::default(),
             drawing: tokio::sync::Mutex::default(),
             freed: Notify::new(),
+            writes: AtomicUsize::new(0),
         }
     }
 
@@ -108,22 +153,29 @@ impl Governor {
     ///
     /// # Errors
     /// Until when there is none, where it is later.
-    pub async fn place(self: &Arc<Self>, soon: Duration) -> Result<Place, Wait> {
+    pub async fn place(self: &Arc<Self>, purpose: Purpose, soon: Duration) -> Result<Place, Wait> {
         let began = Instant::now();
+        let _first = (purpose == Purpose::Write).then(|| {
+            self.writes.fetch_add(1, Ordering::AcqRel);
+            WaitingWrite(&self.writes)
+        });
         loop {
-            let wait = match self.closed() {
+            let behind = purpose == Purpose::LookUp && self.writes.load(Ordering::Acquire) > 0;
+            let wait = match self.closed_for(purpose) {
                 Some(wait) => wait,
-                None => match self.seize() {
-                    Seized::Place(probe) => {
+                None if behind => self.later(A_MOMENT, WaitFor::Calls),
+                None => match self.seize(purpose) {
+                    Seized::Place { probe, reserves } => {
                         self.meters.waited(began.elapsed());
                         return Ok(Place {
                             governor: Arc::clone(self),
                             probe,
                             told: false,
+                            reserve: reserves.then(|| Reserve(Arc::clone(self))),
                         });
                     }
                     Seized::Full => self.later(A_MOMENT, WaitFor::Calls),
-                    Seized::Spent => match self.draw().await {
+                    Seized::Spent => match self.draw(self.need(purpose)).await {
                         Ok(()) => continue,
                         Err(wait) => wait,
                     },
@@ -135,13 +187,27 @@ impl Governor {
             let full = wait.why == WaitFor::Calls;
             if left.is_zero() || (until > left && !full) {
                 self.meters.turned_back(wait.why);
-                return Err(wait);
+                return Err(match wait.why {
+                    WaitFor::Calls | WaitFor::Rate => self.later(soon / 4, wait.why),
+                    _ => wait,
+                });
             }
             tokio::select! {
                 () = tokio::time::sleep(until.clamp(Duration::from_millis(1), left)) => {}
                 () = self.freed.notified(), if full => {}
             }
         }
+    }
+
+    /// What was put by before a budget was used up, or quiet hours began, may still be used.
+    fn closed_for(&self, purpose: Purpose) -> Option<Wait> {
+        let closed = self.closed()?;
+        let budget = matches!(
+            closed.why,
+            WaitFor::Daily | WaitFor::Allowance | WaitFor::Quiet
+        );
+        let put_by = purpose == Purpose::Write && self.local().reserved > 0;
+        (!budget || !put_by).then_some(closed)
     }
 
     fn later(&self, by: Duration, why: WaitFor) -> Wait {
@@ -151,52 +217,80 @@ impl Governor {
     }
 
     /// Takes one of the granted calls.
-    fn seize(&self) -> Seized {
+    fn seize(&self, purpose: Purpose) -> Seized {
         let now = self.ambient.now();
         let told = self.connector.allowance();
         let scarce = told.is_some_and(|told| fair::is_low(&self.rules, &told));
+        let advised = told.and_then(|told| told.at_once).unwrap_or(u32::MAX);
         let mut local = self.local();
         // When little is left, one call at a time asks how it stands.
-        let at_once = if scarce { 1 } else { local.at_once.max(1) };
+        let most = if scarce { 1 } else { advised.max(1) };
+        let at_once = local.at_once.clamp(1, most);
         if local.under_way >= at_once {
             return Seized::Full;
+        }
+        if purpose == Purpose::Write && local.reserved > 0 {
+            local.reserved -= 1;
+            local.used += 1;
+            local.under_way += 1;
+            self.meters.under_way(local.under_way);
+            return Seized::Place {
+                probe: false,
+                reserves: false,
+            };
         }
         let Some(grant) = local.grant.as_mut().filter(|grant| now < grant.until) else {
             return Seized::Spent;
         };
-        if grant.calls == 0 {
+        let probe = grant.probe;
+        let need = if probe { 1 } else { self.need(purpose) };
+        if grant.calls < need {
             return Seized::Spent;
         }
-        grant.calls -= 1;
-        let probe = grant.probe;
+        grant.calls -= need;
+        let reserves = need > 1;
+        local.reserved += u32::from(reserves);
         local.under_way += 1;
         self.meters.under_way(local.under_way);
-        Seized::Place(probe)
+        Seized::Place { probe, reserves }
+    }
+
+    /// How many calls a place takes: a look-up also the one that will write.
+    fn need(&self, purpose: Purpose) -> u32 {
+        match purpose {
+            Purpose::LookUp => 2.min(self.rules.burst.max(1)),
+            Purpose::Write => 1,
+        }
     }
 
     /// Takes more calls from what all processes share.
-    async fn draw(&self) -> Result<(), Wait> {
+    async fn draw(&self, need: u32) -> Result<(), Wait> {
         let _one = self.drawing.lock().await;
         let now = self.ambient.now();
         {
             // Somebody may have drawn while this one waited.
-            let local = self.local();
+            let mut local = self.local();
             let fresh = local.grant.filter(|grant| now < grant.until);
-            if fresh.is_some_and(|grant| grant.calls > 0) {
+            if fresh.is_some_and(|grant| grant.probe || grant.calls >= need) {
                 return Ok(());
+            }
+            if let Some(rest) = local.grant.take_if(|grant| now < grant.until) {
+                local.report.unused += rest.calls;
             }
         }
         let mut report = self.take_report(now);
-        let drawn = match self.exchange(&report, true).await {
+        let drawn = match self.exchange(&report, Wants::Calls(need)).await {
             Ok(drawn) => drawn,
             Err(error) => {
                 tracing::debug!(connection = %self.connector.name(), %error, "what processes share of calls could not be asked; this one goes on with its part");
                 let mut known = self.known(now);
                 known.hear(&self.rules, &report, now);
                 let part = known.processes();
-                let drawn = known.draw(&self.part_of(part), (self.process, WANT), now);
+                let rules = self.part_of(part);
+                let drawn = known.draw(&rules, (self.process, WANT, need), now);
+                // Those who share learn later what was taken meanwhile.
                 report = Report {
-                    made: report.made,
+                    beyond: drawn.as_ref().map_or(0, |grant| grant.calls) + report.beyond,
                     answered: report.answered,
                     ..Report::default()
                 };
@@ -231,7 +325,7 @@ impl Governor {
         let parts = u32::try_from(processes).unwrap_or(u32::MAX).max(1);
         Rules {
             rate: self.rules.rate / f64::from(parts),
-            burst: (self.rules.burst / parts).max(1),
+            burst: (self.rules.burst / parts).max(self.need(Purpose::LookUp)),
             ..self.rules.clone()
         }
     }
@@ -246,7 +340,7 @@ impl Governor {
         let mut local = self.local();
         local.known = Some(known);
         if let Some(untold) = untold {
-            local.report.made += untold.made;
+            local.report.beyond += untold.beyond;
             local.report.answered += untold.answered;
         }
     }
@@ -266,7 +360,7 @@ impl Governor {
     async fn exchange(
         &self,
         report: &Report,
-        wants: bool,
+        wants: Wants,
     ) -> Result<Result<Option<Grant>, Wait>, StoreError> {
         let mut cell = self.cells.cell(&self.key).await?;
         for _ in 0..SWAPS {
@@ -279,12 +373,15 @@ impl Governor {
                 shared.hear_no_probe(self.process);
             }
             shared.hear(&self.rules, report, now);
-            let drawn = if wants {
-                shared
-                    .draw(&self.rules, (self.process, WANT), now)
-                    .map(Some)
-            } else {
-                Ok(None)
+            let drawn = match wants {
+                Wants::Calls(need) => shared
+                    .draw(&self.rules, (self.process, WANT, need), now)
+                    .map(Some),
+                Wants::Nothing => Ok(None),
+                Wants::ToLeave => {
+                    shared.leave(self.process);
+                    Ok(None)
+                }
             };
             let body = serde_json::to_string(&shared)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
@@ -309,7 +406,7 @@ impl Governor {
         if report.is_empty() {
             return;
         }
-        if let Err(error) = self.exchange(&report, false).await {
+        if let Err(error) = self.exchange(&report, Wants::Nothing).await {
             tracing::debug!(connection = %self.connector.name(), %error, "what was seen of calls could not be told; it holds for this process");
             let now = self.ambient.now();
             let mut known = self.known(now);
@@ -318,11 +415,21 @@ impl Governor {
         }
     }
 
+    /// Gives back what is granted and not used, and the part in what is shared.
+    pub async fn leave(&self) {
+        let _one = self.drawing.lock().await;
+        let mut report = self.take_report(self.ambient.now());
+        if let Some(grant) = self.local().grant.take() {
+            report.unused += grant.calls;
+        }
+        if let Err(error) = self.exchange(&report, Wants::ToLeave).await {
+            tracing::debug!(connection = %self.connector.name(), %error, "a part of the calls could not be given back; it ends by itself");
+        }
+    }
+
     /// Counts calls for which there was no place: they had to be made.
     pub fn made_without_place(&self, calls: u32) {
-        let mut local = self.local();
-        local.report.made += calls;
-        local.report.beyond += calls;
+        self.local().report.beyond += calls;
     }
 
     fn release(&self) {
@@ -337,9 +444,20 @@ impl Governor {
 /// How many calls a process asks for at once; it is given fewer.
 const WANT: u32 = 10_000;
 
+/// What a process wants of what is shared.
+#[derive(Clone, Copy)]
+enum Wants {
+    /// To tell only.
+    Nothing,
+    /// Calls, so many at least.
+    Calls(u32),
+    /// No part of it any more.
+    ToLeave,
+}
+
 enum Seized {
-    /// A place, and whether it is for a probe.
-    Place(bool),
+    /// A place: whether it is for a probe, and whether another call is put by.
+    Place { probe: bool, reserves: bool },
     /// As many calls as may be are under way.
     Full,
     /// The grant is used up.
@@ -353,7 +471,6 @@ impl Place {
         let urgent = {
             let mut local = self.governor.local();
             let report = &mut local.report;
-            report.made += calls;
             match (calls, signal) {
                 (0, _) => report.unused += 1,
                 (calls, _) => report.beyond += calls - 1,
@@ -394,9 +511,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if !self.told {
-            let mut local = self.governor.local();
-            local.report.made += 1;
-            local.report.not_probed |= self.probe;
+            self.governor.local().report.not_probed |= self.probe;
         }
         self.governor.release();
     }

@@ -59,9 +59,14 @@ impl Line {
             }
         }
         let mut findings = Vec::with_capacity(members.len());
+        // One of these calls is made, and the others are given back.
+        let mut reserves = Vec::new();
         for member in &members {
             match self.look_up(member).await {
-                Ok(finding) => findings.push(finding),
+                Ok((finding, reserve)) => {
+                    findings.push(finding);
+                    reserves.extend(reserve);
+                }
                 Err(wait) => {
                     let back = self.back_for(wait);
                     let all = members.iter().map(|member| &member.stored).collect();
@@ -77,7 +82,9 @@ impl Line {
             let refused = (State::Refused, reason);
             return self.gate.end_undecided(&self.desk, all, refused).await;
         }
-        self.rule_all(members, findings, stands).await
+        let ended = self.rule_all(members, findings, stands).await;
+        drop(reserves);
+        ended
     }
 
     async fn rule_all(

@@ -18,7 +18,8 @@ pub struct Settings {
     pub poll: Duration,
     /// How long a row is held without a sign of life. What a dead process held is taken over then.
     pub row_lease: Duration,
-    /// How long a call waits for the next operation that could go along, while some are coming.
+    /// How long a call waits for the next operation that could go along, while some are being
+    /// judged: a few commits of the store. One that comes alone does not wait.
     pub linger: Duration,
     /// How long it waits in all.
     pub linger_most: Duration,
@@ -58,8 +59,8 @@ impl Default for Settings {
             job_lease: Duration::from_secs(30),
             poll: Duration::from_secs(1),
             row_lease: Duration::from_secs(30),
-            linger: Duration::from_millis(5),
-            linger_most: Duration::from_millis(100),
+            linger: Duration::from_millis(20),
+            linger_most: Duration::from_millis(250),
             soon: Duration::from_secs(5),
             tries: Tries::default(),
             drain: Duration::from_secs(20),

@@ -8,6 +8,7 @@ use crmgate_enforce::queued::{Ended, Finding, Queued, Ruled, Setback};
 use crmgate_store::{Begun, StoreError, StoredOperation, Why};
 
 use crate::fair::Wait;
+use crate::governor::{Purpose, Reserve};
 use crate::line::{Line, OnItsWay};
 
 /// Why a request cannot be judged: for good, or for now.
@@ -60,8 +61,8 @@ impl Line {
                 return self.not_asked(&stored, why).await.ok();
             }
         };
-        let finding = match self.look_up(&queued).await {
-            Ok(finding) => finding,
+        let (finding, _reserve) = match self.look_up(&queued).await {
+            Ok(found) => found,
             Err(wait) => {
                 let back = self.back_for(wait);
                 let rows = vec![&queued.stored];
@@ -101,14 +102,22 @@ impl Line {
     }
 
     /// Judges with a place at the CRM, where something is to be looked up.
-    pub(crate) async fn look_up(&self, queued: &Queued) -> Result<Finding, Wait> {
+    /// What it gives beside the finding is kept until the write is made, or is not to be made.
+    pub(crate) async fn look_up(
+        &self,
+        queued: &Queued,
+    ) -> Result<(Finding, Option<Reserve>), Wait> {
         if queued.ask.draft.target == crmgate_connector::Target::New {
-            return Ok(self.gate.look_over(queued).await);
+            return Ok((self.gate.look_over(queued).await, None));
         }
-        let place = self.governor.place(self.settings.soon).await?;
+        let mut place = self
+            .governor
+            .place(Purpose::LookUp, self.settings.soon)
+            .await?;
+        let reserve = place.reserve.take();
         let finding = self.gate.look_over(queued).await;
         place.done(1, finding.signal()).await;
-        Ok(finding)
+        Ok((finding, reserve))
     }
 
     pub(crate) async fn not_asked(

@@ -150,6 +150,9 @@ impl Worker {
             self.tasks.close();
             let ending = tokio::time::timeout(self.settings.drain, self.tasks.wait());
             let calls_ended = ending.await.is_ok();
+            for line in self.hands.lines.values() {
+                line.governor.leave().await;
+            }
             done.cancel();
             Ended { jobs, calls_ended }
         };

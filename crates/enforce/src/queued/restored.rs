@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crmgate_connector::{Needs, Target};
+use crmgate_connector::{Fields, Locator, Needs, Target};
 use crmgate_domain::{Kind, OperationId, Reads, State, Timestamp};
-use crmgate_store::{Move, StoreError, StoredOperation};
+use crmgate_store::{Locate, Move, ReadBack, StoreError, StoredOperation};
 
 use super::ended::Ending;
 use super::settle::Found;
@@ -82,16 +82,49 @@ impl Gate {
             | Err(_) => return Found::Open,
             Ok(Err(error)) => return Found::Unsure(format!("it cannot be looked up: {error}")),
         };
-        let mut read_back = resolved.change.read_back(None);
-        // The version that stands now says nothing about what happened before it was read.
-        read_back.version = None;
-        match self.ask_crm(&queued.stored, &read_back).await {
-            Found::DidNotHappen if !creates => Found::Unsure(
+        let read_back = resolved.change.read_back(None);
+        match &read_back.locate {
+            // Only a key tells a record that this operation made from all others.
+            Locate::Nowhere => Found::Unsure(
+                "it has no key by which what it may have written could be found".to_owned(),
+            ),
+            _ if creates => self.ask_crm(&queued.stored, &read_back).await,
+            locate => self.holds(&read_back, locate).await,
+        }
+    }
+
+    /// Whether a record holds all that was to be written: then there is nothing left to do. A
+    /// version says nothing here, because the one that stands was read just now.
+    async fn holds(&self, read_back: &ReadBack, locate: &Locate) -> Found {
+        let unsure = || {
+            Found::Unsure(
                 "the record does not hold what was to be written, which may have been written and \
                  changed again since the backup"
                     .to_owned(),
-            ),
-            found => found,
+            )
+        };
+        let Locate::Id(id) = locate else {
+            return unsure();
+        };
+        let names = read_back.expect.iter().map(|(name, _)| name.to_owned());
+        let fields = Fields::Only(names.collect());
+        let locator = Locator::Id(id.clone());
+        let reading = self
+            .connector()
+            .read(&read_back.native_object, &locator, &fields);
+        let limit = self.settings().judge_within;
+        let Ok(Ok(record)) = tokio::time::timeout(limit, reading).await else {
+            return Found::Open;
+        };
+        let mut expected = read_back.expect.iter();
+        let holds = record.is_some_and(|record| {
+            !read_back.deleted
+                && expected.all(|(name, value)| record.fields.get(name) == Some(value))
+        });
+        if holds {
+            Found::Happened(Some(id.clone()))
+        } else {
+            unsure()
         }
     }
 }

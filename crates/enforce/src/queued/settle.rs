@@ -45,48 +45,54 @@ impl Gate {
         desk: &Desk,
         rows: &[StoredOperation],
     ) -> Result<Vec<(OperationId, Ended)>, StoreError> {
-        let mut found = Vec::with_capacity(rows.len());
+        let (mut found, mut since) = (Vec::with_capacity(rows.len()), None);
         for stored in rows {
             let step = Step::ReadBack.start();
-            found.push(self.find_out(stored).await?);
+            let (one, decided) = self.find_out(stored).await?;
+            found.push(one);
+            since = since.max(decided);
             step.stop();
         }
         infer(&mut found);
         let step = Step::Settle.start();
         let mut all = Vec::with_capacity(rows.len());
         for (stored, found) in rows.iter().zip(found) {
-            all.push((stored.id, self.settle_one(desk, stored, found).await?));
+            all.push((
+                stored.id,
+                self.settle_one(desk, stored, (found, since)).await?,
+            ));
         }
         step.stop();
         Ok(all)
     }
 
-    async fn find_out(&self, stored: &StoredOperation) -> Result<Found, StoreError> {
+    /// What is found, and when it was decided.
+    async fn find_out(
+        &self,
+        stored: &StoredOperation,
+    ) -> Result<(Found, Option<Timestamp>), StoreError> {
         let Some(decision) = stored.decision else {
-            return Ok(Found::Unsure(
-                "no decision says what may have been written".to_owned(),
-            ));
+            let message = "no decision says what may have been written";
+            return Ok((Found::Unsure(message.to_owned()), None));
         };
         let Some(kept) = self.in_time(self.store().decision(decision)).await? else {
             let message = format!("the decision {decision} is not in the record any more");
-            return Ok(Found::Unsure(message));
+            return Ok((Found::Unsure(message), None));
         };
+        let decided = kept.record.decision.at;
         let Some(read_back) = &kept.record.read_back else {
-            return Ok(already(&kept));
+            return Ok((already(&kept), Some(decided)));
         };
         if !self.connector().has_service_credential() {
             let message = "the connection has no credential of its own to look with";
-            return Ok(Found::Unsure(message.to_owned()));
+            return Ok((Found::Unsure(message.to_owned()), Some(decided)));
         }
         self.queue_meters().called(1, 0);
-        let found = self.ask_crm(stored, &self.unsealed(read_back)).await;
-        let sure = self.is_sure(stored, kept.record.decision.at);
-        Ok(match found {
-            Found::Happened(id) => Found::Happened(id),
-            Found::Open => Found::Open,
-            other if sure => other,
-            _ => Found::Open,
-        })
+        let found = match self.ask_crm(stored, &self.unsealed(read_back)).await {
+            Found::DidNotHappen | Found::Unsure(_) if !self.is_sure(stored, decided) => Found::Open,
+            found => found,
+        };
+        Ok((found, Some(decided)))
     }
 
     pub(super) async fn ask_crm(&self, stored: &StoredOperation, read_back: &ReadBack) -> Found {
@@ -124,11 +130,13 @@ impl Gate {
         &self,
         desk: &Desk,
         stored: &StoredOperation,
-        found: Found,
+        (found, since): (Found, Option<Timestamp>),
     ) -> Result<Ended, StoreError> {
         let now = self.ambient().now();
         let Some(ending) = self.settled_as(desk, stored, (found, now)) else {
-            let age = Duration::try_from(now.duration_since(stored.updated_at));
+            // Not the row's own time: taking it over counts as a move.
+            let since = since.unwrap_or(stored.updated_at);
+            let age = Duration::try_from(now.duration_since(since));
             let pause = age.unwrap_or_default().clamp(SHORTEST, LONGEST);
             return Ok(Ended::Unknown(pause));
         };

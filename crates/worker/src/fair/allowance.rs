@@ -43,6 +43,17 @@ impl Day {
         self.calls = self.calls.saturating_add(u64::from(calls));
     }
 
+    /// Takes back calls that were counted and not made.
+    pub fn give_back(&mut self, calls: u32) {
+        self.calls = self.calls.saturating_sub(u64::from(calls));
+    }
+
+    /// How many more may be made; `None`: any number.
+    #[must_use]
+    pub fn left(&self, rules: &Rules, now: Timestamp) -> Option<u64> {
+        Some(rules.daily?.saturating_sub(self.spent(now)))
+    }
+
     /// Calls made on the day of that moment.
     #[must_use]
     pub fn spent(&self, now: Timestamp) -> u64 {
@@ -53,11 +64,10 @@ impl Day {
         }
     }
 
-    /// Until when no more may be made; `None`: more may.
+    /// Until when so many more may not be made; `None`: they may.
     #[must_use]
-    pub fn over_until(&self, rules: &Rules, now: Timestamp) -> Option<Timestamp> {
-        let most = rules.daily?;
-        if self.spent(now) < most {
+    pub fn over_until(&self, rules: &Rules, calls: u32, now: Timestamp) -> Option<Timestamp> {
+        if self.left(rules, now)? >= u64::from(calls) {
             return None;
         }
         let tomorrow = now.to_zoned(TimeZone::UTC).date().tomorrow().ok()?;

@@ -62,10 +62,10 @@ impl Bucket {
         self.tokens -= f64::from(calls);
     }
 
-    /// How long until it holds a whole call.
+    /// How long until it holds so many calls.
     #[must_use]
-    pub fn wait(&self, rules: &Rules) -> Duration {
-        let lacking = (1.0 - self.tokens).max(0.0);
+    pub fn wait(&self, rules: &Rules, calls: u32) -> Duration {
+        let lacking = (f64::from(calls) - self.tokens).max(0.0);
         Duration::try_from_secs_f64(lacking / rules.rate.max(f64::MIN_POSITIVE))
             .unwrap_or(LONGEST)
             .min(LONGEST)

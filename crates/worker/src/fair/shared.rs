@@ -125,8 +125,6 @@ pub struct Report {
     pub asked: Option<Duration>,
     /// Whether it said that there are too many calls.
     pub throttled: bool,
-    /// Calls that were made.
-    pub made: u32,
     /// Calls that were made beyond those that were granted.
     pub beyond: u32,
     /// Granted calls that were not made in time.
@@ -197,7 +195,8 @@ impl Shared {
     pub fn hear(&mut self, rules: &Rules, report: &Report, now: Timestamp) {
         self.bucket.give_back(rules, report.unused);
         self.bucket.owe(report.beyond);
-        self.day.spend(now, report.made);
+        self.day.spend(now, report.beyond);
+        self.day.give_back(report.unused);
         if report.answered > 0 {
             self.limit.grow(&rules.calls, report.answered);
             self.breaker.answered();
@@ -216,21 +215,28 @@ impl Shared {
         }
     }
 
+    /// A process ends: others have its part.
+    pub fn leave(&mut self, who: ProcessId) {
+        self.breaker.not_probed(who);
+        self.present.remove(&who);
+    }
+
     /// Takes in what a process has seen of its probe that it could not make.
     pub fn hear_no_probe(&mut self, who: ProcessId) {
         self.breaker.not_probed(who);
     }
 
-    /// Grants a process calls, `want` at most.
+    /// Grants a process calls: those that are needed, `want` at most.
     ///
     /// # Errors
-    /// Until when there are none.
+    /// Until when there are not as many as are needed.
     pub fn draw(
         &mut self,
         rules: &Rules,
-        (who, want): (ProcessId, u32),
+        (who, want, need): (ProcessId, u32, u32),
         now: Timestamp,
     ) -> Result<Grant, Wait> {
+        let need = need.clamp(1, rules.burst.max(1));
         self.present
             .retain(|_, at| now.duration_since(*at).as_secs() < PRESENT_SECONDS);
         self.present.insert(who, now);
@@ -239,7 +245,7 @@ impl Shared {
             return wait(until, WaitFor::Throttle);
         }
         self.pause = None;
-        if let Some(until) = self.day.over_until(rules, now) {
+        if let Some(until) = self.day.over_until(rules, need, now) {
             return wait(until, WaitFor::Daily);
         }
         let probe = match self.breaker.pass(who, now) {
@@ -247,15 +253,23 @@ impl Shared {
             Pass::Probe => true,
             Pass::NotUntil(until) => return wait(until, WaitFor::Breaker),
         };
+        let need = if probe { 1 } else { need };
         let want = if probe { 1 } else { want.min(portion(rules)) };
-        let calls = self.bucket.take(rules, now, want.max(1));
-        if calls == 0 {
+        let left = self.day.left(rules, now).unwrap_or(u64::MAX);
+        let want = want.min(u32::try_from(left).unwrap_or(u32::MAX));
+        let calls = self.bucket.take(rules, now, want.max(need));
+        if calls < need {
+            self.bucket.give_back(rules, calls);
             if probe {
                 self.breaker.not_probed(who);
             }
-            let until = now.checked_add(self.bucket.wait(rules)).unwrap_or(now);
+            let until = now
+                .checked_add(self.bucket.wait(rules, need))
+                .unwrap_or(now);
             return wait(until, WaitFor::Rate);
         }
+        // Counted when they are granted: all that is out together is never more than there is.
+        self.day.spend(now, calls);
         Ok(Grant {
             calls,
             until: now + GRANT_MILLIS.milliseconds(),

@@ -47,7 +47,7 @@ proptest! {
         let (mut at, mut made) = (0, 0_u32);
         for (pause, process, want, unused) in steps {
             at += pause;
-            let drawn = shared.draw(&rules, (who[process], want), after(at));
+            let drawn = shared.draw(&rules, (who[process], want, 1), after(at));
             let Ok(grant) = drawn else { continue };
             prop_assert!(grant.calls >= 1 && grant.calls <= want);
             if unused {
@@ -192,24 +192,21 @@ fn a_throttle_stops_all_processes_until_it_is_over() {
     let rules = rules(100.0, 100);
     let who = processes(2);
     let mut shared = Shared::new(&rules, start());
-    assert!(shared.draw(&rules, (who[0], 5), start()).is_ok());
+    assert!(shared.draw(&rules, (who[0], 5, 1), start()).is_ok());
     let report = Report {
         throttled: true,
         asked: Some(Duration::from_secs(7)),
-        made: 1,
         ..Report::default()
     };
     let before = shared.limit().calls();
     shared.hear(&rules, &report, after(100));
-    let wait = shared.draw(&rules, (who[1], 5), after(200)).unwrap_err();
+    let wait = shared.draw(&rules, (who[1], 5, 1), after(200)).unwrap_err();
     assert_eq!((wait.why, wait.until), (WaitFor::Throttle, after(7_100)));
-    let grant = shared.draw(&rules, (who[1], 5), after(7_100)).unwrap();
+    let grant = shared.draw(&rules, (who[1], 5, 1), after(7_100)).unwrap();
     assert_eq!(grant.calls, 5);
     assert!((shared.limit().calls() - before / 2.0).abs() < 1e-9);
     // Two share what is left of the limit.
-    assert_eq!(grant.at_once, shared.limit().part(1));
-    let both = shared.draw(&rules, (who[0], 1), after(7_150)).unwrap();
-    assert_eq!(both.at_once, shared.limit().part(2));
+    assert_eq!(grant.at_once, shared.limit().part(2));
 }
 
 #[test]
@@ -218,10 +215,10 @@ fn a_process_that_is_gone_has_no_part() {
     let who = processes(3);
     let mut shared = Shared::new(&rules, start());
     for one in &who {
-        shared.draw(&rules, (*one, 1), start()).unwrap();
+        shared.draw(&rules, (*one, 1, 1), start()).unwrap();
     }
     assert_eq!(shared.processes(), 3);
-    shared.draw(&rules, (who[0], 1), after(16_000)).unwrap();
+    shared.draw(&rules, (who[0], 1, 1), after(16_000)).unwrap();
     assert_eq!(shared.processes(), 1);
 }
 
@@ -233,16 +230,13 @@ fn the_days_calls_end_and_begin_again_at_midnight() {
     };
     let who = processes(1)[0];
     let mut shared = Shared::new(&rules, start());
-    let report = Report {
-        made: 10,
-        ..Report::default()
-    };
-    shared.hear(&rules, &report, start());
-    let wait = shared.draw(&rules, (who, 1), start()).unwrap_err();
+    let grant = shared.draw(&rules, (who, 50, 1), start()).unwrap();
+    assert_eq!(grant.calls, 10, "no more than there are");
+    let wait = shared.draw(&rules, (who, 1, 1), start()).unwrap_err();
     let midnight: Timestamp = "2026-03-03T00:00:00Z".parse().unwrap();
     assert_eq!((wait.why, wait.until), (WaitFor::Daily, midnight));
-    assert!(shared.draw(&rules, (who, 1), midnight).is_ok());
-    assert_eq!(shared.spent(midnight), 0);
+    assert!(shared.draw(&rules, (who, 1, 1), midnight).is_ok());
+    assert_eq!(shared.spent(midnight), 1);
 }
 
 #[test]
@@ -255,6 +249,7 @@ fn a_reserve_of_the_allowance_is_left_and_asked_after_again() {
         used,
         most: 15_000,
         over: Duration::from_secs(24 * 60 * 60),
+        at_once: None,
         at: start(),
     };
     assert_eq!(low_until(&rules, Some(&told(11_999)), start()), None);
@@ -276,7 +271,7 @@ fn what_is_shared_outlives_its_text() {
     let rules = rules(10.0, 10);
     let who = processes(1)[0];
     let mut shared = Shared::new(&rules, start());
-    shared.draw(&rules, (who, 3), start()).unwrap();
+    shared.draw(&rules, (who, 3, 1), start()).unwrap();
     shared.hear(
         &rules,
         &Report {
