@@ -1,0 +1,183 @@
+//! One run: submit, vote, kill; let it come to rest; count.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::chaos::{reign, weather};
+use crate::client::{AGAIN, Ask, get, send};
+use crate::count::{self, Books};
+use crate::dice::Dice;
+use crate::fleet::Fleet;
+use crate::plan::{self, Parcel};
+use crate::site::{Form, Site};
+
+/// How long all may take to come to rest once nothing goes wrong any more.
+const REST: Duration = Duration::from_secs(120);
+
+/// What is played.
+pub(crate) struct Drama {
+    pub(crate) form: Form,
+    pub(crate) seed: u64,
+    pub(crate) kills: usize,
+    pub(crate) operations: usize,
+}
+
+/// Plays it: how many were killed. Fails when anything was lost, doubled, unrecorded, ….
+pub(crate) async fn perform(drama: Drama) -> usize {
+    eprintln!("KILL_SEED={} {:?}", drama.seed, drama.form);
+    let Some(mut site) = Site::new(drama.form).await else {
+        return 0;
+    };
+    let mut dice = Dice::new(drama.seed);
+    let mut fleet = Fleet::new(drama.form, site.dir.path());
+    fleet.start_all();
+    until_it_serves(&site, &fleet).await;
+    site.make_tokens();
+    let hot = [make(&site, 0, "hot", 4).await, make(&site, 1, "hot", 4).await];
+    let cold = [make(&site, 0, "cold", 5).await, make(&site, 1, "cold", 5).await];
+    let mut before = Vec::new();
+    for crm in &site.crms {
+        let effects = crm.effects(&site.client, 0).await;
+        before.push(effects.last().map_or(0, |last| last["seq"].as_u64().unwrap()));
+    }
+    let parcels = Arc::new(plan::write(&site, dice.fork(), &hot, &cold, drama.operations));
+    let site = Arc::new(site);
+    let bad = tokio::spawn({
+        let (site, dice) = (Arc::clone(&site), dice.fork());
+        async move { weather(&site, dice).await }
+    });
+    let voters: Vec<_> = (0..site.voters.len())
+        .map(|voter| tokio::spawn(vote(Arc::clone(&site), voter, dice.fork())))
+        .collect();
+    let submitting = tokio::spawn(submit(Arc::clone(&site), Arc::clone(&parcels), dice.fork()));
+    let toll = reign(&site, &mut fleet, dice.fork(), drama.kills).await;
+    bad.abort();
+    let _ = bad.await;
+    for crm in &site.crms {
+        crm.faults(&site.client, &json!([])).await;
+    }
+    fleet.start_all();
+    submitting.await.unwrap();
+    let began = Instant::now();
+    let rested = rest(&site).await;
+    for voter in voters {
+        voter.abort();
+    }
+    let books = Books::read(&site, &before).await;
+    count::print(&toll, &books, began.elapsed());
+    let mut wrong = count::wrong(&site, &parcels, &books).await;
+    if !rested {
+        wrong.push("it did not come to rest".to_owned());
+    }
+    let verified = site.crmgate(&["decisions", "verify"]);
+    if !verified.0 {
+        wrong.push(format!("the record does not verify: {}", verified.1));
+    }
+    if !wrong.is_empty() {
+        let told = wrong.join("\n\n");
+        panic!("KILL_SEED={}\n{told}\n\n{}", drama.seed, fleet.said());
+    }
+    toll.kills()
+}
+
+async fn until_it_serves(site: &Site, fleet: &Fleet) {
+    let until = Instant::now() + Duration::from_secs(60);
+    for gate in &site.gates {
+        let ask = Ask {
+            token: &site.admin,
+            ..Ask::default()
+        };
+        let url = format!("{gate}/v1/operations?limit=1");
+        while !matches!(send(&site.client, "GET", &url, ask).await, Ok(answer) if answer.status == 200)
+        {
+            assert!(Instant::now() < until, "no gate:\n{}", fleet.said());
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn make(site: &Site, crm: usize, name: &str, count: usize) -> Vec<String> {
+    let mut made = Vec::new();
+    for number in 0..count {
+        let name = format!("{name} {number}");
+        made.push(site.crms[crm].make(&site.client, &name).await);
+    }
+    made
+}
+
+/// Sends each parcel to some gate until one has accepted it.
+async fn submit(site: Arc<Site>, parcels: Arc<Vec<Parcel>>, mut dice: Dice) {
+    for parcel in parcels.iter() {
+        let single = parcel.operations.len() == 1;
+        let lines = parcel.operations.iter().map(|one| one.line.to_string());
+        let body = lines.collect::<Vec<_>>().join("\n");
+        let until = Instant::now() + AGAIN;
+        let mut last = String::new();
+        loop {
+            assert!(
+                Instant::now() < until,
+                "{} was not accepted: {last}",
+                parcel.key
+            );
+            let url = format!("{}/v1/operations", dice.pick(&site.gates));
+            let ask = Ask {
+                token: &site.owner,
+                key: Some(&parcel.key),
+                lines: !single,
+                body: Some(&body),
+            };
+            match send(&site.client, "POST", &url, ask).await {
+                Ok(answer) if answer.status == 202 => break,
+                Ok(answer) if matches!(answer.status, 409 | 429 | 500..) => {
+                    last = format!("{} {}", answer.status, answer.body);
+                }
+                Ok(answer) => panic!("{}: {} {}", parcel.key, answer.status, answer.body),
+                Err(error) => last = error,
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        sleep(Duration::from_millis(dice.between(0, 250))).await;
+    }
+}
+
+/// One person, who answers whatever waits, in a hurry.
+async fn vote(site: Arc<Site>, voter: usize, mut dice: Dice) {
+    loop {
+        let ask = Ask {
+            token: &site.voters[voter],
+            ..Ask::default()
+        };
+        let gate = dice.pick(&site.gates).clone();
+        let url = format!("{gate}/v1/approvals?status=waiting&limit=100");
+        let listed = send(&site.client, "GET", &url, ask).await;
+        let waiting = listed.ok().filter(|answer| answer.status == 200);
+        for hold in waiting.iter().flat_map(|answer| answer.body["items"].as_array()).flatten() {
+            let id = hold["id"].as_str().unwrap();
+            let word = if dice.one_in(3) { "reject" } else { "approve" };
+            let url = format!("{gate}/v1/approvals/{id}/{word}");
+            let ask = Ask {
+                body: Some(r#"{"reason": "as played"}"#),
+                ..ask
+            };
+            let _ = send(&site.client, "POST", &url, ask).await;
+        }
+        sleep(Duration::from_millis(dice.between(100, 400))).await;
+    }
+}
+
+/// Waits until nothing moves any more; whether that was in time.
+async fn rest(site: &Site) -> bool {
+    let until = Instant::now() + REST;
+    while Instant::now() < until {
+        let path = "/v1/operations?limit=1&state=received,deciding,permitted,writing,staged,held,stale,unjudged";
+        let open = get(&site.client, &site.gates, &site.admin, path).await;
+        if open["items"].as_array().unwrap().is_empty() {
+            return true;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    false
+}
