@@ -12,9 +12,10 @@ mod bodies;
 mod operations;
 
 pub(crate) use bodies::{
-    ApprovalPage, AskedBody, ConnectionBody, ConnectionList, CreatedTokenBody, DecisionBody, DecisionPage, HoldBody,
-    HoldPage, ModeBody, PoliciesBody, ProcessList, ReloadedBody, ReportBody, RevisionBody,
-    TokenList, TokenRequestBody, ValidateBody, ValidatedBody, VoteResultBody,
+    ApprovalPage, AskedBody, ConnectionBody, ConnectionList, CreatedTokenBody, DecisionBody,
+    DecisionPage, HoldBody, HoldPage, ModeBody, PoliciesBody, ProcessList, ReloadedBody,
+    ReportBody, RevisionBody, TokenList, TokenRequestBody, ValidateBody, ValidatedBody,
+    VoteResultBody,
 };
 
 pub(crate) use operations::{
@@ -25,8 +26,8 @@ pub(crate) use operations::{
 use crate::error::CODES;
 use crate::routes::operations as queue;
 use crate::routes::{
-    approvals, connections, decisions, export, holds, policies, processes, record, submissions, tokens,
-    validate,
+    approvals, connections, decisions, export, holds, policies, processes, record, submissions,
+    tokens, validate,
 };
 
 #[derive(OpenApi)]

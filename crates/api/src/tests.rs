@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 mod access;
 mod answers;
 mod export;
+mod operations;
 mod refusals;
 mod world;
 

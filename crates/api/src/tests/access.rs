@@ -20,6 +20,11 @@ fn concrete(route: &Access) -> (String, Option<String>) {
         ("POST", "/v1/validate") => Some(create("acme-a", &json!({"name": "Ada"}))),
         ("PUT", "/v1/connections/{name}/mode") => Some(json!({"mode": "enforce"})),
         ("POST", "/v1/decisions/erase") => Some(json!({"actor": "nobody", "reason": "a test"})),
+        ("POST", "/v1/operations") => Some(create("acme-a", &json!({"name": "Ada"}))),
+        ("POST", "/v1/operations/{id}/resolve") => Some(json!({"as": "cancelled"})),
+        ("POST", "/v1/operations/cancel" | "/v1/operations/retry") => {
+            Some(json!({"filter": {"object": "nothing"}}))
+        }
         ("POST", "/v1/tokens") => Some(json!({"name": "x", "roles": ["client"]})),
         _ => None,
     };

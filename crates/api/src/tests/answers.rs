@@ -12,7 +12,7 @@ use crate::openapi::{
 };
 
 /// Reads an answer; a field that the document does not know, or misses, fails.
-fn read<T: DeserializeOwned>(what: &str, json: &Value) -> T {
+pub(super) fn read<T: DeserializeOwned>(what: &str, json: &Value) -> T {
     serde_json::from_value(json.clone()).unwrap_or_else(|error| panic!("{what}: {error}\n{json:#}"))
 }
 

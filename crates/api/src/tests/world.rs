@@ -84,6 +84,7 @@ pub(super) struct World {
     pub(super) store: Arc<MemoryStore>,
     pub(super) policies: Arc<Folder>,
     pub(super) app: Arc<App>,
+    pub(super) log: Arc<crmgate_store_sql::SqliteStore>,
     tokens: BTreeMap<String, String>,
 }
 
@@ -136,9 +137,12 @@ impl World {
         let queue = OperationParts {
             log: Arc::clone(&log) as _,
             jobs: Arc::clone(&log) as _,
-            cells: Some(log as _),
+            cells: Some(Arc::clone(&log) as _),
             pressure: Arc::new(NoPressure),
-            limits: Limits::default(),
+            limits: Limits {
+                line: 4096,
+                ..Limits::default()
+            },
             callbacks: CallbackSettings::default(),
         };
         let app = Arc::new(App::new(AppParts {
@@ -169,6 +173,7 @@ impl World {
             store,
             policies,
             app,
+            log,
             tokens: BTreeMap::new(),
         };
         for role in Role::ALL {
