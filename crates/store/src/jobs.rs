@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::StoreError;
 
 /// A job to be looked at. One that is in its queue already is not put there twice: the earlier
-/// time and the higher priority hold.
+/// time and the higher priority hold. A dead one stays dead until it is removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewJob {
     /// The queue: `operations/acme-sf`.

@@ -436,6 +436,9 @@ pub trait OperationLog: Send + Sync {
     async fn open_submission(&self, submission: &Submission) -> Result<Opened, StoreError>;
 
     /// Stages operations of an open submission, in one transaction; what came of each.
+    /// Another submission that is open and brought an operation of the same owner's id gives way:
+    /// it can never be accepted, so that whoever submits again what broke off is not told that it
+    /// is there.
     ///
     /// # Errors
     /// When it is not certain that all of them are on disk; then none is.
@@ -464,6 +467,7 @@ pub trait OperationLog: Send + Sync {
     async fn accept(&self, submission: &Submission) -> Result<(), StoreError>;
 
     /// Drops staged lines, or a whole submission that is not accepted.
+    /// With a line go all of its group.
     ///
     /// # Errors
     /// When it is not certainly on disk.
@@ -495,6 +499,10 @@ pub trait OperationLog: Send + Sync {
     // --- working ---
 
     /// Takes an operation that a worker was woken for.
+    /// What a worker lost before anything was sent becomes `received` and then `deciding`, its try
+    /// counted as one that came to nothing; what was being sent, or a backup brought back, gets
+    /// another version, so that its former worker can move it no more. What is left of a group of
+    /// which something came to nothing is cancelled, and what is past `expires_at` expires.
     ///
     /// # Errors
     /// When it is not certainly on disk.
@@ -575,6 +583,9 @@ pub trait OperationLog: Send + Sync {
     ) -> Result<u64, StoreError>;
 
     /// Marks all operations that are open: a backup was put back. Gives how many.
+    /// What was judged or waited for people is `received` then, and a marked `received` one can
+    /// become nothing but `uncertain`: whoever begins with it finds out first what became of it.
+    /// Only a move out of `received`, `writing` or `uncertain` takes the mark away.
     ///
     /// # Errors
     /// When it is not certainly on disk.

@@ -3,10 +3,6 @@
 use super::Connection;
 
 /// The process' own: it is the only one.
-#[expect(
-    clippy::unused_async,
-    reason = "elsewhere the database is asked, and shared code waits for it"
-)]
 pub(crate) async fn clock(_: &mut Connection, ambient: i64) -> Result<i64, sqlx::Error> {
     Ok(ambient)
 }

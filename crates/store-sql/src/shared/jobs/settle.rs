@@ -269,8 +269,8 @@ pub(super) async fn remove(store: &Store, queue: &str, ids: &[String]) -> Result
     if ALONE || gone == given.len() as u64 {
         return Ok(gone);
     }
-    for id in given.iter().cloned() {
-        let name = Arc::clone(&queue);
+    for id in given.iter() {
+        let (name, id) = (Arc::clone(&queue), id.clone());
         gone += apart(store, move |connection| {
             let query = sql("DELETE FROM jobs WHERE queue = ? AND id = ?")
                 .bind(name.as_ref().to_owned())

@@ -198,7 +198,21 @@ pub(in super::super) async fn circles_and_strangers_are_misfits(store: &impl Que
 
     let circle = world.submission(None);
     store.open_submission(&circle).await.unwrap();
-    let lines = [
+    let lines = circular(&world);
+    stage(&world, circle.id, lines).await;
+    let misfits = store.misfits(circle.id, 100).await.unwrap();
+    let lines: Vec<u64> = misfits.iter().map(|misfit| misfit.line).collect();
+    assert_eq!(lines, [1, 2, 3, 6, 8, 9, 10, 12, 13], "{misfits:?}");
+    assert!(
+        misfits
+            .iter()
+            .all(|misfit| misfit.code == "circular_dependency")
+    );
+}
+
+/// Lines of which some wait for themselves.
+fn circular<S: QueuedStore>(world: &World<'_, S>) -> Vec<NewOperation> {
+    vec![
         // By itself.
         world.after("s", &["s"]),
         // By dependencies.
@@ -249,22 +263,13 @@ pub(in super::super) async fn circles_and_strangers_are_misfits(store: &impl Que
             ..world.in_group("k2", "k")
         },
         world.in_lane("l", "5"),
-    ];
-    stage(&world, circle.id, lines).await;
-    let misfits = store.misfits(circle.id, 100).await.unwrap();
-    let lines: Vec<u64> = misfits.iter().map(|misfit| misfit.line).collect();
-    assert_eq!(lines, [1, 2, 3, 6, 8, 9, 10, 12, 13], "{misfits:?}");
-    assert!(
-        misfits
-            .iter()
-            .all(|misfit| misfit.code == "circular_dependency")
-    );
+    ]
 }
 
-async fn stage<S: QueuedStore, const N: usize>(
+async fn stage<S: QueuedStore>(
     world: &World<'_, S>,
     id: crmgate_domain::SubmissionId,
-    lines: [NewOperation; N],
+    lines: impl IntoIterator<Item = NewOperation>,
 ) {
     let lines = lines.into_iter().zip(1..);
     let lines = lines.map(|(new, line)| NewOperation { line, ..new });
