@@ -448,7 +448,10 @@ mod tests {
             "https://10.1.2.3/",
             "https://0x7f.1/",
         ] {
-            assert!(refusal(&shut, url).contains("`operations.callbacks.private`"), "{url}");
+            assert!(
+                refusal(&shut, url).contains("`operations.callbacks.private`"),
+                "{url}"
+            );
         }
         let open = callbacks(&["127.0.0.1"], true);
         assert_eq!(refusal(&open, "http://127.0.0.1:8080/x"), "");

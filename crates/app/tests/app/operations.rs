@@ -52,7 +52,6 @@ struct Queue {
     log: Arc<SqliteStore>,
     full: Arc<Full>,
     client: Principal,
-    ambient: Arc<TestAmbient>,
     _dir: tempfile::TempDir,
 }
 
@@ -88,7 +87,6 @@ impl Queue {
             log,
             full,
             client,
-            ambient,
             _dir: dir,
         }
     }

@@ -21,6 +21,7 @@ fn told(error: &LineError) -> (&str, &str) {
     (error.code.as_ref(), error.field.as_deref().unwrap_or(""))
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of mistakes")]
 #[tokio::test]
 async fn every_mistake_is_told_with_its_member() {
     let queue = Queue::new().await;
