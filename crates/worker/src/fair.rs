@@ -12,11 +12,6 @@ mod quiet;
 mod rules;
 mod shared;
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that fails, fails"
-)]
 mod tests;
 
 pub(crate) use allowance::is_low;

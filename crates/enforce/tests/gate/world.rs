@@ -199,13 +199,14 @@ impl World {
 
     /// Waits until what came of every write so far is stored, where it is known.
     pub(crate) async fn learned(&self) {
-        let stored = async {
-            while self.store.all_decisions().iter().any(|record| {
-                record.basis.is_some() && self.outcome(record.decision.id).is_none()
-            }) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
+        let stored =
+            async {
+                while self.store.all_decisions().iter().any(|record| {
+                    record.basis.is_some() && self.outcome(record.decision.id).is_none()
+                }) {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            };
         tokio::time::timeout(Duration::from_secs(5), stored)
             .await
             .unwrap();

@@ -473,7 +473,7 @@ impl World {
             System::Dynamics => ("contact", "lastname"),
         };
         let url = format!("{}/_sim/records/{object}", self.running.url);
-        let all = crate::world::get(&url).await;
+        let all = get(&url).await;
         let mut by_name: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for row in all.as_array().unwrap() {
             let name = row[field].as_str().unwrap_or_default().to_owned();
