@@ -266,7 +266,7 @@ fn over(matter: &Matter<'_>, at: Timestamp) -> Option<Ended> {
     if let Some(ended) = matter.ended {
         return Some(ended.clone());
     }
-    (at >= matter.expires_at).then(|| Ended {
+    (at >= matter.expires_at).then_some(Ended {
         how: End::Expired,
         by: None,
         at: matter.expires_at,

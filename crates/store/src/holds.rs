@@ -212,7 +212,7 @@ pub fn request_key(
         record.as_bytes(),
         payload.as_bytes(),
     ];
-    parts.extend(queued.as_ref().map(|id| id.as_bytes()));
+    parts.extend(queued.as_ref().map(String::as_bytes));
     PayloadHash::of(&parts).to_hex()
 }
 

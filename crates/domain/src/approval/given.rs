@@ -76,7 +76,7 @@ impl Approvers {
                 by.push(voter.person);
             }
         }
-        (by.len() >= quorum(request)).then(|| Granted {
+        (by.len() >= quorum(request)).then_some(Granted {
             package: agreement.package,
             code: agreement.code,
             hold: given.hold,

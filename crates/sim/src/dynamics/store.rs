@@ -369,7 +369,7 @@ impl Store {
         let changed = table.columns.iter().enumerate().filter_map(|(at, column)| {
             let was = before.map_or(&NULL, |before| before.at(at));
             let is = row.at(at);
-            (is != was).then(|| (column.name.to_string(), is.to_json(column)))
+            (is != was).then(|| (column.name.clone(), is.to_json(column)))
         });
         let values = changed.collect();
         self.effects

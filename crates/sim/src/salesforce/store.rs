@@ -218,7 +218,7 @@ impl Store {
         let changed = kind.fields.iter().enumerate().filter_map(|(ix, field)| {
             let was = before.map_or(&NULL, |before| before.cell(ix));
             let is = row.cell(ix);
-            (is != was).then(|| (field.name.to_string(), is.to_json()))
+            (is != was).then(|| (field.name.clone(), is.to_json()))
         });
         let values = changed.collect();
         self.effects.push(&kind.name, id.to_string(), what, values);

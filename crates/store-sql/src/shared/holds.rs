@@ -40,7 +40,7 @@ pub(crate) fn stored(row: &Row) -> Result<Hold, StoreError> {
     let expires_at = timestamp(row.get(7))?;
     let ended = row.get::<Option<&str>, _>(5);
     let ended = ended.map(|text| read("a hold's end", text)).transpose()?;
-    let expired = (status == HoldStatus::Expired).then(|| Ended {
+    let expired = (status == HoldStatus::Expired).then_some(Ended {
         how: End::Expired,
         by: None,
         at: expires_at,

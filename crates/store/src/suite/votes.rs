@@ -78,7 +78,7 @@ pub(super) async fn one_vote_ends_a_hold(store: &impl Store) {
         ..HoldFilter::default()
     };
     let listed = store.holds(&approved, None, 9).await.unwrap().items;
-    assert_eq!(listed, [ended.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&ended));
     let waiting_only = HoldFilter {
         statuses: vec![HoldStatus::Waiting, HoldStatus::Rejected],
         ..HoldFilter::default()
