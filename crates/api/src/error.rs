@@ -155,7 +155,7 @@ pub const CODES: &[(&str, StatusCode, &str)] = &[
 pub struct ApiError {
     code: &'static str,
     message: String,
-    details: Value,
+    details: Box<Value>,
     retry_after: Option<Duration>,
 }
 
@@ -164,7 +164,7 @@ impl ApiError {
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        let details = Value::Object(serde_json::Map::new());
+        let details = Box::new(Value::Object(serde_json::Map::new()));
         Self {
             code,
             message,
@@ -176,7 +176,7 @@ impl ApiError {
     /// The same with more for programs.
     #[must_use]
     pub fn with(mut self, details: Value) -> Self {
-        self.details = details;
+        self.details = Box::new(details);
         self
     }
 
@@ -299,7 +299,7 @@ impl IntoResponse for ApiError {
         let body = ErrorBody {
             code: self.code.to_owned(),
             message: self.message,
-            details: self.details,
+            details: *self.details,
         };
         let mut response = (status, axum::Json(body)).into_response();
         let headers = response.headers_mut();

@@ -154,13 +154,16 @@ async fn lines_are_taken_plain_or_packed_and_once() {
     assert_eq!((swept.moved, swept.missed, swept.more), (2, 0, false));
 }
 
+type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, String);
+
+#[expect(clippy::too_many_lines, reason = "a table of mistakes")]
 #[tokio::test]
 async fn bad_submissions_and_questions_say_what_is_wrong() {
     let world = World::new().await;
     let id = one(&world, "known").await;
     let mut told = String::new();
     let json = ("content-type", "application/json");
-    let cases: Vec<(&str, Vec<(&str, &str)>, String)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("no type", vec![], line("x")),
         ("another type", vec![("content-type", "text/csv")], line("x")),
         ("another encoding", vec![LINES, ("content-encoding", "br")], line("x")),

@@ -38,12 +38,11 @@ async fn next(state: &mut State) -> Result<Option<Bytes>, BrokenOff> {
     let broken = |_| BrokenOff("it is not what its `Content-Encoding` says".to_owned());
     while !state.over {
         if state.rest.is_empty() {
-            match state.body.next().await {
-                Some(piece) => state.rest = piece?,
-                None => {
-                    state.over = true;
-                    state.decoder.try_finish().map_err(broken)?;
-                }
+            if let Some(piece) = state.body.next().await {
+                state.rest = piece?;
+            } else {
+                state.over = true;
+                state.decoder.try_finish().map_err(broken)?;
             }
         }
         let step = state.rest.len().min(STEP);

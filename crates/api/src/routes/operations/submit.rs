@@ -95,31 +95,28 @@ async fn answer(
     single: bool,
 ) -> Answer {
     let submission = format!("/v1/submissions/{}", submitted.submission);
-    let (body, location) = match submitted.operation.filter(|_| single) {
-        Some(id) => {
-            let path = format!("/v1/operations/{id}");
-            let state = operations.show(by, id).await.map(|found| found.state);
-            let body = json!({
-                "id": id,
-                "submission": submitted.submission,
-                "state": state.unwrap_or(crmgate_domain::State::Received),
-                "repeated": submitted.repeated > 0,
-                "links": {"operation": path, "submission": submission},
-            });
-            (body, path)
-        }
-        None => {
-            let body = json!({
-                "submission": submitted.submission,
-                "accepted": submitted.accepted,
-                "repeated": submitted.repeated,
-                "refused": submitted.refused,
-                "errors": submitted.errors,
-                "truncated": submitted.truncated,
-                "links": {"submission": submission},
-            });
-            (body, submission)
-        }
+    let (body, location) = if let Some(id) = submitted.operation.filter(|_| single) {
+        let path = format!("/v1/operations/{id}");
+        let state = operations.show(by, id).await.map(|found| found.state);
+        let body = json!({
+            "id": id,
+            "submission": submitted.submission,
+            "state": state.unwrap_or(crmgate_domain::State::Received),
+            "repeated": submitted.repeated > 0,
+            "links": {"operation": path, "submission": submission},
+        });
+        (body, path)
+    } else {
+        let body = json!({
+            "submission": submitted.submission,
+            "accepted": submitted.accepted,
+            "repeated": submitted.repeated,
+            "refused": submitted.refused,
+            "errors": submitted.errors,
+            "truncated": submitted.truncated,
+            "links": {"submission": submission},
+        });
+        (body, submission)
     };
     let mut response: Response = (StatusCode::ACCEPTED, axum::Json(body)).into_response();
     let headers = response.headers_mut();
