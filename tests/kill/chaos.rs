@@ -144,7 +144,11 @@ fn fault(dice: &mut Dice) -> Value {
     };
     fault["method"] = json!(method);
     fault["times"] = json!(dice.between(1, 2));
-    let path = if dice.one_in(2) { "/api/data" } else { "/services/data" };
+    let path = if dice.one_in(2) {
+        "/api/data"
+    } else {
+        "/services/data"
+    };
     fault["path"] = json!(path);
     fault
 }

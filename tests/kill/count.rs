@@ -118,12 +118,22 @@ fn alone(site: &Site, books: &Books, one: &Planned) -> Vec<String> {
         (_, more) => faults.push(format!("doubled: `{state}`, with {more} effects")),
     }
     let open = [
-        "staged", "received", "deciding", "permitted", "writing", "held", "stale", "unjudged",
+        "staged",
+        "received",
+        "deciding",
+        "permitted",
+        "writing",
+        "held",
+        "stale",
+        "unjudged",
     ];
     if open.contains(&state) {
         faults.push(format!("stuck: `{state}`"));
     } else if !one.ends.contains(&state) {
-        faults.push(format!("ended as `{state}`, expected one of {:?}", one.ends));
+        faults.push(format!(
+            "ended as `{state}`, expected one of {:?}",
+            one.ends
+        ));
     }
     faults
 }
@@ -184,10 +194,11 @@ fn strangers(site: &Site, parcels: &[Parcel], books: &Books) -> Vec<String> {
         for effect in &books.effects[crm.connection] {
             let text = &effect["values"][crm.description];
             let known = |one: &Planned| {
-                text == one.mark.as_str() || (effect["kind"] == "delete" && effect["id"] == *one.mark)
+                text == one.mark.as_str()
+                    || (effect["kind"] == "delete" && effect["id"] == *one.mark)
             };
-            let about = effect["object"] == crm.object
-                && (effect["kind"] != "update" || !text.is_null());
+            let about =
+                effect["object"] == crm.object && (effect["kind"] != "update" || !text.is_null());
             if about && !planned().any(known) {
                 found.push(format!("unrecorded: nobody asked for {effect}"));
             }
@@ -205,7 +216,10 @@ async fn life(site: &Site, books: &Books, one: &Planned) -> String {
     let effects: Vec<&Value> = effects
         .filter(|effect| numbers.contains(&effect["seq"].as_u64().unwrap()))
         .collect();
-    let names = [one.mark.as_str(), one.record.as_deref().unwrap_or(&one.mark)];
+    let names = [
+        one.mark.as_str(),
+        one.record.as_deref().unwrap_or(&one.mark),
+    ];
     let is_its = |call: &Value| {
         let text = call.to_string();
         names.iter().any(|name| text.contains(name))
@@ -218,7 +232,10 @@ async fn life(site: &Site, books: &Books, one: &Planned) -> String {
         .map(|call| {
             let (at, method, path) = (&call["at"], &call["method"], &call["path"]);
             let (status, fault) = (&call["status"], &call["fault"]);
-            format!("  {at} {method} {path} {status} {fault}\n    {}", call["body"])
+            format!(
+                "  {at} {method} {path} {status} {fault}\n    {}",
+                call["body"]
+            )
         })
         .collect();
     format!(

@@ -36,14 +36,30 @@ pub(crate) async fn perform(drama: Drama) -> usize {
     fleet.start_all();
     until_it_serves(&site, &fleet).await;
     site.make_tokens();
-    let hot = [make(&site, 0, "hot", 4).await, make(&site, 1, "hot", 4).await];
-    let cold = [make(&site, 0, "cold", 5).await, make(&site, 1, "cold", 5).await];
+    let hot = [
+        make(&site, 0, "hot", 4).await,
+        make(&site, 1, "hot", 4).await,
+    ];
+    let cold = [
+        make(&site, 0, "cold", 5).await,
+        make(&site, 1, "cold", 5).await,
+    ];
     let mut before = Vec::new();
     for crm in &site.crms {
         let effects = crm.effects(&site.client, 0).await;
-        before.push(effects.last().map_or(0, |last| last["seq"].as_u64().unwrap()));
+        before.push(
+            effects
+                .last()
+                .map_or(0, |last| last["seq"].as_u64().unwrap()),
+        );
     }
-    let parcels = Arc::new(plan::write(&site, dice.fork(), &hot, &cold, drama.operations));
+    let parcels = Arc::new(plan::write(
+        &site,
+        dice.fork(),
+        &hot,
+        &cold,
+        drama.operations,
+    ));
     let site = Arc::new(site);
     let bad = tokio::spawn({
         let (site, dice) = (Arc::clone(&site), dice.fork());

@@ -22,9 +22,8 @@ pub(crate) fn binary() -> PathBuf {
 pub(crate) fn port_base() -> u16 {
     use std::net::TcpListener;
     let start = 27_000 + u16::try_from(std::process::id() % 300).unwrap() * 16;
-    let free = |base: &u16| {
-        (*base..base + 16).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
-    };
+    let free =
+        |base: &u16| (*base..base + 16).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
     (start..32_700).step_by(16).find(free).expect("free ports")
 }
 
@@ -44,10 +43,6 @@ impl Process {
             dir: dir.to_owned(),
             child: None,
         }
-    }
-
-    pub(crate) fn is_gate(&self) -> bool {
-        self.command == "serve"
     }
 
     fn log(&self) -> PathBuf {

@@ -120,7 +120,10 @@ impl Site {
             fs::write(dir.path().join(format!("{name}.toml")), text).unwrap();
         }
         let first = format!("{}.toml", cast(form)[0].0);
-        let admin = token(dir.path(), &["--bootstrap", "--name", "admin", "--config", &first]);
+        let admin = token(
+            dir.path(),
+            &["--bootstrap", "--name", "admin", "--config", &first],
+        );
         Some(Self {
             dir,
             form,
@@ -289,6 +292,8 @@ lease = "2s"
 tries = 1000
 [limits]
 shutdown = "5s"
+[operations]
+keep_abandoned = "4s"
 {people}
 [connections.acme-sf]
 system = "salesforce"
