@@ -54,7 +54,7 @@ pub(crate) async fn run(demo: Demo) -> Result<Exit, Failure> {
     }
     if !demo.once {
         how_to_try(folder.path(), &facts);
-        signals::stop().await?;
+        signals::Stop::listen()?.wait().await;
     }
     running.shut_down().await;
     drop(simulators);

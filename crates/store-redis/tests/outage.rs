@@ -1,11 +1,6 @@
 //! A Redis that is lost, frozen, forgetful, closed, or set up dangerously.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    clippy::indexing_slicing,
-    reason = "a test"
-)]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! The behaviour that every store of jobs and cells must show, on a real Redis.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
+#![expect(clippy::disallowed_methods, reason = "a test")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -35,9 +35,7 @@ pub use connections::{ConnectionLog, ModeChange, Sighting, SightingKey};
 pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page, StoredDecision};
 pub use error::StoreError;
 pub use feed::{CHECKPOINT_SINKS, FeedEntry, FeedItem, RecordFeed};
-pub use holds::{
-    Bound, HeldField, Hold, HoldFilter, HoldLog, HoldStatus, Release, request_key,
-};
+pub use holds::{Bound, HeldField, Hold, HoldFilter, HoldLog, HoldStatus, Release, request_key};
 pub use jobs::{Claimed, DeadJob, Depth, Jobs, NewJob, Reaped, Settlement, Verdict};
 pub use ledger::{
     ChainRef, Digest, Entry, EntryKind, Extent, Head, Ledger, RawEntry, SealedPayload,

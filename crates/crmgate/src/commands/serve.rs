@@ -13,8 +13,10 @@ pub(super) async fn run(configured: &Configured) -> Result<Exit, Failure> {
     let traces = Traces::start(&config.telemetry, &config.upstream).map_err(system)?;
     logging::start(&config.logging, traces.as_ref());
     limits::check(config);
+    // From here on: who asks it to stop while it starts is not ignored.
+    let stop = signals::Stop::listen()?;
     let running = running::start(&loaded, render).await?;
-    signals::stop().await?;
+    stop.wait().await;
     running.shut_down().await;
     if let Some(traces) = traces {
         traces.shut_down().await;

@@ -38,13 +38,9 @@ pub(super) async fn run(simulate: &Simulate) -> Result<Exit, Failure> {
         Output::Json => say_json(&facts),
         Output::Table => print(&facts),
     }
-    let stop = async {
-        if let Err(error) = signals::stop().await {
-            tracing::error!(%error, "the system gives no signals");
-        }
-    };
+    let stop = signals::Stop::listen()?;
     listener
-        .serve(router, stop)
+        .serve(router, stop.wait())
         .await
         .map_err(|error| Failure::new(Exit::System, error.to_string()))?;
     Ok(Exit::Done)

@@ -53,7 +53,7 @@ async fn a_process() {
         Verdict::Done
     });
     let _workers = Workers::start(store(&url), "child", vec![short()], told);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 struct Process {

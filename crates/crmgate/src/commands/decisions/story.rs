@@ -140,7 +140,10 @@ pub(in crate::commands) fn print_reasons(decision: &Value) {
         }
     }
     for granted in list(decision, "/approved") {
-        let by: Vec<&str> = list(granted, "/by").iter().filter_map(Value::as_str).collect();
+        let by: Vec<&str> = list(granted, "/by")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
         say(format!(
             "  agreed: {}/{} by {}, in {}",
             text(granted, "/package"),
