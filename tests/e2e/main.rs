@@ -24,6 +24,7 @@ mod hostile;
 mod monitoring;
 mod needs;
 mod opa;
+mod operations;
 #[path = "../support/pki.rs"]
 mod pki;
 mod process;

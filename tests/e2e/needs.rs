@@ -64,3 +64,9 @@ fn on_path(name: &str) -> Option<PathBuf> {
     let mut files = std::env::split_paths(&path).map(|dir| dir.join(name));
     files.find(|file| file.is_file())
 }
+
+/// A language's own interpreter, without any package: `python3`, `node`.
+pub(crate) fn interpreter(name: &'static str) -> Option<PathBuf> {
+    let found = on_path(name).unwrap_or_else(|| name.into());
+    need_from(name, found, "its language")
+}
