@@ -9,13 +9,16 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 mod bodies;
+mod estate;
 mod operations;
 
 pub(crate) use bodies::{
-    ApprovalPage, AskedBody, ConnectionBody, ConnectionList, CreatedTokenBody, DecisionBody,
-    DecisionPage, HoldBody, HoldPage, ModeBody, PoliciesBody, ProcessList, ReloadedBody,
-    ReportBody, RevisionBody, TokenList, TokenRequestBody, ValidateBody, ValidatedBody,
-    VoteResultBody,
+    ApprovalPage, AskedBody, DecisionBody, DecisionPage, HoldBody, HoldPage, ValidateBody,
+    ValidatedBody, VoteResultBody,
+};
+pub(crate) use estate::{
+    ConnectionBody, ConnectionList, CreatedTokenBody, ModeBody, PoliciesBody, ProcessList,
+    ReloadedBody, ReportBody, RevisionBody, TokenList, TokenRequestBody,
 };
 
 pub(crate) use operations::{
