@@ -11,7 +11,7 @@ use crmgate_connector::vocabulary::{DataClass, Vocabulary};
 use crmgate_domain::approval::{Approvers, Given};
 use crmgate_domain::{
     Actor, Document, FieldRef, FieldSet, HoldId, Object, Operation, OperationId, PayloadHash,
-    Reads, Views,
+    Point, Reads, Views,
 };
 use crmgate_store::{Bound, HeldField, Hold, HoldStatus, StoreError};
 
@@ -48,7 +48,9 @@ impl Prior {
 
     /// Fields whose stored values are wanted, whatever policies read.
     pub(crate) fn fields(&self, ask: &Ask) -> FieldSet {
-        if !self.bind {
+        // A queued change always goes out pinned to what was read, so that a lost answer can be
+        // told from one that never came.
+        if !self.bind && ask.point != Point::Queue {
             return FieldSet::default();
         }
         let changed = ask.draft.change.iter().flat_map(Object::iter);
