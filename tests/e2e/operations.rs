@@ -140,11 +140,17 @@ async fn exit_codes_tell_how_it_went() {
     let mixed = [contact("Good", ""), contact("Nobody", "")].join("\n");
     let (code, said) = submit(&site, &mixed, &["--dry-run"]);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("unwanted") && said.contains("allow"), "{said}");
+    assert!(
+        said.contains("unwanted") && said.contains("allow"),
+        "{said}"
+    );
     assert!(site.writes(&site.dynamics).await.is_empty());
     let (code, said) = submit(&site, &mixed, &["--follow"]);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("denied") && said.contains("unwanted"), "{said}");
+    assert!(
+        said.contains("denied") && said.contains("unwanted"),
+        "{said}"
+    );
     let broken = format!("{}\nnot JSON", contact("Late", ""));
     let (code, said) = submit(&site, &broken, &[]);
     assert_eq!(code, 5, "{said}");

@@ -159,11 +159,14 @@ fn in_turn(site: &Site, books: &Books, parcels: &[Parcel], one: &Planned) -> Vec
             && one.connection == other.connection;
         // What waits for people leaves its lane.
         let asked = |of: &Planned| of.mark.starts_with("ask");
-        if same && !asked(one) && !asked(other) && seq(one) < seq(other) {
-            if let Some(it) = first.filter(|it| *it < own) {
-                let id = &other.client_id;
-                faults.push(format!("out of order: {own}, after {it} of {id}"));
-            }
+        if same
+            && !asked(one)
+            && !asked(other)
+            && seq(one) < seq(other)
+            && let Some(it) = first.filter(|it| *it < own)
+        {
+            let id = &other.client_id;
+            faults.push(format!("out of order: {own}, after {it} of {id}"));
         }
     }
     faults

@@ -183,6 +183,11 @@ impl Author<'_> {
         format!("{style} {} {:05}", self.run, self.made)
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::needless_pass_by_value,
+        reason = "one place where a line is made of all there is to it"
+    )]
     fn planned(
         &mut self,
         site: &Site,
