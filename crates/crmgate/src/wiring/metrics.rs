@@ -27,6 +27,9 @@ const OF_PACKAGES: [f64; 4] = [0.0001, 0.001, 0.01, 0.05];
 /// Writes in one transaction.
 const SIZES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
+/// Calls to a CRM for one operation: a part of one where many share it.
+const CALLS: [f64; 9] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0];
+
 /// Starts gathering metrics, and tidies them regularly.
 ///
 /// # Errors
@@ -38,6 +41,9 @@ pub(crate) fn start() -> anyhow::Result<Render> {
         .set_buckets_for_metric(full("crmgate_layer_seconds"), &OF_LAYERS)?
         .set_buckets_for_metric(full("crmgate_package_seconds"), &OF_PACKAGES)?
         .set_buckets_for_metric(full("crmgate_record_batch_size"), &SIZES)?
+        .set_buckets_for_metric(full("crmgate_queue_call_operations"), &SIZES)?
+        .set_buckets_for_metric(full("crmgate_operation_failed_tries"), &SIZES)?
+        .set_buckets_for_metric(full("crmgate_operation_crm_calls"), &CALLS)?
         .install_recorder()?;
     tidy(handle.clone());
     let process = Collector::default();
