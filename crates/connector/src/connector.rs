@@ -35,7 +35,7 @@ pub struct Identity {
 /// What a successful write gave.
 #[derive(Debug)]
 pub struct Written {
-    /// The CRM's answer to what was sent; not yet through [`NativeChange::reply`](crate::NativeChange::reply).
+    /// The CRM's answer to what was sent; not yet through [`NativeChange::reply`].
     pub response: NativeResponse,
     /// The record's normalized id, where the answer tells.
     pub record_id: Option<String>,
