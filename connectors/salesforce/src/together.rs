@@ -141,6 +141,18 @@ impl Desk {
         }
     }
 
+    /// One of a group met what the gate itself had made under its key: the org stopped there, and
+    /// what it says of the others is only that it made nothing of them now.
+    fn doubt_the_rolled_back(&mut self) {
+        for result in self.results.iter_mut().flatten() {
+            if matches!(result, Err(Failure::Repeatable { code, .. }) if code == "rolled_back") {
+                *result = Err(Failure::Unknown {
+                    reason: "one write of its group was done before; perhaps all were".to_owned(),
+                });
+            }
+        }
+    }
+
     /// INVARIANT: what has no result was never sent.
     fn delivered(self) -> Delivered {
         let unsent = || Err(Failure::not_sent("it was not sent"));
@@ -280,15 +292,22 @@ impl SalesforceConnector {
             });
             return;
         };
+        let mut sent_before = false;
         for (row, answer) in rows.iter().zip(answers) {
             let result = match answer {
                 Ok(answer) => {
-                    desk.calls += u32::from(row.sent.looks_at_key(&answer));
-                    self.concluded(&row.sent, answer, credential).await
+                    let looks = row.sent.looks_at_key(&answer);
+                    desk.calls += u32::from(looks);
+                    let result = self.concluded(&row.sent, answer, credential).await;
+                    sent_before |= looks && matches!(result, Ok(_) | Err(Failure::Unknown { .. }));
+                    result
                 }
                 Err(failure) => Err(failure),
             };
             desk.put(row.index, result);
+        }
+        if atomic && sent_before {
+            desk.doubt_the_rolled_back();
         }
     }
 }

@@ -267,6 +267,16 @@ async fn groups_of_several_objects_are_atomic() {
         (delivered.calls, words(&delivered)),
         (1, vec!["201".to_owned(); 12])
     );
+    // Sent once more, as after a crash: the same records.
+    let again = together(&org, &all, true, &org.caller()).await;
+    let ids = |delivered: &Delivered| -> Vec<Option<String>> {
+        let written = delivered
+            .results
+            .iter()
+            .map(|result| result.as_ref().unwrap());
+        written.map(|written| written.record_id.clone()).collect()
+    };
+    assert_eq!(ids(&again), ids(&delivered));
     for (change, result) in all.iter().zip(delivered.results) {
         let id = result.unwrap().record_id;
         let found = org.connector.read_back(&change.read_back(None)).await;

@@ -309,3 +309,58 @@ async fn records_fail_by_their_codes() {
     // All or none: an answer that says both tells nothing.
     assert_eq!(words(&stub.send(&names, true).await), ["unknown"; 9]);
 }
+
+#[tokio::test]
+async fn a_group_that_had_happened_is_looked_up_behind_its_first_record() {
+    let duplicate = "duplicate value found: Ext_Id__c duplicates value on record with id: 001";
+    let back = || bad("ALL_OR_NONE_OPERATION_ROLLED_BACK", "Record rolled back");
+    // Met as it was sent, and met with another value.
+    for (stored, first) in [("A", "ok"), ("Other", "unknown")] {
+        let stub = Stub::new().await;
+        let answer = json!([bad("DUPLICATE_VALUE", duplicate), back(), back()]);
+        stub.answer(ResponseTemplate::new(200).set_body_json(answer))
+            .await;
+        let there = json!({
+            "attributes": {"type": "Account", "url": "/x"}, "Id": ID, "Name": stored
+        });
+        Mock::given(method("GET"))
+            .and(path_regex("/sobjects/Account/Ext_Id__c/cg"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(there))
+            .mount(&stub.server)
+            .await;
+        let group = stub.send(&["A", "B", "C"], true).await;
+        assert_eq!(words(&group), [first, "unknown", "unknown"]);
+        assert_eq!(group.calls, 2, "one call, and one look");
+        // Of others than a group, what is said of a record holds.
+        let apart = stub.send(&["A", "B", "C"], false).await;
+        assert_eq!(
+            words(&apart)[1..],
+            ["repeatable rolled_back", "repeatable rolled_back"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_met_a_strangers_value_was_rolled_back() {
+    let stub = Stub::new().await;
+    let answer = json!([
+        bad(
+            "DUPLICATE_VALUE",
+            "duplicate value found: Site duplicates value on record"
+        ),
+        bad("ALL_OR_NONE_OPERATION_ROLLED_BACK", "Record rolled back"),
+    ]);
+    stub.answer(ResponseTemplate::new(200).set_body_json(answer))
+        .await;
+    let nothing = refusal(404, "NOT_FOUND", "The requested resource does not exist");
+    Mock::given(method("GET"))
+        .and(path_regex("/sobjects/Account/Ext_Id__c/cg"))
+        .respond_with(nothing)
+        .mount(&stub.server)
+        .await;
+    let group = stub.send(&["A", "B"], true).await;
+    assert_eq!(
+        words(&group),
+        ["refused DUPLICATE_VALUE", "repeatable rolled_back"]
+    );
+}
