@@ -1,6 +1,6 @@
 //! What goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::site::{Form, Site};
 /// Longer than a lease.
 const PAUSE: Duration = Duration::from_millis(2600);
 /// How long a process has to come to the point at which it shall die.
-const REACH: Duration = Duration::from_millis(3500);
+const REACH: Duration = Duration::from_secs(4);
 
 /// What was done to the processes.
 #[derive(Default)]
@@ -32,10 +32,20 @@ impl Toll {
     }
 }
 
+/// The points at which a process of this form can die.
+pub(crate) fn points(form: Form) -> Vec<String> {
+    let mut points = crmgate_worker::stages::kill_points();
+    // What is relayed goes to a queue elsewhere.
+    points.retain(|point| form == Form::Shared || !point.starts_with("queue.relay"));
+    points
+}
+
 /// Kills, pauses and restarts until there were so many kills.
 pub(crate) async fn reign(site: &Site, fleet: &mut Fleet, mut dice: Dice, kills: usize) -> Toll {
-    let points = crmgate_worker::stages::kill_points();
-    let mut next = dice.below(points.len());
+    let mut points = points(site.form);
+    let from = dice.below(points.len());
+    points.rotate_left(from);
+    let mut points = VecDeque::from(points);
     let mut toll = Toll::default();
     while toll.kills() < kills {
         sleep(Duration::from_millis(dice.between(50, 600))).await;
@@ -50,9 +60,15 @@ pub(crate) async fn reign(site: &Site, fleet: &mut Fleet, mut dice: Dice, kills:
                 toll.at_random += 1;
             }
             _ => {
-                let point = &points[next % points.len()];
-                next += 1;
-                die_at(fleet, victim, point, &mut toll).await;
+                // What was not reached comes again sooner than what was.
+                let point = points.pop_front().unwrap();
+                let there = die_at(fleet, victim, &point, &mut toll).await;
+                let place = if there {
+                    points.len()
+                } else {
+                    points.len() / 2
+                };
+                points.insert(place, point);
             }
         }
     }
@@ -84,17 +100,26 @@ async fn stop(fleet: &mut Fleet, victim: usize, toll: &mut Toll) {
     toll.stops += 1;
 }
 
-async fn die_at(fleet: &mut Fleet, victim: usize, point: &str, toll: &mut Toll) {
+/// Whether it died there.
+async fn die_at(fleet: &mut Fleet, victim: usize, point: &str, toll: &mut Toll) -> bool {
     let process = &mut fleet.processes[victim];
     process.kill();
     toll.at_random += 1;
     process.start(Some(point));
-    let until = Instant::now() + REACH;
-    while Instant::now() < until {
+    let (began, mut told) = (Instant::now(), false);
+    while began.elapsed() < REACH {
         if process.ended() {
-            *toll.at_points.entry(point.to_owned()).or_default() += 1;
+            let there = process.aborted();
+            if there {
+                *toll.at_points.entry(point.to_owned()).or_default() += 1;
+            }
             process.start(None);
-            return;
+            return there;
+        }
+        // Work is handed back by those who shall stop.
+        if point.starts_with("queue.hand_back") && !told && began.elapsed() > REACH / 2 {
+            process.stop();
+            told = true;
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -102,6 +127,7 @@ async fn die_at(fleet: &mut Fleet, victim: usize, point: &str, toll: &mut Toll) 
     process.kill();
     toll.at_random += 1;
     process.start(None);
+    false
 }
 
 async fn fell_server(site: &Site, dice: &mut Dice, toll: &mut Toll) {

@@ -16,6 +16,33 @@ pub(crate) struct Books {
     operations: BTreeMap<String, Value>,
     /// By connection.
     effects: BTreeMap<&'static str, Vec<Value>>,
+    /// Numbers of changes by connection, whether they are deletes, and mark.
+    marks: BTreeMap<(&'static str, bool, String), Vec<u64>>,
+}
+
+fn marks(
+    site: &Site,
+    effects: &BTreeMap<&'static str, Vec<Value>>,
+) -> BTreeMap<(&'static str, bool, String), Vec<u64>> {
+    let mut marks = BTreeMap::new();
+    for (connection, effects) in effects {
+        let description = site.crm(connection).description;
+        for effect in effects {
+            let deleted = effect["kind"] == "delete";
+            let mark = if deleted {
+                &effect["id"]
+            } else {
+                &effect["values"][description]
+            };
+            if let Some(mark) = mark.as_str() {
+                let numbers: &mut Vec<u64> = marks
+                    .entry((*connection, deleted, mark.to_owned()))
+                    .or_default();
+                numbers.push(effect["seq"].as_u64().unwrap());
+            }
+        }
+    }
+    marks
 }
 
 impl Books {
@@ -42,6 +69,7 @@ impl Books {
         }
         Self {
             operations,
+            marks: marks(site, &effects),
             effects,
         }
     }
@@ -52,16 +80,9 @@ impl Books {
     }
 
     /// Numbers of the changes that are this operation's.
-    fn effects_of(&self, site: &Site, one: &Planned) -> Vec<u64> {
-        let description = site.crm(one.connection).description;
-        let is_its = |effect: &&Value| match one.kind {
-            "delete" => effect["kind"] == "delete" && effect["id"] == one.mark.as_str(),
-            _ => effect["values"][description] == one.mark.as_str(),
-        };
-        let all = self.effects[one.connection].iter();
-        all.filter(is_its)
-            .map(|effect| effect["seq"].as_u64().unwrap())
-            .collect()
+    fn effects_of(&self, one: &Planned) -> &[u64] {
+        let key = (one.connection, one.kind == "delete", one.mark.clone());
+        self.marks.get(&key).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -92,8 +113,8 @@ pub(crate) fn print(toll: &Toll, books: &Books, rest: Duration) {
 pub(crate) async fn wrong(site: &Site, parcels: &[Parcel], books: &Books) -> Vec<String> {
     let mut found = Vec::new();
     for one in parcels.iter().flat_map(|parcel| &parcel.operations) {
-        let mut faults = alone(site, books, one);
-        faults.extend(in_turn(site, books, parcels, one));
+        let mut faults = alone(books, one);
+        faults.extend(in_turn(books, parcels, one));
         if books.state(&one.client_id) == "succeeded" && !recorded(site, books, one).await {
             faults.push("unrecorded: no decision with the outcome `succeeded`".to_owned());
         }
@@ -106,9 +127,9 @@ pub(crate) async fn wrong(site: &Site, parcels: &[Parcel], books: &Books) -> Vec
     found
 }
 
-fn alone(site: &Site, books: &Books, one: &Planned) -> Vec<String> {
+fn alone(books: &Books, one: &Planned) -> Vec<String> {
     let state = books.state(&one.client_id);
-    let effects = books.effects_of(site, one).len();
+    let effects = books.effects_of(one).len();
     let mut faults = Vec::new();
     match (state, effects) {
         ("absent", _) => faults.push("lost: accepted, and not there".to_owned()),
@@ -139,14 +160,14 @@ fn alone(site: &Site, books: &Books, one: &Planned) -> Vec<String> {
 }
 
 /// What it must not be before, or without.
-fn in_turn(site: &Site, books: &Books, parcels: &[Parcel], one: &Planned) -> Vec<String> {
+fn in_turn(books: &Books, parcels: &[Parcel], one: &Planned) -> Vec<String> {
     let mut faults = Vec::new();
-    let [own] = books.effects_of(site, one)[..] else {
+    let [own] = *books.effects_of(one) else {
         return faults;
     };
     let seq = |of: &Planned| books.operations[&of.client_id]["seq"].as_u64();
     for other in parcels.iter().flat_map(|parcel| &parcel.operations) {
-        let theirs = books.effects_of(site, other);
+        let theirs = books.effects_of(other);
         if one.group.is_some() && one.group == other.group && theirs.is_empty() {
             faults.push(format!("half a group: {} did not happen", other.client_id));
         }
@@ -214,7 +235,7 @@ fn strangers(site: &Site, parcels: &[Parcel], books: &Books) -> Vec<String> {
 async fn life(site: &Site, books: &Books, one: &Planned) -> String {
     let history = history(site, books, one).await;
     let crm = site.crm(one.connection);
-    let numbers = books.effects_of(site, one);
+    let numbers = books.effects_of(one);
     let effects = books.effects[one.connection].iter();
     let effects: Vec<&Value> = effects
         .filter(|effect| numbers.contains(&effect["seq"].as_u64().unwrap()))

@@ -1,17 +1,18 @@
 //! One run: submit, vote, kill; let it come to rest; count.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::chaos::{reign, weather};
+use crate::chaos::{Toll, reign, weather};
 use crate::client::{AGAIN, Ask, get, send};
 use crate::count::{self, Books};
 use crate::dice::Dice;
 use crate::fleet::Fleet;
-use crate::plan::{self, Parcel};
+use crate::plan::{Author, Parcel};
 use crate::site::{Form, Site};
 
 /// How long all may take to come to rest once nothing goes wrong any more.
@@ -20,19 +21,21 @@ const REST: Duration = Duration::from_secs(120);
 /// How long a key may be taken by a request that is not there any more, before another is used.
 const LOCKED: Duration = Duration::from_secs(3);
 
+/// So many records of each CRM are there to be deleted.
+const COLD: usize = 20;
+
 /// What is played.
 pub(crate) struct Drama {
     pub(crate) form: Form,
     pub(crate) seed: u64,
     pub(crate) kills: usize,
-    pub(crate) operations: usize,
 }
 
-/// Plays it: how many were killed. Fails when anything was lost, doubled, unrecorded, ….
-pub(crate) async fn perform(drama: Drama) -> usize {
+/// Plays it: what was done to the processes. Fails when anything was lost, doubled, unrecorded, ….
+pub(crate) async fn perform(drama: Drama) -> Toll {
     eprintln!("KILL_SEED={} {:?}", drama.seed, drama.form);
     let Some(mut site) = Site::new(drama.form).await else {
-        return 0;
+        return Toll::default();
     };
     let mut dice = Dice::new(drama.seed);
     let mut fleet = Fleet::new(drama.form, site.dir.path());
@@ -44,8 +47,8 @@ pub(crate) async fn perform(drama: Drama) -> usize {
         make(&site, 1, "hot", 4).await,
     ];
     let cold = [
-        make(&site, 0, "cold", 5).await,
-        make(&site, 1, "cold", 5).await,
+        make(&site, 0, "cold", COLD).await,
+        make(&site, 1, "cold", COLD).await,
     ];
     let mut before = Vec::new();
     for crm in &site.crms {
@@ -56,13 +59,6 @@ pub(crate) async fn perform(drama: Drama) -> usize {
                 .map_or(0, |last| last["seq"].as_u64().unwrap()),
         );
     }
-    let parcels = Arc::new(plan::write(
-        &site,
-        dice.fork(),
-        &hot,
-        &cold,
-        drama.operations,
-    ));
     let site = Arc::new(site);
     let bad = tokio::spawn({
         let (site, dice) = (Arc::clone(&site), dice.fork());
@@ -71,7 +67,14 @@ pub(crate) async fn perform(drama: Drama) -> usize {
     let voters: Vec<_> = (0..site.voters.len())
         .map(|voter| tokio::spawn(vote(Arc::clone(&site), voter, dice.fork())))
         .collect();
-    let submitting = tokio::spawn(submit(Arc::clone(&site), Arc::clone(&parcels), dice.fork()));
+    let author = Author::new(dice.fork(), hot, cold);
+    let over = Arc::new(AtomicBool::new(false));
+    let submitting = tokio::spawn(submit(
+        Arc::clone(&site),
+        author,
+        dice.fork(),
+        Arc::clone(&over),
+    ));
     let toll = reign(&site, &mut fleet, dice.fork(), drama.kills).await;
     bad.abort();
     let _ = bad.await;
@@ -79,7 +82,8 @@ pub(crate) async fn perform(drama: Drama) -> usize {
         crm.faults(&site.client, &json!([])).await;
     }
     fleet.start_all();
-    submitting.await.unwrap();
+    over.store(true, Ordering::Relaxed);
+    let parcels = submitting.await.unwrap();
     let began = Instant::now();
     let rested = rest(&site).await;
     for voter in voters {
@@ -99,7 +103,7 @@ pub(crate) async fn perform(drama: Drama) -> usize {
         let told = wrong.join("\n\n");
         panic!("KILL_SEED={}\n{told}\n\n{}", drama.seed, fleet.said());
     }
-    toll.kills()
+    toll
 }
 
 async fn until_it_serves(site: &Site, fleet: &Fleet) {
@@ -127,9 +131,16 @@ async fn make(site: &Site, crm: usize, name: &str, count: usize) -> Vec<String> 
     made
 }
 
-/// Sends each parcel to some gate until one has accepted it.
-async fn submit(site: Arc<Site>, parcels: Arc<Vec<Parcel>>, mut dice: Dice) {
-    for parcel in parcels.iter() {
+/// Sends parcel after parcel to some gate until one has accepted it: all that was accepted.
+async fn submit(
+    site: Arc<Site>,
+    mut author: Author,
+    mut dice: Dice,
+    over: Arc<AtomicBool>,
+) -> Vec<Parcel> {
+    let mut parcels = Vec::new();
+    while !over.load(Ordering::Relaxed) {
+        let parcel = author.parcel(&site);
         let single = parcel.operations.len() == 1;
         let lines = parcel.operations.iter().map(|one| one.line.to_string());
         let body = lines.collect::<Vec<_>>().join("\n");
@@ -169,8 +180,10 @@ async fn submit(site: Arc<Site>, parcels: Arc<Vec<Parcel>>, mut dice: Dice) {
             }
             sleep(Duration::from_millis(100)).await;
         }
-        sleep(Duration::from_millis(dice.between(0, 250))).await;
+        parcels.push(parcel);
+        sleep(Duration::from_millis(dice.between(0, 1200))).await;
     }
+    parcels
 }
 
 /// One person, who answers whatever waits, in a hurry.

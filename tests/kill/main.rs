@@ -38,6 +38,8 @@ mod plan;
 mod process;
 mod site;
 
+use std::collections::BTreeMap;
+
 use drama::{Drama, perform};
 use site::Form;
 
@@ -55,24 +57,22 @@ async fn alone() {
         form: Form::Alone,
         seed: seed(),
         kills: SHORT,
-        operations: 120,
     };
     perform(drama).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "fails: updates at Dataverse end as `uncertain` (KILL_SEED=4)"]
 async fn shared() {
     let drama = Drama {
         form: Form::Shared,
         seed: seed(),
         kills: SHORT,
-        operations: 120,
     };
     perform(drama).await;
 }
 
-/// Rounds with a site of their own, each with another seed, until there were enough kills.
+/// Rounds with a site of their own, each with another seed, until there were enough kills, of
+/// which some were at every point that the form has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes an hour: see the head of this file"]
 async fn long() {
@@ -83,16 +83,27 @@ async fn long() {
         _ => &[Form::Alone, Form::Shared],
     };
     let (mut done, mut round) = (0, 0);
+    let mut points = BTreeMap::new();
     while done < wanted {
         let form = forms[usize::try_from(round).unwrap() % forms.len()];
         let drama = Drama {
             form,
             seed: seed() + round,
             kills: 100.min(wanted - done),
-            operations: 400,
         };
-        done += perform(drama).await;
+        let toll = perform(drama).await;
+        done += toll.kills();
+        for (point, times) in toll.at_points {
+            *points.entry(point).or_insert(0) += times;
+        }
         round += 1;
         eprintln!("{done} of {wanted} kills in {round} rounds");
     }
+    let reached = |point: &&String| points.contains_key(*point);
+    let all: Vec<String> = forms.iter().flat_map(|form| chaos::points(*form)).collect();
+    let missed: Vec<&String> = all.iter().filter(|point| !reached(point)).collect();
+    assert!(
+        missed.is_empty() || wanted < 500,
+        "never died at {missed:?}"
+    );
 }

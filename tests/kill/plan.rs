@@ -35,63 +35,63 @@ pub(crate) struct Parcel {
     pub(crate) operations: Vec<Planned>,
 }
 
-struct Author<'a> {
+/// Who thinks it up: on records of their own, and on `hot` ones of each CRM.
+pub(crate) struct Author {
     dice: Dice,
-    run: &'a str,
     made: usize,
+    parcels: usize,
+    hot: [Vec<String>; 2],
+    /// Records that are still there to be deleted.
+    doomed: Vec<(usize, String)>,
 }
 
-/// Parcels with about so many operations: on records of their own, and on `hot` ones of each CRM.
-pub(crate) fn write(
-    site: &Site,
-    dice: Dice,
-    hot: &[Vec<String>; 2],
-    cold: &[Vec<String>; 2],
-    count: usize,
-) -> Vec<Parcel> {
-    let mut author = Author {
-        dice,
-        run: "k",
-        made: 0,
-    };
-    let mut parcels = Vec::new();
-    let mut doomed: Vec<(usize, String)> = cold
-        .iter()
-        .enumerate()
-        .flat_map(|(crm, ids)| ids.iter().map(move |id| (crm, id.clone())))
-        .collect();
-    while author.made < count {
+impl Author {
+    /// `hot` and `cold`: records of each CRM; the cold ones get deleted.
+    pub(crate) fn new(dice: Dice, hot: [Vec<String>; 2], cold: [Vec<String>; 2]) -> Self {
+        let [one, other] = cold;
+        let one = one.into_iter().map(|id| (0, id));
+        let doomed = one.chain(other.into_iter().map(|id| (1, id)));
+        Self {
+            dice,
+            made: 0,
+            parcels: 0,
+            hot,
+            doomed: doomed.collect(),
+        }
+    }
+
+    /// The next one.
+    pub(crate) fn parcel(&mut self, site: &Site) -> Parcel {
         let mut operations = Vec::new();
-        let crm = author.dice.below(2);
-        match author.dice.below(6) {
-            0 => operations.push(author.create(site, crm)),
-            1 => author.group(site, crm, &mut operations),
-            2 => author.chain(site, crm, &mut operations),
-            3 if !doomed.is_empty() => {
-                let (crm, id) = doomed.remove(0);
-                operations.push(author.update(site, crm, &id, DONE, "plain"));
-                operations.push(author.delete(site, crm, &id));
+        let crm = self.dice.below(2);
+        match self.dice.below(6) {
+            0 => operations.push(self.create(site, crm)),
+            1 => self.group(site, crm, &mut operations),
+            2 => self.chain(site, crm, &mut operations),
+            3 if !self.doomed.is_empty() => {
+                let last = self.dice.below(self.doomed.len());
+                let (crm, id) = self.doomed.swap_remove(last);
+                operations.push(self.update(site, crm, &id, DONE, "plain"));
+                operations.push(self.delete(site, crm, &id));
             }
             _ => {
-                for _ in 0..author.dice.between(2, 10) {
-                    let crm = author.dice.below(2);
-                    let one = author.any(site, crm, &hot[crm]);
+                for _ in 0..self.dice.between(2, 10) {
+                    let crm = self.dice.below(2);
+                    let one = self.any(site, crm);
                     operations.push(one);
                 }
             }
         }
-        let key = format!("parcel-{}", parcels.len());
-        parcels.push(Parcel { key, operations });
+        self.parcels += 1;
+        let key = format!("parcel-{}", self.parcels);
+        Parcel { key, operations }
     }
-    parcels
-}
 
-impl Author<'_> {
-    fn any(&mut self, site: &Site, crm: usize, hot: &[String]) -> Planned {
+    fn any(&mut self, site: &Site, crm: usize) -> Planned {
         if self.dice.one_in(3) {
             return self.create(site, crm);
         }
-        let record = self.dice.pick(hot).clone();
+        let record = self.dice.pick(&self.hot[crm]).clone();
         let (ends, style) = self.style();
         self.update(site, crm, &record, ends, style)
     }
@@ -180,7 +180,7 @@ impl Author<'_> {
 
     fn mark(&mut self, style: &str) -> String {
         self.made += 1;
-        format!("{style} {} {:05}", self.run, self.made)
+        format!("{style} {:05}", self.made)
     }
 
     #[expect(
@@ -197,7 +197,7 @@ impl Author<'_> {
         record: Option<&str>,
         form: Value,
     ) -> Planned {
-        let client_id = format!("{}-{:05}", self.run, self.made);
+        let client_id = format!("k-{:05}", self.made);
         let connection = site.crms[crm].connection;
         let mut line = json!({
             "connection": connection,

@@ -1,7 +1,11 @@
 //! One process of the gate, over its many lives.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+/// The signal by which a process ends itself at its point.
+const ABORTED: i32 = 6;
 
 /// The binary that `cargo build` put beside this test.
 pub(crate) fn binary() -> PathBuf {
@@ -33,6 +37,7 @@ pub(crate) struct Process {
     command: &'static str,
     dir: PathBuf,
     child: Option<Child>,
+    aborted: bool,
 }
 
 impl Process {
@@ -42,6 +47,7 @@ impl Process {
             command,
             dir: dir.to_owned(),
             child: None,
+            aborted: false,
         }
     }
 
@@ -81,14 +87,20 @@ impl Process {
 
     /// Whether it has ended; then it can be started again.
     pub(crate) fn ended(&mut self) -> bool {
-        let over = match &mut self.child {
-            Some(child) => child.try_wait().unwrap().is_some(),
-            None => true,
+        let Some(child) = &mut self.child else {
+            return true;
         };
-        if over {
-            self.child = None;
-        }
-        over
+        let Some(status) = child.try_wait().unwrap() else {
+            return false;
+        };
+        self.aborted = status.signal() == Some(ABORTED);
+        self.child = None;
+        true
+    }
+
+    /// Whether it died at its point when it ended last.
+    pub(crate) const fn aborted(&self) -> bool {
+        self.aborted
     }
 
     /// Ends it as a power cut would.
