@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+
+use crate::clock::Clock;
 
 const MAX_ENTRIES: usize = 500_000;
 
 /// The newest changes, bounded in number.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Effects {
+    clock: Clock,
     kept: VecDeque<Effect>,
     last: u64,
 }
@@ -16,6 +20,7 @@ pub(crate) struct Effects {
 #[derive(Clone, Debug)]
 struct Effect {
     seq: u64,
+    at: Timestamp,
     object: String,
     id: String,
     kind: Kind,
@@ -41,6 +46,14 @@ impl Kind {
 }
 
 impl Effects {
+    /// None yet; those that come are told with this clock's time.
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            ..Self::default()
+        }
+    }
+
     /// A change happened; `values` are the fields that changed, as they are now.
     pub(crate) fn push(
         &mut self,
@@ -55,6 +68,7 @@ impl Effects {
         }
         self.kept.push_back(Effect {
             seq: self.last,
+            at: self.clock.now(),
             object: object.to_owned(),
             id,
             kind,
@@ -75,17 +89,13 @@ impl Effects {
         self.last = self.last.min(last);
     }
 
-    /// All is forgotten.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
-
     /// The changes after the one of this number, oldest first.
     pub(crate) fn after(&self, seq: u64) -> Vec<Value> {
         let first = self.kept.partition_point(|effect| effect.seq <= seq);
         let shown = |effect: &Effect| {
             json!({
                 "seq": effect.seq,
+                "at": effect.at.to_string(),
                 "object": effect.object,
                 "id": effect.id,
                 "kind": effect.kind.as_str(),

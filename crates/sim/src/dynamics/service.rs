@@ -38,7 +38,7 @@ pub(crate) struct Environment {
 impl Environment {
     pub(crate) fn new(options: DynamicsOptions) -> Result<Self, SchemaError> {
         let mut seed = seed::seed(&options)?;
-        seed.forget_effects();
+        seed.tell_effects(options.common.clock.clone());
         Ok(Self {
             store: RwLock::new(seed.clone()),
             seed,

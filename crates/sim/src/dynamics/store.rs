@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::cell::Cell;
 use super::error::{ApiError, Outcome};
 use super::schema::{Link, Schema, Table};
+use crate::clock::Clock;
 use crate::effects::{Effects, Kind};
 use index::{join, key_of, pointers};
 
@@ -354,9 +355,9 @@ impl Store {
         &self.effects
     }
 
-    /// What happened until now is how it all begins.
-    pub(crate) fn forget_effects(&mut self) {
-        self.effects.clear();
+    /// What happened until now is how it all begins; from now on it is told, with this clock's time.
+    pub(crate) fn tell_effects(&mut self, clock: Clock) {
+        self.effects = Effects::new(clock);
         self.stays = 0;
     }
 

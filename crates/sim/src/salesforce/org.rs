@@ -99,7 +99,7 @@ impl Org {
         let _turn = self.turn_alone();
         let mut store = Store::new(Arc::clone(&self.schema));
         self.seed.plant(&mut store, &self.options, self.started)?;
-        store.forget_effects();
+        store.tell_effects(self.options.common.clock.clone());
         *self.write() = store;
         self.cursors.clear();
         self.forget_access();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::cell::Cell;
 use super::id::RecordId;
 use super::schema::{FieldIx, ObjectIx, ObjectType, Schema};
+use crate::clock::Clock;
 use crate::effects::{Effects, Kind};
 
 /// One record.
@@ -200,9 +201,9 @@ impl Store {
         &self.effects
     }
 
-    /// What happened until now is how it all begins.
-    pub(crate) fn forget_effects(&mut self) {
-        self.effects.clear();
+    /// What happened until now is how it all begins; from now on it is told, with this clock's time.
+    pub(crate) fn tell_effects(&mut self, clock: Clock) {
+        self.effects = Effects::new(clock);
     }
 
     fn note(&mut self, object: ObjectIx, id: RecordId, before: Option<&Row>) {

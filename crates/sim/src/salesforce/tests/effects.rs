@@ -1,5 +1,7 @@
 //! What stays of changes, and that nothing else is told.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::*;
 
 #[test]
@@ -13,6 +15,8 @@ fn each_change_that_stays_is_told_once() {
         .post("/sobjects/Contact", &json!({"LastName": "Made"}))
         .id();
     let address = format!("/sobjects/Contact/{made}");
+    let began = desk.clock.now();
+    desk.clock.advance(Duration::from_mins(5));
     desk.patch(&address, &json!({"Title": "Buyer"}));
     desk.patch(&address, &json!({"Colour": "red"}));
     let kind = json!({"type": "Contact"});
@@ -30,6 +34,8 @@ fn each_change_that_stays_is_told_once() {
     assert_eq!(told[1]["values"]["Title"], "Buyer");
     assert!(told[1]["values"].get("LastName").is_none());
     assert!(told.iter().all(|effect| effect["id"] == made.as_str()));
+    let at = |place: usize| told[place]["at"].as_str().unwrap().parse::<Timestamp>();
+    assert!(at(0).unwrap() <= began && at(1).unwrap() >= began + SignedDuration::from_mins(5));
     let last = told[1]["seq"].as_u64().unwrap();
     assert_eq!(desk.crm.effects(last), told[2..]);
     desk.crm.reset();
