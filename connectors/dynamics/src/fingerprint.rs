@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::connector::Dynamics;
-use crate::read_back::{CLOCKS, equal};
+use crate::read_back::{CLOCKS, differing};
 use crate::row::{self, Row};
 use crate::table::{Table, read_name};
 use crate::value;
@@ -71,7 +71,7 @@ impl Dynamics {
         let rows: Vec<Row> = page.value.iter().map(|one| row::read(table, one)).collect();
         let alike: Vec<&Row> = rows
             .iter()
-            .filter(|row| equal(&asked.expect, &row.fields))
+            .filter(|row| differing(&asked.expect, &row.fields).is_empty())
             .collect();
         let over = since.saturating_add(OVER).unwrap_or(Timestamp::MAX);
         let left = over.duration_since(self.ambient.now());

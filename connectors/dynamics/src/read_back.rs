@@ -111,15 +111,17 @@ fn verdict(read_back: &ReadBack, row: &Row, place: &Place, writer: Option<&str>)
         // Nobody else knows the key that the gate drew for this create.
         return happened();
     }
-    let equal = equal(&read_back.expect, &row.fields);
-    let modifier = is_ours(row, writer);
-    match (equal, modifier) {
+    let others = differing(&read_back.expect, &row.fields);
+    let holds = match others.as_slice() {
+        [] => "the record holds these values".to_owned(),
+        others => format!("the record holds other values: {}", others.join(", ")),
+    };
+    match (others.is_empty(), is_ours(row, writer)) {
         (true, Some(true)) => happened(),
-        (true, _) => {
-            uncertain("the record holds the values, and another user may have written them")
-        }
         (false, _) if is_older(read_back, row) => ReadBackResult::DidNotHappen,
-        (false, _) => uncertain("the record was changed by somebody else, then or instead"),
+        (false, Some(true)) => ReadBackResult::Uncertain(holds),
+        (_, Some(false)) => uncertain(&format!("{holds}; another user wrote last")),
+        (_, None) => uncertain(&format!("{holds}; who wrote last is not known")),
     }
 }
 
@@ -149,10 +151,15 @@ fn is_older(read_back: &ReadBack, row: &Row) -> bool {
     }
 }
 
-pub(crate) fn equal(expect: &Object, fields: &Object) -> bool {
+/// Fields whose stored values are not those that were written.
+pub(crate) fn differing<'a>(expect: &'a Object, fields: &Object) -> Vec<&'a str> {
+    let differs =
+        |(name, wanted): &(&str, &Document)| fields.get(name).unwrap_or(&Document::Null) != *wanted;
     expect
         .iter()
-        .all(|(name, wanted)| fields.get(name).unwrap_or(&Document::Null) == wanted)
+        .filter(differs)
+        .map(|(name, _)| name)
+        .collect()
 }
 
 fn id_of(target: &Target) -> Option<String> {

@@ -525,20 +525,21 @@ async fn a_lost_update_is_found_out() {
         found(&pinned, &own).await,
         ReadBackResult::Happened(Some(id.clone()))
     );
-    assert!(matches!(
+    let unsure = |why: &str| ReadBackResult::Uncertain(why.to_owned());
+    assert_eq!(
         found(&pinned, "another").await,
-        ReadBackResult::Uncertain(_)
-    ));
+        unsure("the record holds these values; another user wrote last")
+    );
     // Not pinned: the times tell, once they are far enough apart.
     let loose = org
         .resolve(update("+492"), &Reading::default())
         .await
         .unwrap()
         .change;
-    assert!(matches!(
+    assert_eq!(
         found(&loose, &own).await,
-        ReadBackResult::Uncertain(_)
-    ));
+        unsure("the record holds other values: telephone1")
+    );
     clock.advance(std::time::Duration::from_secs(120));
     let loose = org
         .resolve(update("+492"), &Reading::default())
