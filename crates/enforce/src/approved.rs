@@ -11,7 +11,7 @@ use crmgate_connector::vocabulary::{DataClass, Vocabulary};
 use crmgate_domain::approval::{Approvers, Given};
 use crmgate_domain::{
     Actor, Document, FieldRef, FieldSet, HoldId, Object, Operation, OperationId, PayloadHash,
-    Point, Reads, Views,
+    Reads, Views,
 };
 use crmgate_store::{Bound, HeldField, Hold, HoldStatus, StoreError};
 
@@ -46,11 +46,9 @@ impl Prior {
         self.links.first().map(|(hold, _)| hold)
     }
 
-    /// Fields whose stored values are wanted, whatever policies read.
+    /// Fields whose stored values agreeing is bound to, whatever policies read.
     pub(crate) fn fields(&self, ask: &Ask) -> FieldSet {
-        // A queued change always goes out pinned to what was read, so that a lost answer can be
-        // told from one that never came.
-        if !self.bind && ask.point != Point::Queue {
+        if !self.bind {
             return FieldSet::default();
         }
         let changed = ask.draft.change.iter().flat_map(Object::iter);
@@ -188,8 +186,7 @@ impl Gate {
         Ok(prior)
     }
 
-    /// Judges a queued operation with what people have agreed to since it was held; when they must
-    /// agree, with the stored values that agreeing is bound to.
+    /// Judges a queued operation with what people have agreed to since it was held.
     pub(crate) async fn assess_queued(
         &self,
         ask: &Ask,
@@ -197,26 +194,19 @@ impl Gate {
         hold: Option<HoldId>,
     ) -> Result<Assessment, NotJudged> {
         let prior = match hold {
-            None => None,
+            None => Prior::binding(),
             Some(hold) => match self.prior_of(hold).await {
                 Ok(prior) => prior,
                 Err(error) => return Err(self.unreadable(ask, id, &error)),
             },
         };
-        if let Some(prior) = prior {
-            return self.assess_with(ask, id, &prior).await;
-        }
-        let first = self.assess(ask, id).await?;
-        if first.judgement.effect == crmgate_domain::Effect::RequireApproval {
-            return self.assess_with(ask, id, &Prior::binding()).await;
-        }
-        Ok(first)
+        self.assess(ask, id, &prior).await
     }
 
-    async fn prior_of(&self, hold: HoldId) -> Result<Option<Prior>, StoreError> {
+    async fn prior_of(&self, hold: HoldId) -> Result<Prior, StoreError> {
         match self.in_time(self.store().held(hold)).await? {
-            Some(hold) => self.prior(hold).await.map(Some),
-            None => Ok(None),
+            Some(hold) => self.prior(hold).await,
+            None => Ok(Prior::binding()),
         }
     }
 

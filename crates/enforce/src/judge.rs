@@ -10,7 +10,7 @@ use crmgate_domain::{
     Candidate, ConnectionName, ConnectionRef, Effect, ErrorClass, FieldSet, HoldId, Judgement,
     Kind, Operation, OperationId, Point, Reads, Views,
 };
-use crmgate_policy::{JudgeOptions, PolicySet, Target};
+use crmgate_policy::{Governing, JudgeOptions, PolicySet, Target};
 use crmgate_store::StoreError;
 
 use crate::approved::{Prior, as_input};
@@ -81,30 +81,33 @@ impl Unable {
 
 /// What the packages that govern at this point read.
 struct Governed<'a> {
-    set: &'a PolicySet,
+    set: &'a Arc<PolicySet>,
     connection: &'a ConnectionName,
     point: Point,
-    /// Stored values that are wanted whatever is read.
+    /// Stored values that agreeing is bound to beside those that are read.
     also: FieldSet,
 }
 
 impl Governed<'_> {
-    fn read(&self, kind: Kind, object: &str, native_object: &str) -> Reads {
-        let target = Target {
+    fn governing(&self, kind: Kind, object: &str, native_object: &str) -> Governing {
+        self.set.governing(&Target {
             connection: self.connection,
             object,
             native_object,
             kind,
             point: self.point,
-        };
-        self.set.governing(&target).reads
+        })
     }
 }
 
 impl Needs for Governed<'_> {
     fn reads(&self, kind: Kind, object: &str, native_object: &str) -> Reads {
-        let mut reads = self.read(kind, object, native_object);
-        if kind != Kind::Create {
+        let Governing {
+            mut reads, asks, ..
+        } = self.governing(kind, object, native_object);
+        // A queued change always goes out pinned to what was read, so that a lost answer can be
+        // told from one that never came.
+        if kind != Kind::Create && (asks || self.point == Point::Queue) {
             reads.before.extend(&self.also);
         }
         reads
@@ -118,16 +121,13 @@ impl Gate {
     /// # Errors
     /// When there is no judgement.
     pub async fn judge(&self, ask: &Ask) -> Result<Assessment, NotJudged> {
-        self.assess(ask, OperationId::fresh(self.ambient())).await
+        let id = OperationId::fresh(self.ambient());
+        self.assess(ask, id, &Prior::default()).await
     }
 
-    /// Judges under an id that the operation keeps when it is judged again.
-    pub(crate) async fn assess(&self, ask: &Ask, id: OperationId) -> Result<Assessment, NotJudged> {
-        self.assess_with(ask, id, &Prior::default()).await
-    }
-
-    /// Judges with what people have agreed to.
-    pub(crate) async fn assess_with(
+    /// Judges with what people have agreed to, under an id that the operation keeps when it is
+    /// judged again.
+    pub(crate) async fn assess(
         &self,
         ask: &Ask,
         id: OperationId,
@@ -163,20 +163,16 @@ impl Gate {
             }
         };
         let operation = self.operation(ask, id, Some(&resolved));
-        let reads = prior
-            .bind
-            .then(|| needs.read(operation.kind, &operation.object, &operation.native_object));
-        let asked = (ask, prior, reads);
-        self.evaluate(&set, (operation, times), &resolved, asked)
+        self.evaluate(&needs, (operation, times), &resolved, (ask, prior))
             .await
     }
 
     async fn evaluate(
         &self,
-        set: &Arc<PolicySet>,
+        needs: &Governed<'_>,
         (operation, mut times): (Operation, Times),
         resolved: &Resolved,
-        (ask, prior, reads): (&Ask, &Prior, Option<Reads>),
+        (ask, prior): (&Ask, &Prior),
     ) -> Result<Assessment, NotJudged> {
         let candidate: Arc<dyn Candidate> = Arc::clone(&resolved.change) as _;
         let ungoverned = self.settings().ungoverned.choose(
@@ -194,7 +190,7 @@ impl Gate {
         };
         let timer = self.time(Stage::Evaluate);
         let question = Question {
-            set: Arc::clone(set),
+            set: Arc::clone(needs.set),
             operation,
             candidate,
             options,
@@ -205,7 +201,7 @@ impl Gate {
             Ok(judged) => judged,
             Err(message) => {
                 times.evaluate = timer.stop();
-                let unable = self.unable((operation, times), set, message, None);
+                let unable = self.unable((operation, times), needs.set, message, None);
                 return Err(unable.about(resolved));
             }
         };
@@ -221,13 +217,15 @@ impl Gate {
             Ok(change) => change,
             Err(message) => {
                 let message = format!("what was judged cannot be written: {message}");
-                let unable = self.unable((operation, times), set, message, None);
+                let unable = self.unable((operation, times), needs.set, message, None);
                 return Err(unable.about(resolved));
             }
         };
-        if let Some(reads) = &reads {
+        if prior.bind && judged.judgement.effect == Effect::RequireApproval {
+            let (object, native) = (&operation.object, &operation.native_object);
+            let reads = needs.governing(operation.kind, object, native).reads;
             let redactions = &judged.judgement.redactions;
-            let asking = self.asking(&operation, (&change, reads), prior, redactions);
+            let asking = self.asking(&operation, (&change, &reads), prior, redactions);
             seen.asking = Some(Arc::new(asking));
         }
         Ok(Assessment {

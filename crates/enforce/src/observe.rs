@@ -7,6 +7,7 @@ use crmgate_connector::{Body, Failure, NativeRequest, Refusal, RequestHead};
 use crmgate_domain::{Decision, ErrorClass, Judgement, Mode, OperationId, PayloadHash, Views};
 use crmgate_store::{Basis, DecisionRecord};
 
+use crate::approved::Prior;
 use crate::decide::{Verdict, trace};
 use crate::judge::Unable;
 use crate::meters::Stage;
@@ -23,7 +24,7 @@ impl Gate {
     /// Judges for the record, and passes the request as it came.
     pub(crate) async fn observe(self: &Arc<Self>, ask: &Ask) -> Answer {
         let id = OperationId::fresh(self.ambient());
-        let verdict = match self.assess(ask, id).await {
+        let verdict = match self.assess(ask, id, &Prior::default()).await {
             Ok(assessment) => Verdict::of(assessment, Mode::Observe, 0),
             Err(NotJudged::Unable(unable)) => Verdict::none(*unable, Mode::Observe, 0),
             Err(NotJudged::Malformed(malformed)) => {

@@ -6,6 +6,7 @@ use crmgate_connector::{Credential, Failure, NativeChange, Refusal, Written};
 use crmgate_domain::{DecisionId, Effect, Judgement, Kind, Mode, OperationId};
 use crmgate_store::{Basis, OutcomeKind, ReadBack};
 
+use crate::approved::Prior;
 use crate::decide::Verdict;
 use crate::inflight::{Claim, Ended, UnderWay};
 use crate::join::Joined;
@@ -66,7 +67,7 @@ impl Gate {
     }
 
     async fn round(self: &Arc<Self>, ask: &Ask, id: OperationId, round: u32) -> Round {
-        match self.assess(ask, id).await {
+        match self.assess(ask, id, &Prior::binding()).await {
             Ok(first) if first.judgement.effect == Effect::RequireApproval => {
                 self.ask_people(ask, first, round).await
             }

@@ -36,6 +36,8 @@ pub struct Governing {
     pub packages: Vec<String>,
     /// What must be known of the record. Found from the syntax trees.
     pub reads: Reads,
+    /// Whether one that is enforced can ask for people.
+    pub asks: bool,
 }
 
 impl Governing {

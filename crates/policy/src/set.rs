@@ -14,6 +14,7 @@ use crate::load::progress::{self, Step, Telling};
 use crate::load::{self, Loaded, Tenant};
 use crate::package::Package;
 use crate::params;
+use crate::rules::Reserved;
 use crate::{Governing, JudgeOptions, Judged, LoadError, LoadErrors, Sources, Target, revision};
 
 /// Policies that were checked, prepared and named by a revision. Shared between threads.
@@ -160,10 +161,12 @@ impl PolicySet {
             (layers.own, &nothing),
         ] {
             let Some(set) = set else { continue };
-            for (index, _) in set.governing(target, enforcement) {
+            for (index, enforced) in set.governing(target, enforcement) {
                 if let Some(package) = set.packages.get(index) {
                     governing.packages.push(package.name.clone());
                     governing.reads.extend(&package.reads);
+                    governing.asks |=
+                        enforced == Enforcement::Enforce && package.has(Reserved::RequireApproval);
                 }
             }
         }

@@ -38,14 +38,15 @@ impl Gate {
     ) -> Round {
         let (id, key) = (first.operation.id, self.key_of(ask, &first));
         let prior = match self.asked_before(&key).await {
-            Ok(prior) => prior,
+            Ok(Some(prior)) => prior,
+            Ok(None) => return self.hold(ask, first, round).await.into(),
             Err(error) => return self.not_recorded(&error).into(),
         };
         let (prior, used) = match self.without_used(prior).await {
             Ok(known) => known,
             Err(error) => return self.not_recorded(&error).into(),
         };
-        let again = match self.assess_with(ask, id, &prior).await {
+        let again = match self.assess(ask, id, &prior).await {
             Ok(again) => again,
             Err(problem) => return self.no_assessment(ask, problem, round).await,
         };
@@ -93,11 +94,10 @@ impl Gate {
         request_key(self.connection(), &first.operation, payload, None)
     }
 
-    async fn asked_before(&self, key: &str) -> Result<Prior, StoreError> {
+    async fn asked_before(&self, key: &str) -> Result<Option<Prior>, StoreError> {
         match self.in_time(self.store().last_asked(key)).await? {
-            None => Ok(Prior::binding()),
-            Some(hold) if self.is_past(&hold) => Ok(Prior::binding()),
-            Some(hold) => self.prior(hold).await,
+            Some(hold) if !self.is_past(&hold) => self.prior(hold).await.map(Some),
+            _ => Ok(None),
         }
     }
 

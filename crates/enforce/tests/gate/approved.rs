@@ -114,6 +114,19 @@ async fn a_ticket_passes_once() {
 }
 
 #[tokio::test]
+async fn what_nobody_was_asked_before_is_looked_up_once() {
+    let world = big();
+    let hold = held(&world).await;
+    assert_eq!(world.crm.lookups(), 1);
+    let bound = stored(&world, hold).await.bound.unwrap();
+    let names: Vec<&str> = bound.fields.iter().map(|field| field.0.as_str()).collect();
+    assert!(
+        names.contains(&"native.Phone") || names.contains(&"phone"),
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
 async fn of_many_retries_at_once_one_passes() {
     let world = big();
     let hold = held(&world).await;
