@@ -16,7 +16,7 @@ mod parts;
 use std::time::Duration;
 
 use crmgate_connector::{
-    Credential, Delivered, Failure, Form, NativeChange, Outgoing, Parcel, Written,
+    Credential, Delivered, Desk, Failure, Form, NativeChange, Outgoing, Parcel, Written,
 };
 use crmgate_store::attempt::Locate;
 use http::header::{
@@ -107,8 +107,7 @@ struct Row {
 struct Run<'a> {
     connector: &'a Dynamics,
     credential: &'a Credential,
-    results: Vec<Option<Result<Written, Failure>>>,
-    calls: u32,
+    desk: Desk,
 }
 
 impl Dynamics {
@@ -118,13 +117,12 @@ impl Dynamics {
         atomic: bool,
         credential: &Credential,
     ) -> Delivered {
+        let count = parcels.len();
         let mut run = Run {
             connector: self,
             credential,
-            results: parcels.iter().map(|_| None).collect(),
-            calls: 0,
+            desk: Desk::new(count),
         };
-        let count = parcels.len();
         let mut rows = Vec::with_capacity(count);
         for (index, parcel) in parcels.into_iter().enumerate() {
             let Parcel {
@@ -137,13 +135,11 @@ impl Dynamics {
                     bulk,
                     sending,
                 }),
-                Err(failure) => run.put(index, Err(failure)),
+                Err(failure) => run.desk.put(index, Err(failure)),
             }
         }
         if atomic && rows.len() < count {
-            for row in &rows {
-                run.put(row.index, Err(rolled_back(None)));
-            }
+            run.put_all(&rows, || rolled_back(None));
         } else if atomic {
             run.all_or_none(rows).await;
         } else if same_table(&rows) {
@@ -151,7 +147,7 @@ impl Dynamics {
         } else {
             run.apart(rows).await;
         }
-        run.delivered()
+        run.desk.delivered()
     }
 }
 
@@ -163,24 +159,8 @@ fn same_table(rows: &[Row]) -> bool {
 }
 
 impl Run<'_> {
-    fn put(&mut self, index: usize, result: Result<Written, Failure>) {
-        if let Some(slot) = self.results.get_mut(index) {
-            *slot = Some(result);
-        }
-    }
-
-    fn delivered(self) -> Delivered {
-        let told = |result: Option<_>| {
-            result.unwrap_or_else(|| Err(unknown("nothing was said about this write")))
-        };
-        Delivered {
-            results: self.results.into_iter().map(told).collect(),
-            calls: self.calls,
-        }
-    }
-
     async fn call(&mut self, call: &Call) -> Result<Answer, Failure> {
-        self.calls += 1;
+        self.desk.calls += 1;
         self.connector.upstream.call(call, self.credential).await
     }
 
@@ -190,21 +170,19 @@ impl Run<'_> {
             Ok(answer) => self.settled(&row, answer).await,
             Err(failure) => Err(failure),
         };
-        self.put(row.index, result);
+        self.desk.put(row.index, result);
     }
 
     async fn settled(&mut self, row: &Row, answer: Answer) -> Result<Written, Failure> {
         let connector = self.connector;
         connector
-            .settled(&row.sending, answer, self.credential, &mut self.calls)
+            .settled(&row.sending, answer, self.credential, &mut self.desk.calls)
             .await
     }
 
     /// One thing that happened to all of these.
     fn put_all(&mut self, rows: &[Row], failure: impl Fn() -> Failure) {
-        for row in rows {
-            self.put(row.index, Err(failure()));
-        }
+        self.desk.put_all(rows.iter().map(|row| row.index), failure);
     }
 
     /// A boundary that stands in no body.
@@ -250,53 +228,21 @@ fn batch(rows: &[Row], boundary: &str, body: Vec<u8>) -> Call {
 fn whole(answer: &Answer) -> Failure {
     let status = answer.status.as_u16();
     match fault::check(answer.clone(), true) {
-        Ok(_) => unknown(&format!(
+        Ok(_) => Failure::unknown(format!(
             "the answer to the batch, of status {status}, is none"
         )),
         // Something broke after some of it may have been done.
         Err(Failure::Refused { message, .. }) if status >= 500 && status != 501 => {
-            unknown(&format!("the batch broke off: {message}"))
+            Failure::unknown(format!("the batch broke off: {message}"))
         }
         Err(failure) => failure,
     }
 }
 
-/// The same failure once more, without the CRM's own answer.
-fn again(failure: &Failure) -> Failure {
-    match failure {
-        Failure::Refused { code, message, .. } => Failure::Refused {
-            code: code.clone(),
-            message: message.clone(),
-            response: None,
-        },
-        Failure::Repeatable {
-            code,
-            reason,
-            retry_after,
-            ..
-        } => Failure::Repeatable {
-            code: code.clone(),
-            reason: reason.clone(),
-            retry_after: *retry_after,
-            response: None,
-        },
-        Failure::VersionMismatch => Failure::VersionMismatch,
-        Failure::Unknown { reason } => unknown(reason),
-    }
-}
-
-fn unknown(reason: &str) -> Failure {
-    Failure::Unknown {
-        reason: reason.to_owned(),
-    }
-}
-
 /// `retry_after`: what the write that failed has to wait.
 fn rolled_back(retry_after: Option<Duration>) -> Failure {
-    Failure::Repeatable {
-        code: "rolled_back".to_owned(),
-        reason: "another write of its group failed, so that none was done".to_owned(),
+    Failure::rolled_back(
+        "another write of its group failed, so that none was done",
         retry_after,
-        response: None,
-    }
+    )
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use crmgate_connector::{
-    Credential, Delivered, Failure, Form, Malformed, NativeChange, Outgoing, Parcel, Written,
+    Credential, Delivered, Desk, Failure, Form, Malformed, NativeChange, Outgoing, Parcel,
 };
 use crmgate_domain::PayloadHash;
 use crmgate_store::attempt::Locate;
@@ -122,51 +122,6 @@ fn headers_key(headers: &HeaderMap) -> String {
     PayloadHash::of(&parts).to_hex()
 }
 
-/// Where the results of writes are put together in their order.
-struct Desk {
-    results: Vec<Option<Result<Written, Failure>>>,
-    calls: u32,
-}
-
-impl Desk {
-    fn put(&mut self, index: usize, result: Result<Written, Failure>) {
-        if let Some(place) = self.results.get_mut(index) {
-            *place = Some(result);
-        }
-    }
-
-    fn put_all(&mut self, rows: &[Row], failure: impl Fn() -> Failure) {
-        for row in rows {
-            self.put(row.index, Err(failure()));
-        }
-    }
-
-    /// One of a group met what the gate itself had made under its key: the org stopped there, and
-    /// what it says of the others is only that it made nothing of them now.
-    fn doubt_the_rolled_back(&mut self) {
-        for result in self.results.iter_mut().flatten() {
-            if matches!(result, Err(Failure::Repeatable { code, .. }) if code == "rolled_back") {
-                *result = Err(Failure::Unknown {
-                    reason: "one write of its group was done before; perhaps all were".to_owned(),
-                });
-            }
-        }
-    }
-
-    /// INVARIANT: what has no result was never sent.
-    fn delivered(self) -> Delivered {
-        let unsent = || Err(Failure::not_sent("it was not sent"));
-        Delivered {
-            results: self
-                .results
-                .into_iter()
-                .map(|result| result.unwrap_or_else(unsent))
-                .collect(),
-            calls: self.calls,
-        }
-    }
-}
-
 /// One call to be made.
 struct Batch {
     rows: Vec<Row>,
@@ -181,10 +136,7 @@ impl SalesforceConnector {
         credential: &Credential,
     ) -> Delivered {
         let count = parcels.len();
-        let mut desk = Desk {
-            results: (0..count).map(|_| None).collect(),
-            calls: 0,
-        };
+        let mut desk = Desk::new(count);
         let mut rows = Vec::with_capacity(count);
         for (index, parcel) in parcels.into_iter().enumerate() {
             match self.row_of(index, parcel) {
@@ -193,8 +145,8 @@ impl SalesforceConnector {
             }
         }
         if atomic && (rows.len() < count || rows.len() > MOST) {
-            desk.put_all(&rows, || {
-                rows::rolled_back("its group could not be sent as a whole")
+            desk.put_all(places(&rows), || {
+                Failure::rolled_back("its group could not be sent as a whole", None)
             });
             return desk.delivered();
         }
@@ -251,7 +203,7 @@ impl SalesforceConnector {
         let answer = match self.upstream.call(credential, &call, Effect::Writes).await {
             Ok(answer) => answer,
             Err(failure) => {
-                desk.put_all(&rows, || rows::like(&failure));
+                desk.put_all(places(&rows), || failure.of_one());
                 return Vec::new();
             }
         };
@@ -273,7 +225,7 @@ impl SalesforceConnector {
                 .into_iter()
                 .collect();
         }
-        desk.put_all(&rows, || answer.clone().failure(Effect::Writes));
+        desk.put_all(places(&rows), || answer.clone().failure(Effect::Writes));
         Vec::new()
     }
 
@@ -287,8 +239,8 @@ impl SalesforceConnector {
         credential: &Credential,
     ) {
         let Some(answers) = rows::answers(&rows, answer, atomic) else {
-            desk.put_all(&rows, || Failure::Unknown {
-                reason: "the answer does not tell what became of each record".to_owned(),
+            desk.put_all(places(&rows), || {
+                Failure::unknown("the answer does not tell what became of each record")
             });
             return;
         };
@@ -310,6 +262,11 @@ impl SalesforceConnector {
             desk.doubt_the_rolled_back();
         }
     }
+}
+
+/// The places of these records among those that were given.
+fn places(rows: &[Row]) -> impl Iterator<Item = usize> {
+    rows.iter().map(|row| row.index)
 }
 
 /// The calls for these records; the last is made first.

@@ -220,7 +220,8 @@ pub trait Connector: Send + Sync {
     /// (all of them, when `atomic`), and the others go. MUST tell for each write what became of
     /// it: refusals, locks and mismatches of single rows as when they go alone; when no answer
     /// came, every write that was sent is `Unknown`. Where the CRM rolls all back because of one
-    /// row, that row has its own failure and the others are `Repeatable` with code `rolled_back`.
+    /// row, that row has its own failure and the others are [`Failure::rolled_back`]; where that row
+    /// was done before, or may have been, they are `Unknown`.
     async fn write_together(
         &self,
         parcels: Vec<Parcel>,

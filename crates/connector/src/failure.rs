@@ -44,6 +44,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Something that was sent, and may have happened.
+    #[must_use]
+    pub fn unknown(reason: impl Into<String>) -> Self {
+        Self::Unknown {
+            reason: reason.into(),
+        }
+    }
+
     /// Something that was never sent.
     #[must_use]
     pub fn not_sent(reason: impl Into<String>) -> Self {

@@ -46,4 +46,4 @@ pub use records::{Fields, Locator, QueryPage, StoredRecord};
 pub use routes::{Class, Matched, Route, RouteClass, Routes};
 pub use secret::{Secret, SecretError};
 pub use session::{Attempt, Session, SignIn, SignInError, Token};
-pub use together::{Delivered, Form, Parcel};
+pub use together::{Delivered, Desk, Form, Parcel};

@@ -2,11 +2,9 @@
 
 use crmgate_connector::{Failure, Written};
 
-use super::{Row, Run, again, batch, rolled_back, unknown, whole};
+use super::{Row, Run, batch, rolled_back, whole};
 use crate::multipart::{self, Message, Part};
 use crate::upstream::Answer;
-
-const SENT_TWICE: &str = "one write of its group was done before; perhaps all were";
 
 impl Run<'_> {
     pub(super) async fn all_or_none(&mut self, mut rows: Vec<Row>) {
@@ -22,7 +20,7 @@ impl Run<'_> {
         let body = multipart::change_set(calls, (&outer, &inner));
         let call = batch(&rows, &outer, body);
         match self.call(&call).await {
-            Err(failure) => self.put_all(&rows, || again(&failure)),
+            Err(failure) => self.put_all(&rows, || failure.of_one()),
             Ok(answer) => match multipart::boundary(&answer.headers) {
                 Some(boundary) => self.change_set(&rows, &answer, &boundary).await,
                 None => self.put_all(&rows, || whole(&answer)),
@@ -35,14 +33,16 @@ impl Run<'_> {
         // Its own end may have come, if not the batch's.
         let cut_off = outer.cut_off.take();
         let Some(only) = outer.parts.into_iter().next().flatten().or(cut_off) else {
-            return self.put_all(rows, || unknown("the batch's answer holds no part"));
+            return self.put_all(rows, || {
+                Failure::unknown("the batch's answer holds no part")
+            });
         };
         match multipart::boundary(&only.headers) {
             Some(_) => self.told(rows, &inner(&only)).await,
             None => match only.answer().filter(|answer| !answer.status.is_success()) {
                 // One error in the change set's place, with nothing that says whose.
                 Some(answer) => self.failed(rows, None, answer).await,
-                None => self.put_all(rows, || unknown("the answer holds no change set")),
+                None => self.put_all(rows, || Failure::unknown("the answer holds no change set")),
             },
         }
     }
@@ -65,9 +65,11 @@ impl Run<'_> {
             let found = answers.iter().position(|(place, _)| *place == at);
             let result = match found.map(|found| answers.swap_remove(found)) {
                 Some((_, answer)) => self.settled(row, answer).await,
-                None => Err(unknown("the batch's answer broke off before this write")),
+                None => Err(Failure::unknown(
+                    "the batch's answer broke off before this write",
+                )),
             };
-            self.put(row.index, result);
+            self.desk.put(row.index, result);
         }
     }
 
@@ -77,45 +79,51 @@ impl Run<'_> {
             return self.failed_somewhere(rows, &answer).await;
         };
         let result = self.settled(culprit, answer).await;
-        let others = match &result {
-            // The gate's own key was taken, by an earlier sending of the same.
-            Ok(Written { .. }) => Some(SENT_TWICE),
-            Err(Failure::Unknown { .. }) => Some("the outcome of its group is unknown"),
-            Err(_) => None,
-        };
         let wait = match &result {
             Err(Failure::Repeatable { retry_after, .. }) => *retry_after,
             _ => None,
         };
-        for row in rows.iter().filter(|row| row.index != culprit.index) {
-            let failure = others.map_or_else(|| rolled_back(wait), unknown);
-            self.put(row.index, Err(failure));
+        let before = may_have_happened(&result);
+        self.put_all(rows, || rolled_back(wait));
+        self.desk.put(culprit.index, result);
+        if before {
+            self.desk.doubt_the_rolled_back();
         }
-        self.put(culprit.index, result);
+    }
+
+    /// One write failed, and the answer does not say which: any of them may be the one.
+    async fn failed_somewhere(&mut self, rows: &[Row], answer: &Answer) {
+        let mut results = Vec::with_capacity(rows.len());
+        for row in rows {
+            results.push(self.settled(row, answer.clone()).await);
+        }
+        let moved = |result: &Result<_, _>| matches!(result, Err(Failure::VersionMismatch));
+        let (before, pinned) = (
+            results.iter().any(may_have_happened),
+            results.iter().any(moved),
+        );
+        for (row, result) in rows.iter().zip(results) {
+            let is_other = match before {
+                true => result.is_err(),
+                false => pinned && !moved(&result),
+            };
+            let result = if is_other {
+                Err(rolled_back(None))
+            } else {
+                result
+            };
+            self.desk.put(row.index, result);
+        }
+        if before {
+            self.desk.doubt_the_rolled_back();
+        }
     }
 }
 
-impl Run<'_> {
-    /// One write failed, and the answer does not say which: any of them may be the one.
-    async fn failed_somewhere(&mut self, rows: &[Row], answer: &Answer) {
-        let mut failures = Vec::with_capacity(rows.len());
-        for row in rows {
-            failures.push(match self.settled(row, answer.clone()).await {
-                Err(failure) => failure,
-                Ok(_) => unknown(SENT_TWICE),
-            });
-        }
-        let moved = |failure: &Failure| matches!(failure, Failure::VersionMismatch);
-        let pinned = failures.iter().any(moved);
-        for (row, failure) in rows.iter().zip(failures) {
-            let failure = if pinned && !moved(&failure) {
-                rolled_back(None)
-            } else {
-                failure
-            };
-            self.put(row.index, Err(failure));
-        }
-    }
+/// Whether a write that the CRM says it did not do now was done before, by an earlier sending of
+/// the same, or nobody can tell.
+const fn may_have_happened(result: &Result<Written, Failure>) -> bool {
+    matches!(result, Ok(_) | Err(Failure::Unknown { .. }))
 }
 
 fn inner<'a>(part: &Part<'a>) -> Message<'a> {

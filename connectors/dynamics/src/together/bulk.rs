@@ -9,7 +9,7 @@ use http::Method;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use super::{Row, Run, again, unknown, whole};
+use super::{Row, Run, whole};
 use crate::fault;
 use crate::upstream::{Answer, Call};
 use crate::write::set_of;
@@ -73,24 +73,25 @@ impl Run<'_> {
                 }
                 _ => self.put_all(&rows, || whole(&answer)),
             },
-            Err(failure) => self.put_all(&rows, || again(&failure)),
+            Err(failure) => self.put_all(&rows, || failure.of_one()),
         }
     }
 
     fn succeeded(&self, index: usize) -> bool {
-        matches!(self.results.get(index), Some(Some(Ok(_))))
+        matches!(self.desk.result(index), Some(Ok(_)))
     }
 
     fn made(&mut self, rows: &[Row], answer: &Answer) {
         let told: Option<Made> = serde_json::from_slice(&answer.body).ok();
         if told.is_some_and(|made| made.ids.len() != rows.len()) {
-            let failure = || unknown("the answer names another number of records than were sent");
+            let failure =
+                || Failure::unknown("the answer names another number of records than were sent");
             return self.put_all(rows, failure);
         }
         for row in rows {
             let id = row.sending.own_id.as_deref().unwrap_or_default();
             let written = self.connector.repeated(&row.sending.call, id);
-            self.put(row.index, Ok(written));
+            self.desk.put(row.index, Ok(written));
         }
     }
 

@@ -3,7 +3,7 @@
 use crmgate_connector::Failure;
 use http::HeaderValue;
 
-use super::{Row, Run, again, batch, unknown, whole};
+use super::{Row, Run, batch, whole};
 use crate::multipart;
 use crate::upstream::Answer;
 
@@ -20,7 +20,7 @@ impl Run<'_> {
             }
             let answer = self.batch(&rows).await;
             match answer {
-                Err(failure) => self.put_all(&rows, || again(&failure)),
+                Err(failure) => self.put_all(&rows, || failure.of_one()),
                 Ok(answer) => match multipart::boundary(&answer.headers) {
                     Some(boundary) => self.parts(rows, &answer, &boundary).await,
                     None if is_about_the_message(&answer) => {
@@ -47,19 +47,23 @@ impl Run<'_> {
     async fn parts(&mut self, rows: Vec<Row>, answer: &Answer, boundary: &str) {
         let message = multipart::read(&answer.body, boundary);
         if message.parts.len() > rows.len() {
-            let failure = || unknown("the batch's answer has more parts than the batch");
+            let failure = || Failure::unknown("the batch's answer has more parts than the batch");
             return self.put_all(&rows, failure);
         }
         let mut parts = message.parts.into_iter();
         for row in rows {
             let result = match parts.next() {
-                None => Err(unknown("the batch's answer broke off before this write")),
+                None => Err(Failure::unknown(
+                    "the batch's answer broke off before this write",
+                )),
                 Some(part) => match part.as_ref().and_then(multipart::Part::answer) {
-                    None => Err(unknown("this write's part of the answer cannot be read")),
+                    None => Err(Failure::unknown(
+                        "this write's part of the answer cannot be read",
+                    )),
                     Some(answer) => self.settled(&row, answer).await,
                 },
             };
-            self.put(row.index, result);
+            self.desk.put(row.index, result);
         }
     }
 }

@@ -241,6 +241,8 @@ async fn the_culprit_of_a_change_set_is_found_as_far_as_it_is_told() {
     let rejected = member("", "400 Bad Request", &error("0x80040265"));
     let beyond = member("Content-ID: 77\n", "400 Bad Request", &error("0x80040265"));
     let broken = member("Content-ID: 1\n", "502 Bad Gateway", "<html>");
+    // Some create's own key is taken.
+    let twice = member("", line, &error("0x80040237"));
     let direct = "--batchresponse_1\nContent-Type: application/http\n\nHTTP/1.1 400 Bad Request\n\n{\"error\":{\"code\":\"0x80040203\",\"message\":\"no\"}}\n--batchresponse_1--\n";
     let cases = [
         (
@@ -254,6 +256,7 @@ async fn the_culprit_of_a_change_set_is_found_as_far_as_it_is_told() {
         (change_set(400, &rejected), ["0x80040265"; 3]),
         (change_set(400, &beyond), ["0x80040265"; 3]),
         (change_set(502, &broken), ["unknown"; 3]),
+        (change_set(412, &twice), ["unknown"; 3]),
         (multipart(400, direct), ["0x80040203"; 3]),
         (change_set(200, ""), ["unknown"; 3]),
     ];

@@ -113,7 +113,7 @@ fn failed(errors: &[Document], whole: &Answer) -> Result<Answer, Failure> {
         code.as_str(),
         "ALL_OR_NONE_OPERATION_ROLLED_BACK" | "PROCESSING_HALTED"
     ) {
-        return Err(rolled_back(&message));
+        return Err(Failure::rolled_back(message, None));
     }
     if code == "UNKNOWN_EXCEPTION" && !message.contains("UNABLE_TO_LOCK_ROW") {
         // Alone it would leave the outcome unknown. Here it is told that nothing was written, and
@@ -152,41 +152,5 @@ fn status_of(code: &str) -> StatusCode {
         "NOT_FOUND" => StatusCode::NOT_FOUND,
         "SERVER_UNAVAILABLE" => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
-    }
-}
-
-/// Nothing was written, because of another of the group.
-pub(super) fn rolled_back(reason: &str) -> Failure {
-    Failure::Repeatable {
-        code: "rolled_back".to_owned(),
-        reason: reason.to_owned(),
-        retry_after: None,
-        response: None,
-    }
-}
-
-/// What happened to a call, as it happened to one of its records.
-pub(super) fn like(failure: &Failure) -> Failure {
-    match failure {
-        Failure::Refused { code, message, .. } => Failure::Refused {
-            code: code.clone(),
-            message: message.clone(),
-            response: None,
-        },
-        Failure::Repeatable {
-            code,
-            reason,
-            retry_after,
-            ..
-        } => Failure::Repeatable {
-            code: code.clone(),
-            reason: reason.clone(),
-            retry_after: *retry_after,
-            response: None,
-        },
-        Failure::VersionMismatch => Failure::VersionMismatch,
-        Failure::Unknown { reason } => Failure::Unknown {
-            reason: reason.clone(),
-        },
     }
 }

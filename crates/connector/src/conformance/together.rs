@@ -188,7 +188,7 @@ pub(super) async fn no_faults(subject: &dyn Subject) {
 }
 
 fn rolled_back(result: &Result<crate::Written, Failure>) -> bool {
-    matches!(result, Err(Failure::Repeatable { code, .. }) if code == "rolled_back")
+    result.as_ref().is_err_and(Failure::is_rolled_back)
 }
 
 /// Many writes, few calls, and for each the answer that it would have had alone.

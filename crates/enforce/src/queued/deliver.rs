@@ -328,12 +328,8 @@ impl Gate {
         desk: &Desk,
         rows: Vec<Row>,
     ) -> Result<Vec<(OperationId, Ended)>, StoreError> {
-        let failure = || Failure::Repeatable {
-            code: "rolled_back".to_owned(),
-            reason: "another operation of its group was taken by another worker".to_owned(),
-            retry_after: None,
-            response: None,
-        };
+        let why = "another operation of its group was taken by another worker";
+        let failure = || Failure::rolled_back(why, None);
         let delivered = Delivered::all(rows.len(), 0, failure);
         Ok(self.learn_all(desk, rows, delivered, false).await)
     }
@@ -504,7 +500,7 @@ impl Fate {
 }
 
 fn is_rolled_back(result: &Result<Written, Failure>) -> bool {
-    matches!(result, Err(Failure::Repeatable { code, .. }) if code == "rolled_back")
+    result.as_ref().is_err_and(Failure::is_rolled_back)
 }
 
 /// One row that the CRM cannot take now says it for all.
