@@ -81,6 +81,9 @@ pub(crate) type Scalar<'q, T> = sqlx::query::QueryScalar<'q, Db, T, sqlx::postgr
 /// locked.
 pub(crate) const FOR_UPDATE_SKIP_LOCKED: &str = " FOR UPDATE SKIP LOCKED";
 
+/// Behind a `SELECT`: nobody changes its rows before the transaction has ended.
+pub(crate) const FOR_SHARE: &str = " FOR SHARE";
+
 /// Whether one process at a time has the database.
 pub(crate) const ALONE: bool = false;
 

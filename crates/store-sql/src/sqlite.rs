@@ -88,6 +88,9 @@ where
 /// locked.
 pub(crate) const FOR_UPDATE_SKIP_LOCKED: &str = "";
 
+/// Behind a `SELECT`: nobody changes its rows before the transaction has ended.
+pub(crate) const FOR_SHARE: &str = "";
+
 /// Whether one process at a time has the database.
 pub(crate) const ALONE: bool = true;
 

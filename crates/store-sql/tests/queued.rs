@@ -77,6 +77,21 @@ async fn operations() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn abandoned() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || async {
+        let settings = Settings::default();
+        let store = SqliteStore::open(dir.path(), &settings, Arc::new(ticking())).await;
+        store.unwrap()
+    };
+    let die = |store: SqliteStore| async move {
+        store.close().await;
+        open().await
+    };
+    suite::run_abandoned(open().await, die).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs() {
     suite::run_jobs(clocked).await;
 }

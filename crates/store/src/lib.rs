@@ -48,7 +48,7 @@ pub use operations::{
 };
 pub use payload::{Payload, PayloadState, TraceRef};
 pub use permit::{Admitted, Basis, Permit, PermitError};
-pub use processes::{GONE_AFTER, Process, ProcessKind, Processes};
+pub use processes::{GONE_AFTER, Process, ProcessKind, Processes, SILENT_AFTER};
 pub use recorder::{Moving, Recorded, Recorder};
 pub use retention::{Cutoffs, EraseFilter, Erased, Erasing, Erasure, Pruned, Retention};
 pub use revisions::{Pulse, RevisionLog, StoredRevision};

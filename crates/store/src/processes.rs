@@ -11,6 +11,10 @@ use crate::StoreError;
 /// After how long of silence a process counts as gone.
 pub const GONE_AFTER: Duration = Duration::from_secs(30);
 
+/// After how long of silence others may take over what a process began and nobody was answered of.
+/// Less than [`GONE_AFTER`]: a caller waits for it, and a mistake costs a request that is made again.
+pub const SILENT_AFTER: Duration = Duration::from_secs(6);
+
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -140,6 +140,18 @@ pub async fn run_operations<S: QueuedStore, F: Future<Output = S>>(make: impl Fn
     operations::requests_can_be_erased(&make().await).await;
 }
 
+/// Runs what is about submissions whose process died. `die` ends the process of the first store, and
+/// gives the store of another one on the same data.
+///
+/// # Panics
+/// When the store does not do what a store must.
+pub async fn run_abandoned<S: QueuedStore, F: Future<Output = S>>(
+    first: S,
+    die: impl FnOnce(S) -> F,
+) {
+    operations::what_the_dead_began_gives_way(first, die).await;
+}
+
 /// Runs all that is about processes.
 ///
 /// # Panics

@@ -4,6 +4,7 @@
 //! bounded list of errors, and the line numbers of a bounded number of grouped operations.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crmgate_domain::{Actor, ConnectionName, OperationId, PayloadHash, SubmissionId, Timestamp};
 use crmgate_store::{NewOperation, Opened, Role, Staged, Submission};
@@ -27,6 +28,9 @@ const CHUNK_BYTES: usize = 4 << 20;
 const MOST_ERRORS: usize = 1000;
 /// How often what stands against accepting is looked for anew, after lines were left out.
 const MOST_ROUNDS: usize = 100;
+/// After how long the store is asked again to drop what was not accepted, at first and later.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is wrong, as far as it is told.
 #[derive(Default)]
@@ -115,11 +119,8 @@ impl Intake {
             Ok(()) => self.finish().await,
             Err(error) => Err(error),
         };
-        if taken.is_err()
-            && let Err(error) = log.drop_staged(self.submission.id, None).await
-        {
-            // Nothing touches what is staged, and the sweeper drops it later.
-            tracing::warn!(%error, submission = %self.submission.id, "a refused submission could not be dropped");
+        if taken.is_err() {
+            self.operations.let_go(self.submission.id).await;
         }
         taken
     }
@@ -503,6 +504,26 @@ fn field_of(code: &str) -> &'static str {
 }
 
 impl Operations {
+    /// Drops what was begun and not accepted, so that its key is free again. What the store cannot
+    /// do now is done as soon as it can: until then the key is this process' and nobody else's.
+    async fn let_go(&self, id: SubmissionId) {
+        let Err(error) = self.log.drop_staged(id, None).await else {
+            return;
+        };
+        tracing::warn!(%error, submission = %id, "what was not accepted is dropped later");
+        let log = Arc::clone(&self.log);
+        tokio::spawn(async move {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                tokio::time::sleep(pause).await;
+                if log.drop_staged(id, None).await.is_ok() {
+                    return;
+                }
+                pause = LONGEST_PAUSE.min(pause * 2);
+            }
+        });
+    }
+
     /// Lets what was accepted begin at once where it is little; a sweeper does the rest.
     async fn took(&self, submission: &Submission) {
         super::meters::submitted(submission);

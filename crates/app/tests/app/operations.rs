@@ -17,7 +17,9 @@ use crmgate_app::operations::{
 };
 use crmgate_app::{IdentitySettings, OperationParts, Operations, Principal};
 use crmgate_domain::{ConnectionName, Mode, OperationId, State};
-use crmgate_store::{By, Move, Moved, OperationFilter, OperationLog, Role, StoredOperation, Why};
+use crmgate_store::{
+    By, Cells, Jobs, Move, Moved, OperationFilter, OperationLog, Role, StoredOperation, Why,
+};
 use crmgate_store_sql::{Settings, SqliteStore};
 use crmgate_testkit::TestAmbient;
 
@@ -68,19 +70,11 @@ impl Queue {
         let log = Arc::new(log.unwrap());
         let full = Arc::new(Full::default());
         let parts = OperationParts {
-            log: Arc::clone(&log) as _,
-            jobs: Arc::clone(&log) as _,
-            cells: Some(Arc::clone(&log) as _),
             pressure: Arc::clone(&full) as _,
             limits,
-            callbacks: CallbackSettings {
-                hosts: vec![HostPattern::Exact("hooks.example".to_owned())],
-                ..CallbackSettings::default()
-            },
+            ..parts(&log)
         };
-        let identities = IdentitySettings::default();
-        let clock = Arc::clone(&ambient);
-        let world = World::queued(Mode::Enforce, identities, clock, Some(parts)).await;
+        let world = world(&ambient, parts).await;
         let client = world.principal(&[Role::Client], &[]).await;
         Self {
             world,
@@ -142,6 +136,26 @@ impl Queue {
             assert!(matches!(moved[..], [Moved::Done(_)]), "{to}: {moved:?}");
         }
     }
+}
+
+/// What queued operations need, all of it in one store.
+fn parts<S: OperationLog + Jobs + Cells + 'static>(log: &Arc<S>) -> OperationParts {
+    OperationParts {
+        log: Arc::clone(log) as _,
+        jobs: Arc::clone(log) as _,
+        cells: Some(Arc::clone(log) as _),
+        pressure: Arc::new(Full::default()),
+        limits: Limits::default(),
+        callbacks: CallbackSettings {
+            hosts: vec![HostPattern::Exact("hooks.example".to_owned())],
+            ..CallbackSettings::default()
+        },
+    }
+}
+
+async fn world(ambient: &Arc<TestAmbient>, parts: OperationParts) -> World {
+    let identities = IdentitySettings::default();
+    World::queued(Mode::Enforce, identities, Arc::clone(ambient), Some(parts)).await
 }
 
 fn whole(text: &str) -> Incoming {

@@ -50,7 +50,9 @@ pub(crate) use self::moves::find;
 pub(crate) use self::prune::{erasable, erase};
 #[cfg(test)]
 pub(crate) use self::{follow::LANE_HEAD, rows::MOVABLE};
-use super::{ALONE, Connection, Db, Row, Store, among, apart, jobs, plain, scalar, sql, within};
+use super::{
+    ALONE, Connection, Db, FOR_SHARE, Row, Store, among, apart, jobs, plain, scalar, sql, within,
+};
 use crate::convert::nanoseconds;
 
 /// How often others' moves are looked for.

@@ -29,8 +29,9 @@ mod writers;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crmgate_domain::{Ambient, ProcessId};
+use crmgate_domain::{Ambient, ProcessId, RevisionId, Timestamp};
 use crmgate_store::suite::Ticking;
+use crmgate_store::{Process, ProcessKind};
 use crmgate_store_sql::{OpenError, PostgresSettings, PostgresStore};
 
 /// Its random bytes are others than those of any before it, so that no two chains have one id.
@@ -56,4 +57,18 @@ async fn try_open(address: &str) -> Result<PostgresStore, OpenError> {
 
 async fn open(address: &str) -> PostgresStore {
     try_open(address).await.unwrap()
+}
+
+/// A process that said at that time that it lives.
+fn living(id: ProcessId, beat_at: Timestamp) -> Process {
+    Process {
+        id,
+        kind: ProcessKind::Serve,
+        host: "here".to_owned(),
+        version: "test".to_owned(),
+        started_at: beat_at,
+        beat_at,
+        revision: RevisionId::new("r"),
+        draining: false,
+    }
 }

@@ -4,18 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crmgate_domain::{Ambient as _, RevisionId};
+use crmgate_domain::Ambient as _;
 use crmgate_store::checkpoint::Checkpoint;
 use crmgate_store::suite::full_record;
 use crmgate_store::verify::{Report, Verification};
 use crmgate_store::{
-    AttemptLog as _, DecisionLog as _, GONE_AFTER, Ledger as _, Outcome, OutcomeKind, Process,
-    ProcessKind, Processes as _, StoreError, StoredCheckpoint,
+    AttemptLog as _, DecisionLog as _, GONE_AFTER, Ledger as _, Outcome, OutcomeKind,
+    Processes as _, StoreError, StoredCheckpoint,
 };
 use crmgate_store_sql::PostgresStore;
 use crmgate_testkit::Postgres;
 
-use crate::{ambient, open};
+use crate::{ambient, living, open};
 
 /// The record, from its beginning, against a checkpoint over what is there.
 pub(crate) async fn verified(store: &PostgresStore) -> Report {
@@ -168,16 +168,6 @@ async fn a_process_settles_its_own_and_those_of_the_dead() {
     };
     let address = server.database();
     let (one, other) = (open(&address).await, open(&address).await);
-    let lives = |process, beat_at| Process {
-        id: process,
-        kind: ProcessKind::Serve,
-        host: "here".to_owned(),
-        version: "test".to_owned(),
-        started_at: beat_at,
-        beat_at,
-        revision: RevisionId::new("r"),
-        draining: false,
-    };
     let ambient = ambient();
     let (own, of_other) = (full_record(ambient.as_ref()), full_record(ambient.as_ref()));
     let (id, id_of_other) = (own.decision.id, of_other.decision.id);
@@ -189,14 +179,14 @@ async fn a_process_settles_its_own_and_those_of_the_dead() {
         open.iter().map(|open| open.decision).collect::<Vec<_>>()
     };
     other
-        .beat_process(&lives(other.process(), now))
+        .beat_process(&living(other.process(), now))
         .await
         .unwrap();
     assert_eq!(open_to_one(now).await, [id], "the other one lives");
     let later = now + GONE_AFTER + Duration::from_secs(1);
     assert_eq!(open_to_one(later).await, [id, id_of_other], "it was silent");
     other
-        .beat_process(&lives(other.process(), later))
+        .beat_process(&living(other.process(), later))
         .await
         .unwrap();
     assert_eq!(open_to_one(later).await, [id]);

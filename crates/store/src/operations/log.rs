@@ -22,7 +22,9 @@ pub trait Wakening: Send + Sync {
 pub trait OperationLog: Send + Sync {
     // --- submitting ---
 
-    /// Begins a submission.
+    /// Begins a submission, which belongs to this process. One that has its key and was begun by a
+    /// process that is gone ([`SILENT_AFTER`](crate::SILENT_AFTER)) gives way: it can never be
+    /// accepted from then on, should that process only have been paused, and what it staged goes.
     ///
     /// # Errors
     /// When it is not certainly on disk.
@@ -70,7 +72,8 @@ pub trait OperationLog: Send + Sync {
         lines: Option<&[u64]>,
     ) -> Result<u64, StoreError>;
 
-    /// Drops submissions that were begun before `before` and never closed.
+    /// Drops submissions that were never closed: those that were begun before `before` or by a
+    /// process that is gone ([`GONE_AFTER`](crate::GONE_AFTER)), and those that gave way.
     ///
     /// # Errors
     /// When it is not certainly on disk.

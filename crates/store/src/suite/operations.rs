@@ -1,5 +1,6 @@
 //! What a store of queued operations must do.
 
+mod abandoned;
 mod blocked;
 mod callbacks;
 mod ending;
@@ -24,6 +25,7 @@ use crate::{
     RowLease, Settlement, Staged, Store, StoredOperation, Submission, Verdict, queue_of,
 };
 
+pub(super) use self::abandoned::what_the_dead_began_gives_way;
 pub(super) use self::blocked::{
     a_dead_dependency_cancels_all_that_depends_on_it, circles_and_strangers_are_misfits,
     dependants_wait_for_success, lanes_keep_their_order, many_dependants_are_told_in_steps,

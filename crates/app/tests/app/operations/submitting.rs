@@ -1,9 +1,13 @@
 //! What is taken, and that it is taken once.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use crmgate_app::operations::{BrokenOff, Submit, SubmitError};
-use crmgate_domain::State;
+use crmgate_domain::{ProcessId, State};
 use crmgate_store::{Jobs as _, OperationLog as _, queue_of};
+use crmgate_store_sql::{PostgresSettings, PostgresStore};
+use crmgate_testkit::{Postgres, TestAmbient};
 use futures::StreamExt as _;
 
 use super::{Queue, create, creates, keyed, lines, skipping, whole};
@@ -168,7 +172,7 @@ async fn a_key_makes_a_request_one() {
 async fn a_key_under_way_is_told_and_free_again_after_a_failure() {
     let queue = Queue::new().await;
     let (feed, body) = futures::channel::mpsc::unbounded::<Result<Bytes, BrokenOff>>();
-    let operations = std::sync::Arc::clone(queue.operations());
+    let operations = Arc::clone(queue.operations());
     let by = queue.client.clone();
     let first =
         tokio::spawn(async move { operations.submit(&by, keyed("k"), Box::pin(body)).await });
@@ -196,6 +200,57 @@ async fn a_key_under_way_is_told_and_free_again_after_a_failure() {
     assert!(queue.all().await.is_empty());
     let third = queue.send(keyed("k"), &creates(&["a"])).await.unwrap();
     assert_eq!((third.accepted, third.replayed), (1, false));
+}
+
+/// The store is lost while a body comes in: what was begun cannot be dropped at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_free_again_once_the_store_is_back() {
+    let Some(server) = Postgres::shared() else {
+        return;
+    };
+    let address = server.database();
+    let ambient = Arc::new(TestAmbient::default());
+    let settings = PostgresSettings {
+        url: address.clone().into(),
+        connections: 4,
+    };
+    let process = ProcessId::fresh(ambient.as_ref());
+    let log = PostgresStore::open(&settings, process, Arc::clone(&ambient) as _).await;
+    let log = Arc::new(log.unwrap());
+    let world = super::world(&ambient, super::parts(&log)).await;
+    let by = world.principal(&[crmgate_store::Role::Client], &[]).await;
+    let operations = world.app.operations().unwrap();
+    let run = |statement: &str| assert_eq!(server.run(&address, statement), "");
+
+    let (feed, body) = futures::channel::mpsc::unbounded::<Result<Bytes, BrokenOff>>();
+    let first = {
+        let (operations, by) = (Arc::clone(operations), by.clone());
+        tokio::spawn(async move { operations.submit(&by, keyed("k"), Box::pin(body)).await })
+    };
+    let begun = "SELECT count(*) FROM submissions";
+    while server.run(&address, begun) != "1" {
+        tokio::task::yield_now().await;
+    }
+    run("ALTER TABLE submissions RENAME TO away");
+    feed.unbounded_send(Err(BrokenOff("reset".to_owned())))
+        .unwrap();
+    let broken = first.await.unwrap();
+    assert!(
+        matches!(broken, Err(SubmitError::BrokenOff(_))),
+        "{broken:?}"
+    );
+    run("ALTER TABLE away RENAME TO submissions");
+    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let body = whole(&creates(&["a"]));
+        match operations.submit(&by, keyed("k"), body).await {
+            Ok(taken) => break assert_eq!((taken.accepted, taken.replayed), (1, false)),
+            Err(SubmitError::UnderWay(_)) if tokio::time::Instant::now() < until => {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            }
+            Err(error) => panic!("the key is not free: {error}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -271,7 +326,7 @@ async fn many_lines_are_taken_chunk_by_chunk() {
 async fn what_is_staged_is_seen_by_nobody() {
     let queue = Queue::new().await;
     let (feed, body) = futures::channel::mpsc::unbounded::<Result<Bytes, BrokenOff>>();
-    let operations = std::sync::Arc::clone(queue.operations());
+    let operations = Arc::clone(queue.operations());
     let by = queue.client.clone();
     let taking = tokio::spawn(async move { operations.submit(&by, lines(), Box::pin(body)).await });
     let names: Vec<String> = (0..500).map(|n| format!("n{n}")).collect();

@@ -9,7 +9,7 @@ use sqlx::{QueryBuilder, Row as _};
 use super::effects::recount;
 use super::rows::Body;
 use super::submit::{Groups, delete};
-use super::{Connection, Db, nanoseconds, plain, sql};
+use super::{Connection, Db, FOR_SHARE, nanoseconds, plain, sql};
 use crate::convert::write;
 
 /// Rows of one statement.
@@ -51,12 +51,14 @@ pub(super) async fn stage(
     id: SubmissionId,
     lines: &[Line],
 ) -> Result<Option<Vec<Staged>>, sqlx::Error> {
-    let row = sql(
-        "SELECT nr, owner, at FROM submissions WHERE id = ? AND accepted_at IS NULL AND broken = 0",
-    )
-    .bind(id.uuid().as_bytes().to_vec())
-    .fetch_optional(&mut *connection)
-    .await?;
+    // INVARIANT: it stays open to the end of this transaction. Were it dropped meanwhile, rows would
+    // be left that belong to nothing, and whoever brings the same ids would be told they are there.
+    let mut query = QueryBuilder::<Db>::new("SELECT nr, owner, at FROM submissions WHERE id = ");
+    query
+        .push_bind(id.uuid().as_bytes().to_vec())
+        .push(" AND accepted_at IS NULL AND broken = 0")
+        .push(FOR_SHARE);
+    let row = query.build().fetch_optional(&mut *connection).await?;
     let Some(row) = row else {
         return Ok(None);
     };

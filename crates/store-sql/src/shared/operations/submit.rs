@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crmgate_domain::{OperationId, PayloadHash, State, SubmissionId, Timestamp};
-use crmgate_store::{NewOperation, Opened, Staged, StoreError, Submission};
+use crmgate_domain::{OperationId, PayloadHash, ProcessId, State, SubmissionId, Timestamp};
+use crmgate_store::{
+    GONE_AFTER, NewOperation, Opened, SILENT_AFTER, Staged, StoreError, Submission,
+};
 use sqlx::{QueryBuilder, Row as _};
 
 use super::effects::recount;
 use super::stage;
-use super::{Connection, Db, Row, Store, among, apart, nanoseconds, plain, scalar, sql, within};
+use super::{
+    ALONE, Connection, Db, Row, Store, among, apart, nanoseconds, plain, scalar, sql, within,
+};
 use crate::convert::timestamp;
 use crate::error::corrupt;
 
@@ -17,7 +21,7 @@ use crate::error::corrupt;
 const PART: i64 = 500;
 
 const COLUMNS: &str = "SELECT id, owner, key, at, accepted_at, content, count, repeated, refused, \
-     answer, broken FROM submissions";
+     answer FROM submissions";
 
 fn submission(row: &Row) -> Result<Submission, StoreError> {
     let id = uuid::Uuid::from_slice(row.get(0)).map_err(|error| corrupt("an id", error))?;
@@ -44,23 +48,25 @@ fn submission(row: &Row) -> Result<Submission, StoreError> {
 }
 
 pub(super) async fn open(store: &Store, wanted: &Submission) -> Result<Opened, StoreError> {
-    let wanted = Arc::new(wanted.clone());
-    let found = apart(store, move |connection| {
-        let wanted = Arc::clone(&wanted);
-        Box::pin(async move { open_once(connection, &wanted).await })
+    let opening = Arc::new(Opening {
+        wanted: wanted.clone(),
+        process: store.owner(),
+        silent_since: store.ambient().now() - SILENT_AFTER,
+    });
+    let (found, gave_way) = apart(store, move |connection| {
+        let opening = Arc::clone(&opening);
+        Box::pin(async move { opening.run(connection).await })
     })
     .await?;
-    let Some((known, broken)) = found
-        .as_ref()
-        .map(|row| (submission(row), row.get::<i64, _>(10)))
-    else {
+    if let Some(gone) = gave_way
+        && let Err(error) = drop_whole(store, gone).await
+    {
+        // Nothing touches what it staged, and the sweeper drops it later.
+        tracing::warn!(%error, submission = %gone, "an abandoned submission could not be dropped");
+    }
+    let Some(known) = found.as_ref().map(submission).transpose()? else {
         return Ok(Opened::New);
     };
-    let known = known?;
-    debug_assert!(
-        broken == 0 || known.accepted_at.is_none(),
-        "an accepted one is whole"
-    );
     Ok(if known.accepted_at.is_some() {
         Opened::Known(Box::new(known))
     } else {
@@ -68,38 +74,94 @@ pub(super) async fn open(store: &Store, wanted: &Submission) -> Result<Opened, S
     })
 }
 
-/// The submission that has the key already, or `None` when this one has it now.
-async fn open_once(
-    connection: &mut Connection,
-    wanted: &Submission,
-) -> Result<Option<Row>, sqlx::Error> {
-    let key = wanted.key.as_deref().map(|key| plain(key).into_owned());
-    // One that can never be accepted does not keep the key.
-    sql("UPDATE submissions SET key = NULL WHERE owner = ? AND key = ? AND broken = 1")
-        .bind(plain(&wanted.owner).into_owned())
+/// A submission that is to have its key.
+struct Opening {
+    wanted: Submission,
+    /// This process.
+    process: ProcessId,
+    /// Who has said nothing since then is gone.
+    silent_since: Timestamp,
+}
+
+impl Opening {
+    /// The submission that has the key already, or `None` when this one has it now; and the one that
+    /// had it and gave way.
+    async fn run(
+        &self,
+        connection: &mut Connection,
+    ) -> Result<(Option<Row>, Option<SubmissionId>), sqlx::Error> {
+        let wanted = &self.wanted;
+        let owner = plain(&wanted.owner).into_owned();
+        let key = wanted.key.as_deref().map(|key| plain(key).into_owned());
+        let gave_way = self.give_way(connection, &owner, key.as_deref()).await?;
+        let new = sql(
+            "INSERT INTO submissions (id, owner, key, at, process) VALUES (?, ?, ?, ?, ?) \
+             ON CONFLICT (owner, key) WHERE key IS NOT NULL DO NOTHING",
+        )
+        .bind(wanted.id.uuid().as_bytes().to_vec())
+        .bind(owner.clone())
         .bind(key.clone())
+        .bind(nanoseconds(wanted.at))
+        .bind(self.process.uuid().as_bytes().to_vec())
         .execute(&mut *connection)
         .await?;
-    let new = sql(
-        "INSERT INTO submissions (id, owner, key, at) VALUES (?, ?, ?, ?) \
-         ON CONFLICT (owner, key) WHERE key IS NOT NULL DO NOTHING",
-    )
-    .bind(wanted.id.uuid().as_bytes().to_vec())
-    .bind(plain(&wanted.owner).into_owned())
-    .bind(key.clone())
-    .bind(nanoseconds(wanted.at))
-    .execute(&mut *connection)
-    .await?;
-    if new.rows_affected() == 1 {
-        return Ok(None);
+        if new.rows_affected() == 1 {
+            return Ok((None, gave_way));
+        }
+        let mut query = QueryBuilder::<Db>::new(COLUMNS);
+        query
+            .push(" WHERE owner = ")
+            .push_bind(owner)
+            .push(" AND key = ")
+            .push_bind(key);
+        let known = query.build().fetch_one(connection).await?;
+        Ok((Some(known), gave_way))
     }
-    let mut query = QueryBuilder::<Db>::new(COLUMNS);
+
+    /// Takes the key from one that can never be accepted, and from one whose process is gone. That
+    /// one can never be accepted either from then on: should its process only have been paused, it
+    /// finds its submission closed.
+    async fn give_way(
+        &self,
+        connection: &mut Connection,
+        owner: &str,
+        key: Option<&str>,
+    ) -> Result<Option<SubmissionId>, sqlx::Error> {
+        let mut query =
+            QueryBuilder::<Db>::new("UPDATE submissions SET key = NULL, broken = 1 WHERE owner = ");
+        query
+            .push_bind(owner.to_owned())
+            .push(" AND key = ")
+            .push_bind(key.map(str::to_owned))
+            .push(" AND accepted_at IS NULL AND (broken = 1 OR ");
+        begun_by_the_gone(&mut query, self.process, self.silent_since);
+        query.push(") RETURNING id");
+        let row = query.build().fetch_optional(connection).await?;
+        row.map(|row| {
+            let id = uuid::Uuid::from_slice(row.get(0));
+            id.map(SubmissionId::from)
+                .map_err(|error| sqlx::Error::Decode(error.into()))
+        })
+        .transpose()
+    }
+}
+
+/// Adds a condition: another process began the submission, and has said nothing since then. Where
+/// one process at a time has the database, another one is gone.
+fn begun_by_the_gone(query: &mut QueryBuilder<Db>, own: ProcessId, since: Timestamp) {
     query
-        .push(" WHERE owner = ")
-        .push_bind(plain(&wanted.owner).into_owned())
-        .push(" AND key = ")
-        .push_bind(key);
-    query.build().fetch_one(connection).await.map(Some)
+        .push("(process <> ")
+        .push_bind(own.uuid().as_bytes().to_vec());
+    if !ALONE {
+        query
+            .push(
+                " AND NOT EXISTS (SELECT 1 FROM processes p \
+                 WHERE p.id = submissions.process AND p.beat_at >= ",
+            )
+            .push_bind(nanoseconds(since))
+            .push(")");
+    }
+    query.push(")");
 }
 
 pub(super) async fn stage(
@@ -284,14 +346,14 @@ pub(super) async fn delete(connection: &mut Connection, rows: &[Row]) -> Result<
 }
 
 pub(super) async fn drop_abandoned(store: &Store, before: Timestamp) -> Result<u64, StoreError> {
-    let rows = within(
-        sql(
-            "SELECT id FROM submissions WHERE accepted_at IS NULL AND at < ? ORDER BY at LIMIT 100",
-        )
-        .bind(nanoseconds(before))
-        .fetch_all(store.reader()),
-    )
-    .await?;
+    let mut query = QueryBuilder::<Db>::new(
+        "SELECT id FROM submissions WHERE accepted_at IS NULL AND (broken = 1 OR at < ",
+    );
+    query.push_bind(nanoseconds(before)).push(" OR ");
+    let gone_since = store.ambient().now() - GONE_AFTER;
+    begun_by_the_gone(&mut query, store.owner(), gone_since);
+    query.push(") ORDER BY at LIMIT 100");
+    let rows = within(query.build().fetch_all(store.reader())).await?;
     let mut gone = 0;
     for row in rows {
         let id = uuid::Uuid::from_slice(row.get(0)).map_err(|error| corrupt("an id", error))?;
