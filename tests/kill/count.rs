@@ -210,7 +210,7 @@ async fn history(site: &Site, books: &Books, one: &Planned) -> Value {
     get(&site.client, &site.gates, &site.admin, &path).await
 }
 
-/// Changes of contacts that no operation explains.
+/// Changes of contacts and accounts that no operation explains.
 fn strangers(site: &Site, parcels: &[Parcel], books: &Books) -> Vec<String> {
     let planned = || parcels.iter().flat_map(|parcel| &parcel.operations);
     let mut found = Vec::new();
@@ -221,8 +221,9 @@ fn strangers(site: &Site, parcels: &[Parcel], books: &Books) -> Vec<String> {
                 text == one.mark.as_str()
                     || (effect["kind"] == "delete" && effect["id"] == *one.mark)
             };
-            let about =
-                effect["object"] == crm.object && (effect["kind"] != "update" || !text.is_null());
+            let object = effect["object"].as_str().unwrap().to_lowercase();
+            let about = matches!(object.as_str(), "contact" | "account")
+                && (effect["kind"] != "update" || !text.is_null());
             if about && !planned().any(known) {
                 found.push(format!("unrecorded: nobody asked for {effect}"));
             }

@@ -12,7 +12,7 @@ use crate::client::{AGAIN, Ask, get, send};
 use crate::count::{self, Books};
 use crate::dice::Dice;
 use crate::fleet::Fleet;
-use crate::plan::{Author, Parcel};
+use crate::plan::{Author, Parcel, Planned};
 use crate::site::{Form, Site};
 
 /// How long all may take to come to rest once nothing goes wrong any more.
@@ -180,10 +180,35 @@ async fn submit(
             }
             sleep(Duration::from_millis(100)).await;
         }
+        for one in parcel.operations.iter().filter(|one| one.regretted) {
+            take_back(&site, one).await;
+        }
         parcels.push(parcel);
         sleep(Duration::from_millis(dice.between(0, 1200))).await;
     }
     parcels
+}
+
+/// Whoever is asked says whether it can still be; that it is heard is not needed.
+async fn take_back(site: &Site, one: &Planned) {
+    let path = format!("/v1/operations?client_id={}", one.client_id);
+    let found = get(&site.client, &site.gates, &site.owner, &path).await;
+    let id = found["items"][0]["id"].as_str().unwrap();
+    let url = format!("{}/v1/operations/{id}/cancel", site.gates[0]);
+    let ask = Ask {
+        token: &site.owner,
+        body: Some(r#"{"reason": "regretted"}"#),
+        ..Ask::default()
+    };
+    if let Ok(answer) = send(&site.client, "POST", &url, ask).await {
+        let told = answer.status;
+        assert!(
+            matches!(told, 200 | 409 | 429 | 500..),
+            "{} {}",
+            told,
+            answer.body
+        );
+    }
 }
 
 /// One person, who answers whatever waits, in a hurry.

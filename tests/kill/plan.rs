@@ -12,6 +12,9 @@ const DONE: Ends = &["succeeded"];
 const DENIED: Ends = &["denied"];
 const ASKED: Ends = &["succeeded", "rejected"];
 const NOTHING: Ends = &["denied", "cancelled"];
+const REGRETTED: Ends = &["succeeded", "cancelled"];
+/// Without a key of its own a create whose answer is lost cannot always be found again.
+const UNKEYED: Ends = &["succeeded", "uncertain"];
 const AFTER_ASKED: Ends = &["succeeded", "cancelled"];
 
 /// One operation.
@@ -25,6 +28,8 @@ pub(crate) struct Planned {
     pub(crate) record: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) after: Option<String>,
+    /// Whether its owner takes it back as soon as it is accepted, if it can still be.
+    pub(crate) regretted: bool,
     pub(crate) ends: Ends,
     pub(crate) line: Value,
 }
@@ -65,7 +70,11 @@ impl Author {
         let mut operations = Vec::new();
         let crm = self.dice.below(2);
         match self.dice.below(6) {
-            0 => operations.push(self.create(site, crm)),
+            0 => {
+                let mut one = self.created(site, crm, "contact", (REGRETTED, "plain"));
+                one.regretted = true;
+                operations.push(one);
+            }
             1 => self.group(site, crm, &mut operations),
             2 => self.chain(site, crm, &mut operations),
             3 if !self.doomed.is_empty() => {
@@ -106,14 +115,30 @@ impl Author {
     }
 
     fn create(&mut self, site: &Site, crm: usize) -> Planned {
+        if self.dice.one_in(6) {
+            // The harness names a key for contacts only.
+            let ends = if crm == 0 { UNKEYED } else { DONE };
+            return self.created(site, crm, "account", (ends, "plain"));
+        }
         let (ends, style) = self.style();
-        self.created(site, crm, ends, style)
+        self.created(site, crm, "contact", (ends, style))
     }
 
-    fn created(&mut self, site: &Site, crm: usize, ends: Ends, style: &str) -> Planned {
+    fn created(
+        &mut self,
+        site: &Site,
+        crm: usize,
+        object: &str,
+        (ends, style): (Ends, &str),
+    ) -> Planned {
         let mark = self.mark(style);
-        let record = json!({"last_name": format!("N{mark}"), "description": mark});
-        let form = json!({"kind": "create", "object": "contact", "record": record});
+        let name = if object == "account" {
+            "name"
+        } else {
+            "last_name"
+        };
+        let record = json!({name: format!("N{mark}"), "description": mark});
+        let form = json!({"kind": "create", "object": object, "record": record});
         self.planned(site, crm, ("create", ends), mark, None, form)
     }
 
@@ -149,7 +174,7 @@ impl Author {
                 (true, false) => (NOTHING, "plain"),
                 _ => (DONE, "plain"),
             };
-            let mut one = self.created(site, crm, ends, style);
+            let mut one = self.created(site, crm, "contact", (ends, style));
             one.line["group"] = json!(name);
             one.line.as_object_mut().unwrap().remove("priority");
             one.line.as_object_mut().unwrap().remove("not_before");
@@ -168,7 +193,7 @@ impl Author {
                 (true, _) => (AFTER_ASKED, "plain"),
                 _ => (DONE, "plain"),
             };
-            let mut one = self.created(site, crm, ends, style);
+            let mut one = self.created(site, crm, "contact", (ends, style));
             if let Some(before) = before {
                 one.line["depends_on"] = json!([{"client_id": before}]);
                 one.after = Some(before);
@@ -219,6 +244,7 @@ impl Author {
             record: record.map(str::to_owned),
             group: None,
             after: None,
+            regretted: false,
             ends,
             line,
         }

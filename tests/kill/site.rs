@@ -72,10 +72,9 @@ pub(crate) struct Crm {
     pub(crate) url: String,
     pub(crate) token: String,
     pub(crate) create: &'static str,
-    /// The native name of a contact's description, last name, and of the object.
+    /// The native name of a contact's description and last name.
     pub(crate) description: &'static str,
     pub(crate) last_name: &'static str,
-    pub(crate) object: &'static str,
     _running: serve::Running,
 }
 
@@ -235,7 +234,6 @@ async fn crms(
             create: "/services/data/v66.0/sobjects/Contact",
             description: "Description",
             last_name: "LastName",
-            object: "Contact",
             _running: org,
         },
         Crm {
@@ -245,7 +243,6 @@ async fn crms(
             create: "/api/data/v9.2/contacts",
             description: "description",
             last_name: "lastname",
-            object: "contact",
             _running: environment,
         },
     ]
