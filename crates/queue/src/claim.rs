@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use crate::held::patience;
 use crate::line::Shared;
-use crate::ticket::{Slip, Ticket};
+use crate::suspects;
+use crate::ticket::Ticket;
 
 /// A claim that comes sooner than this after the last one shows that jobs are quick.
 const QUICK: Duration = Duration::from_millis(100);
@@ -58,7 +59,13 @@ pub(crate) async fn next(line: &Arc<Shared>) -> Vec<Ticket> {
                 failures = 0;
                 line.appetite.rest();
                 let pushed = line.jobs.pushed(&line.spec.name, line.spec.poll);
-                if line.caught("pushed", pushed).await.is_none() {
+                let woken = async {
+                    tokio::select! {
+                        () = pushed => {}
+                        () = line.put_back.notified() => {}
+                    }
+                };
+                if line.caught("pushed", woken).await.is_none() {
                     tokio::time::sleep(line.spec.poll).await;
                 }
             }
@@ -85,11 +92,7 @@ async fn claim(line: &Arc<Shared>) -> Option<Vec<Ticket>> {
             .claim(&spec.name, &claiming.owner, want, spec.lease);
         let claimed = claiming.guarded("claim", jobs).await.ok()?;
         claiming.meters.claimed(claimed.len());
-        let tickets = claimed.into_iter().map(|one| {
-            let lost = claiming.held.take(&one, safe_until);
-            Arc::new(Slip::new(Arc::clone(&claiming), one, lost))
-        });
-        Some(tickets.collect())
+        Some(suspects::admit(&claiming, claimed, safe_until).await)
     });
     claimed.await.ok().flatten()
 }

@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::suspects::is_suspect;
+
 /// A lease of ours.
 #[derive(Debug)]
 struct Lease {
@@ -17,6 +19,7 @@ struct Lease {
     /// Until when it lasts by our own clock, which began to count before the store's did.
     safe_until: Instant,
     lost: CancellationToken,
+    suspect: bool,
 }
 
 /// Leases by the names of their jobs.
@@ -38,6 +41,7 @@ impl Held {
             number: claimed.lease,
             safe_until,
             lost: lost.clone(),
+            suspect: is_suspect(claimed),
         };
         if let Some(older) = self.leases().insert(claimed.id.clone(), lease) {
             older.lost.cancel();
@@ -49,6 +53,11 @@ impl Held {
     pub(crate) fn has(&self, id: &str, lease: u64) -> bool {
         let held = self.leases();
         held.get(id).is_some_and(|held| held.number == lease)
+    }
+
+    /// Whether one of them may be what breaks off whoever looks at it.
+    pub(crate) fn has_suspect(&self) -> bool {
+        self.leases().values().any(|lease| lease.suspect)
     }
 
     /// All leases, to be renewed.
@@ -104,11 +113,21 @@ impl Held {
 
     /// Waits until no more than so many are held.
     pub(crate) async fn at_most(&self, most: usize) {
+        self.until(|held| held.count() <= most).await;
+    }
+
+    /// Waits until none of these is held.
+    pub(crate) async fn gone(&self, leases: &[(String, u64)]) {
+        let gone = |held: &Self| leases.iter().all(|(id, lease)| !held.has(id, *lease));
+        self.until(gone).await;
+    }
+
+    async fn until(&self, is: impl Fn(&Self) -> bool) {
         loop {
             let fewer = self.fewer.notified();
             tokio::pin!(fewer);
             fewer.as_mut().enable();
-            if self.count() <= most {
+            if is(self) {
                 return;
             }
             fewer.await;

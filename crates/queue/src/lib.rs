@@ -17,6 +17,7 @@ mod meters;
 mod settle;
 mod source;
 mod spec;
+mod suspects;
 mod tend;
 mod ticket;
 mod watch;

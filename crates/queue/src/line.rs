@@ -13,6 +13,7 @@ use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::ext::parallelize::ParallelizeExt as _;
 use crmgate_store::{Jobs, Settlement, StoreError, Verdict};
 use futures::FutureExt as _;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) meters: Meters,
     /// Claims that are on their way.
     pub(crate) claims: TaskTracker,
+    /// Told when jobs were put back for later: whoever waits may wait for too long.
+    pub(crate) put_back: Notify,
     pub(crate) stopping: CancellationToken,
     /// Spreads waits, so that processes do not come back in step.
     pub(crate) salt: u64,
@@ -117,7 +120,7 @@ impl Counts {
     pub(crate) fn ended(&self, verdict: &Verdict, begun: bool) {
         let count = match (verdict, begun) {
             (Verdict::HandedBack, true) => &self.cut,
-            (Verdict::HandedBack, false) => &self.handed_back,
+            (_, false) => &self.handed_back,
             _ => &self.finished,
         };
         count.fetch_add(1, Ordering::Relaxed);
@@ -162,6 +165,7 @@ impl Running {
             running: AtomicUsize::new(0),
             counts: Counts::default(),
             claims: TaskTracker::new(),
+            put_back: Notify::new(),
             stopping: CancellationToken::new(),
             salt: hasher.finish(),
             settlements,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crmgate_store::{Settlement, StoreError};
+use crmgate_store::{Settlement, StoreError, Verdict};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::held::patience;
@@ -19,6 +19,10 @@ pub(crate) async fn settle(line: Arc<Shared>, mut said: UnboundedReceiver<Settle
     }
 }
 
+const fn is_for_later(settled: &Settlement) -> bool {
+    matches!(settled.verdict, Verdict::Again(_) | Verdict::Failed(..))
+}
+
 /// Stores one batch. A store that cannot be asked is asked again: what a handler did must not be
 /// done twice. One that cannot ever take it leaves the jobs to their leases.
 async fn store(line: &Shared, batch: Vec<Settlement>) {
@@ -28,6 +32,9 @@ async fn store(line: &Shared, batch: Vec<Settlement>) {
         match settled.await {
             Ok(lost) => {
                 line.meters.settled(&batch, &lost);
+                if batch.iter().any(is_for_later) {
+                    line.put_back.notify_one();
+                }
                 break;
             }
             Err(StoreError::Unavailable(_)) => {

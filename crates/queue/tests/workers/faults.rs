@@ -159,6 +159,52 @@ async fn a_job_that_loses_its_lease_each_time_is_dead() {
     }
 }
 
+/// Jobs over which processes broke off are looked at one at a time, and hold up no others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn suspects_go_one_at_a_time() {
+    for bench in Bench::all().await {
+        let suspects = ["s1", "s2", "s3", "s4"];
+        bench.push(&suspects).await;
+        for _ in 0..2 {
+            let claimed = bench.jobs.claim(QUEUE, "gone", 9, millis(30)).await;
+            assert_eq!(claimed.unwrap().len(), 4);
+            tokio::time::sleep(millis(60)).await;
+            bench.jobs.reap(QUEUE, 10).await.unwrap();
+        }
+        let fresh: Vec<String> = (0..8).map(|n| format!("fresh {n}")).collect();
+        bench
+            .push(&fresh.iter().map(String::as_str).collect::<Vec<_>>())
+            .await;
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        let (now, seen) = (Arc::clone(&running), Arc::clone(&most));
+        let told = Told::new(move |job| {
+            let (now, seen) = (Arc::clone(&now), Arc::clone(&seen));
+            async move {
+                let one = usize::from(job.id.starts_with('s'));
+                let others = now.fetch_add(one, Ordering::SeqCst);
+                seen.fetch_max(others + one, Ordering::SeqCst);
+                tokio::time::sleep(millis(200) * u32::try_from(one).unwrap()).await;
+                now.fetch_sub(one, Ordering::SeqCst);
+                Verdict::Done
+            }
+        });
+        let workers = Workers::start(
+            Arc::clone(&bench.jobs),
+            "p",
+            vec![spec(QUEUE)],
+            told.clone(),
+        );
+        bench.emptied().await;
+        assert_eq!(most.load(Ordering::SeqCst), 1);
+        let seen = told.seen();
+        assert_eq!(seen.len(), 12, "{seen:?}");
+        let last_fresh = seen.iter().rposition(|id| id.starts_with('f'));
+        assert!(last_fresh < Some(10), "{seen:?}");
+        workers.drain(millis(500)).await;
+    }
+}
+
 /// A process whose leases are not renewed: another one takes over, the first one is told, and what
 /// it says does not count.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,6 +48,7 @@ async fn a_process() {
                 () = job.lost.cancelled() => println!("lost {}", job.id),
                 () = tokio::time::sleep(Duration::from_secs(30)) => println!("done {}", job.id),
             },
+            good if good.starts_with("near") => tokio::time::sleep(millis(50)).await,
             _ => println!("done {}", job.id),
         }
         Verdict::Done
@@ -119,6 +120,32 @@ async fn a_poison_job_ends() {
     assert_eq!(told.seen(), ["good"]);
     let dead = jobs.dead(QUEUE, 9).await.unwrap();
     assert_eq!((dead[0].id.as_str(), dead[0].attempts), ("poison", 3));
+    workers.drain(millis(500)).await;
+}
+
+/// Jobs that are in hand whenever a poison job takes their process down outlive it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poison_job_takes_no_other_with_it() {
+    let Some(server) = Redis::start() else {
+        return;
+    };
+    let jobs = store(&server.url());
+    let near = (0..12).map(|n| job(&format!("near {n}")));
+    let all = std::iter::once(job("poison")).chain(near);
+    jobs.push(all.collect()).await.unwrap();
+    for _ in 0..3 {
+        let mut process = Process::start(&server);
+        process.says("began poison");
+        assert!(!process.child.wait().unwrap().success());
+    }
+    let told = Told::after(Duration::ZERO);
+    let workers = Workers::start(jobs.clone(), "parent", vec![short()], told.clone());
+    until("nothing is left", async || {
+        let depth = jobs.depth(QUEUE).await.unwrap();
+        depth.due + depth.delayed + depth.claimed == 0
+    })
+    .await;
+    assert_eq!(told.died(), ["poison"]);
     workers.drain(millis(500)).await;
 }
 
