@@ -31,6 +31,7 @@ mod process;
 mod record;
 mod reload;
 mod served;
+mod stopping;
 mod together;
 mod together_salesforce;
 mod tour;

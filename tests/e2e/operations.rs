@@ -34,7 +34,7 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/operations")
 }
 
-async fn site(more: &str) -> Site {
+pub(crate) async fn site(more: &str) -> Site {
     let site = Site::new(&[("nobody", POLICY)]).await;
     let file = site.path().join("crmgate.toml");
     let text = fs::read_to_string(&file).unwrap();
@@ -67,13 +67,13 @@ fn submit(site: &Site, lines: &str, more: &[&str]) -> (i32, String) {
     )
 }
 
-fn contact(name: &str, more: &str) -> String {
+pub(crate) fn contact(name: &str, more: &str) -> String {
     format!(
         r#"{{"client_id": "{name}", "operation": {{"kind": "create", "object": "contact", "record": {{"last_name": "{name}"}}}}{more}}}"#
     )
 }
 
-async fn stored(site: &Site, set: &str) -> Vec<Value> {
+pub(crate) async fn stored(site: &Site, set: &str) -> Vec<Value> {
     let url = format!("{}/_sim/records/{set}", site.dynamics.url);
     let answer = crate::control::call(&site.plain, "GET", &url, "", None).await;
     answer.unwrap().body.as_array().unwrap().clone()

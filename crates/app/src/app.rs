@@ -299,12 +299,26 @@ impl App {
         }
     }
 
-    /// Ends well: waits for the writes that were judged, then writes down what is still in memory.
-    /// Call it when no request comes in any more; bound it by a time-out.
+    /// Says that this process ends, and keeps nobody waiting any more.
+    pub fn wind_down(&self) {
+        if let Some(presence) = &self.presence {
+            presence.drain();
+        }
+        if let Some(operations) = &self.operations {
+            operations.wind_down();
+        }
+    }
+
+    /// Waits for the writes that were judged. Call it when no request comes in any more; bound it
+    /// by a time-out.
     pub async fn finish(&self) {
         for connection in self.connections.iter() {
             connection.gate().finish().await;
         }
+    }
+
+    /// Ends well: takes leave, and writes down what is still in memory.
+    pub async fn close(&self) {
         if let Some(presence) = &self.presence {
             presence.leave().await;
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crmgate_domain::Ambient;
 use crmgate_store::{Cells, Jobs, OperationLog, Store};
+use tokio_util::sync::CancellationToken;
 
 use crate::Connections;
 
@@ -15,6 +16,7 @@ pub mod callbacks;
 pub mod form;
 mod grouped;
 mod intake;
+pub mod kept;
 mod lines;
 pub mod look;
 pub(crate) mod meters;
@@ -58,6 +60,7 @@ pub struct Operations {
     limits: Limits,
     callbacks: Arc<Callbacks>,
     places: Arc<submit::Places>,
+    winding_down: CancellationToken,
 }
 
 impl Operations {
@@ -75,10 +78,17 @@ impl Operations {
             pressure: parts.pressure,
             limits: parts.limits,
             places: Arc::default(),
+            winding_down: CancellationToken::new(),
             store,
             connections,
             ambient,
         }
+    }
+
+    /// Answers whoever waits for an operation, and lets nobody wait from now on: another process
+    /// will do as well.
+    pub fn wind_down(&self) {
+        self.winding_down.cancel();
     }
 
     /// Their rows.

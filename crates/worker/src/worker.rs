@@ -8,6 +8,7 @@ use crmgate_enforce::Gate;
 use crmgate_enforce::queued::Desk;
 use crmgate_queue::{Drained, Handler, QueueSpec, Workers};
 use crmgate_store::{By, Cells, Jobs, OperationLog, queue_of};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -145,10 +146,15 @@ impl Worker {
             .leases
             .keep(&self.desk, lease, (&self.meters, done.clone()));
         let working = async {
-            self.sweeper.run(stop).await;
+            tokio::select! {
+                () = self.sweeper.run(stop.clone()) => {}
+                // A step may be one of many thousands; whoever sweeps next goes on.
+                () = stop.cancelled() => {}
+            }
+            let until = Instant::now() + self.settings.drain;
             let jobs = workers.drain(self.settings.drain).await;
             self.tasks.close();
-            let ending = tokio::time::timeout(self.settings.drain, self.tasks.wait());
+            let ending = tokio::time::timeout_at(until, self.tasks.wait());
             let calls_ended = ending.await.is_ok();
             for line in self.hands.lines.values() {
                 line.governor.leave().await;

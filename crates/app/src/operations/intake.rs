@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crmgate_domain::{Actor, ConnectionName, OperationId, PayloadHash, SubmissionId, Timestamp};
+use crmgate_enforce::queued::Step;
 use crmgate_store::{NewOperation, Opened, Role, Staged, Submission};
 use futures::StreamExt as _;
 use sha2::{Digest as _, Sha256};
@@ -354,7 +355,9 @@ impl Intake {
             .iter()
             .map(|row| (row.id, row.line, row.client_id.clone()))
             .collect();
+        let step = Step::Stage.start();
         let staged = self.operations.log.stage(self.submission.id, rows).await?;
+        step.stop();
         for ((id, line, client_id), staged) in kept.into_iter().zip(staged) {
             match staged {
                 Staged::New => {
@@ -404,7 +407,9 @@ impl Intake {
         submission.accepted_at = Some(self.operations.ambient.now());
         submission.content = Some(PayloadHash::of(&[&self.hash.clone().finalize()]));
         submission.answer = serde_json::to_string(&submitted).ok();
+        let step = Step::Accept.start();
         self.operations.log.accept(submission).await?;
+        step.stop();
         self.operations.took(submission).await;
         Ok(submitted)
     }

@@ -158,10 +158,13 @@ impl Operations {
                 Until::Moved => now.version != first.version || now.state.is_final(),
             };
             let left = end.saturating_duration_since(Instant::now());
-            if there || left.is_zero() {
+            if there || left.is_zero() || self.winding_down.is_cancelled() {
                 return Ok(now);
             }
-            self.log.moved(id, now.version, left).await;
+            tokio::select! {
+                () = self.log.moved(id, now.version, left) => {}
+                () = self.winding_down.cancelled() => {}
+            }
             now = self.show(by, id).await?;
         }
     }

@@ -90,6 +90,7 @@ async fn the_standing_work_ends_when_told_and_ending_writes_down_what_is_left() 
         .unwrap()
         .unwrap();
     world.app.finish().await;
+    world.app.close().await;
     let name = "own".parse().unwrap();
     let log: &dyn crmgate_store::ConnectionLog = world.store.as_ref();
     let seen = log.sightings(&name, None).await.unwrap();

@@ -96,6 +96,7 @@ async fn the_gateways_own_refusals_are_counted() {
     let answer = world.app.refuse(&connection, &asked.head, refusal);
     assert_eq!(kind(&answer), "too_large");
     world.app.finish().await;
+    world.app.close().await;
     let name = "own".parse().unwrap();
     let seen = crmgate_store::ConnectionLog::sightings(world.store.as_ref(), &name, None);
     let seen = seen.await.unwrap();

@@ -236,6 +236,12 @@ impl Limits {
         section.finish();
         limits
     }
+
+    /// How long requests and calls under way have to end at shutdown: they end before the process
+    /// does, which has something left to do after them.
+    pub(crate) fn grace(&self) -> Duration {
+        self.shutdown.mul_f64(0.8)
+    }
 }
 
 /// How the outside is reached.

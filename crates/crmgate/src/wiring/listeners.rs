@@ -56,7 +56,7 @@ async fn bind(
         max_header_bytes: limits.headers,
         trusted_proxies: listen.trusted_proxies.clone(),
         forwarded: listen.forwarded,
-        shutdown_grace: limits.shutdown,
+        shutdown_grace: limits.grace(),
         ..Settings::plain(listen.address)
     };
     let scheme = if settings.certificates.is_empty() {

@@ -10,6 +10,7 @@ use crmgate_domain::{Ambient, ConnectionName, Mode};
 use crmgate_listen::{BindError, Report};
 use crmgate_store::{ProcessKind, Store};
 use tokio::task::{JoinError, JoinHandle};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bundles::{Bundles, CombinedSource, Prefer};
@@ -29,8 +30,9 @@ use crate::ambient;
 use crate::config::{Config, Loaded};
 use crate::exit::{Exit, Failure};
 
-/// How long shutting down waits for the sinks of the decision log.
-const LAST_EVENTS: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long shutting down waits, after what was judged, for the store and the sinks of the decision
+/// log.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A crmgate that serves.
 pub(crate) struct Running {
@@ -370,10 +372,9 @@ fn serve(
 impl Running {
     /// Stops taking requests, lets those under way end, finishes what was judged.
     pub(crate) async fn shut_down(self) {
+        let until = Instant::now() + self.within;
         self.closing.cancel();
-        if let Some(presence) = self.app.presence() {
-            presence.drain();
-        }
+        self.app.wind_down();
         if let Some(work) = &self.work {
             work.wind_down();
         }
@@ -390,17 +391,21 @@ impl Running {
             }
             self.app.finish().await;
         };
-        let finished = tokio::time::timeout(self.within, finishing).await;
+        let finished = tokio::time::timeout_at(until, finishing).await;
         if finished.is_err() {
             tracing::warn!(
                 "writes are still under way at the deadline; the next start reads them back"
             );
         }
+        let closing = async {
+            self.app.close().await;
+            self.stopping.cancel();
+            self.standing.await.ok();
+            self.sinks.finish().await;
+        };
+        // What is not written down or taken by a sink now comes with the next start.
+        tokio::time::timeout(LAST_WORDS, closing).await.ok();
         self.stopping.cancel();
-        self.standing.await.ok();
-        // What a sink does not take now it gets at the next start.
-        let handing_on = self.sinks.finish();
-        tokio::time::timeout(LAST_EVENTS, handing_on).await.ok();
         self.memory.close().await;
         tracing::info!(cut, "stopped");
     }

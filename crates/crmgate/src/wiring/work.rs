@@ -128,8 +128,7 @@ fn settings(config: &Config) -> Settings {
             most: u32::try_from(given.tries).unwrap_or(u32::MAX),
             ..Tries::default()
         },
-        // Ends before the process does.
-        drain: config.limits.shutdown.mul_f64(0.8),
+        drain: config.limits.grace(),
         keep: config.operations.keep,
         ..Settings::default()
     }

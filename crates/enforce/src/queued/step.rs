@@ -10,6 +10,10 @@ use metrics::{Histogram, Unit, describe_histogram, histogram};
 /// A step of a queued operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
+    /// Rows of a submission are stored; nobody sees them yet.
+    Stage,
+    /// A submission is closed: all of it is accepted.
+    Accept,
     /// A worker takes the row.
     Begin,
     /// What is asked is looked up and judged.
@@ -41,7 +45,9 @@ pub enum Step {
 impl Step {
     /// All steps. Each gives two points at which a crash must do no harm: `<name>:begin` and
     /// `<name>:end`.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
+        Self::Stage,
+        Self::Accept,
         Self::Begin,
         Self::Judge,
         Self::Record,
@@ -61,6 +67,8 @@ impl Step {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Stage => "queue.stage",
+            Self::Accept => "queue.accept",
             Self::Begin => "queue.begin",
             Self::Judge => "queue.judge",
             Self::Record => "queue.record",
