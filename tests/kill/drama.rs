@@ -18,9 +18,6 @@ use crate::site::{Form, Site};
 /// How long all may take to come to rest once nothing goes wrong any more.
 const REST: Duration = Duration::from_secs(120);
 
-/// How long a key may be taken by a request that is not there any more, before another is used.
-const LOCKED: Duration = Duration::from_secs(3);
-
 /// So many records of each CRM are there to be deleted.
 const COLD: usize = 20;
 
@@ -146,8 +143,6 @@ async fn submit(
         let body = lines.collect::<Vec<_>>().join("\n");
         let until = Instant::now() + AGAIN;
         let mut last = String::new();
-        let mut key = parcel.key.clone();
-        let mut locked: Option<Instant> = None;
         loop {
             assert!(
                 Instant::now() < until,
@@ -157,21 +152,12 @@ async fn submit(
             let url = format!("{}/v1/operations", dice.pick(&site.gates));
             let ask = Ask {
                 token: &site.owner,
-                key: Some(&key),
+                key: Some(&parcel.key),
                 lines: !single,
                 body: Some(&body),
             };
             match send(&site.client, "POST", &url, ask).await {
                 Ok(answer) if answer.status == 202 => break,
-                Ok(answer) if answer.body["code"] == "submission_under_way" => {
-                    // Begun by a process that died: the key is taken until that is swept, the
-                    // operations' own ids keep them from being there twice.
-                    if locked.get_or_insert_with(Instant::now).elapsed() > LOCKED {
-                        key.push('+');
-                        locked = None;
-                    }
-                    last = format!("{} {}", answer.status, answer.body);
-                }
                 Ok(answer) if matches!(answer.status, 409 | 429 | 500..) => {
                     last = format!("{} {}", answer.status, answer.body);
                 }

@@ -289,8 +289,6 @@ lease = "2s"
 tries = 1000
 [limits]
 shutdown = "5s"
-[operations]
-keep_abandoned = "4s"
 {people}
 [connections.acme-sf]
 system = "salesforce"
