@@ -20,6 +20,7 @@ mod probes;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use access::{Access, ROUTES};
 pub use body::MAX_BODY;

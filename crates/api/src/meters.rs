@@ -38,7 +38,7 @@ pub(crate) async fn count(request: Request, next: Next) -> Response {
 }
 
 /// A caller may make methods up.
-const fn word(method: &Method) -> &'static str {
+pub(crate) const fn word(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -8,6 +8,7 @@ use axum::routing::{delete, get, post, put};
 
 use crate::Parts;
 use crate::access::authorize;
+use crate::trace;
 
 pub(crate) mod approvals;
 pub(crate) mod connections;
@@ -65,4 +66,5 @@ pub(crate) fn router(parts: &Arc<Parts>) -> Router<Arc<Parts>> {
         .route("/v1/tokens", get(tokens::list).post(tokens::create))
         .route("/v1/tokens/{id}", delete(tokens::revoke))
         .route_layer(guard)
+        .route_layer(middleware::from_fn(trace::follow))
 }

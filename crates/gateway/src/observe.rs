@@ -20,10 +20,6 @@ use tracing::field::Empty;
 
 /// The words for [`Class`].
 const CLASSES: [&str; 5] = ["open", "sign_in", "read", "write", "unknown"];
-/// The header by which callers name their requests.
-const REQUEST_ID: &str = "x-request-id";
-/// The longest name of a request.
-const LONGEST_ID: usize = 64;
 
 /// Class and route of a request, as labels.
 #[derive(Debug, Clone)]
@@ -193,7 +189,7 @@ pub(crate) fn span(
     if span.is_disabled() {
         return span;
     }
-    match named(head) {
+    match trace::request_id(&head.headers) {
         Some(id) => span.record("request_id", id),
         None => span.record("request_id", fresh_id()),
     };
@@ -203,11 +199,4 @@ pub(crate) fn span(
     }
     trace::carry_on(&span, Caller::of(&head.headers));
     span
-}
-
-/// The name that a caller gave its request, where it is one.
-fn named(head: &RequestHead) -> Option<&str> {
-    let id = head.headers.get(REQUEST_ID)?.to_str().ok()?;
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    (!id.is_empty() && id.len() <= LONGEST_ID && id.chars().all(plain)).then_some(id)
 }

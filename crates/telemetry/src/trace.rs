@@ -11,6 +11,11 @@ use opentelemetry::trace::{
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+/// The header by which callers name their requests.
+const REQUEST_ID: &str = "x-request-id";
+/// The longest name of a request.
+const LONGEST_ID: usize = 64;
+
 static EXPORTED: AtomicBool = AtomicBool::new(false);
 
 static FOLLOWED: AtomicBool = AtomicBool::new(true);
@@ -79,6 +84,14 @@ impl Caller {
         let state = TraceState::from_str(&state.join(",")).unwrap_or_default();
         Some(Self(SpanContext::new(trace, span, flags, true, state)))
     }
+}
+
+/// The name that a caller gave its request, where it is one: up to 64 letters, digits, `-_.`.
+#[must_use]
+pub fn request_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (!id.is_empty() && id.len() <= LONGEST_ID && id.chars().all(plain)).then_some(id)
 }
 
 /// Has a span go on where the caller's ended, and writes the trace's id into its field `trace_id`,

@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 
 use crate::fair::Wait;
 use crate::line::Line;
+use crate::trace;
 
 /// How long a job waits when the store could not be asked, or did not say what it did.
 const AFTER_STORE: Duration = Duration::from_secs(2);
@@ -99,9 +100,12 @@ impl Line {
         let Some(stored) = rows.pop() else {
             return Some(Vec::new());
         };
-        let (id, span) = (stored.id, crate::trace::span(&stored));
-        let ended = self.decide_one(stored).instrument(span).await;
-        ended.map(|ended| vec![(id, ended)])
+        let (id, span) = (stored.id, trace::span(&stored));
+        let ended = self.decide_one(stored).instrument(span.clone()).await;
+        ended.map(|ended| {
+            trace::tell(&span, ended);
+            vec![(id, ended)]
+        })
     }
 
     /// Finds out what a worker that is gone did with them.
@@ -118,7 +122,11 @@ impl Line {
             .partition(|row| matches!(row.state, State::Permitted | State::Writing));
         let mut all = Vec::new();
         if !sent.is_empty() {
-            match self.gate.settle(&self.desk, &sent).await {
+            let span = match sent.as_slice() {
+                [one] => trace::span(one),
+                _ => tracing::Span::none(),
+            };
+            match self.gate.settle(&self.desk, &sent).instrument(span).await {
                 Ok(ended) => all.extend(ended),
                 Err(error) => {
                     tracing::warn!(connection = %self.gate.connection(), %error, "writes could not be settled");

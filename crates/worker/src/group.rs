@@ -6,9 +6,11 @@ use crmgate_connector::Form;
 use crmgate_domain::{OperationId, State};
 use crmgate_enforce::queued::{Ended, Finding, Instead, Looked, Queued, Ready, Ruled};
 use crmgate_store::{Begun, StoreError, StoredOperation, Why};
+use tracing::{Instrument as _, Span};
 
 use crate::line::Line;
 use crate::single::NotAsked;
+use crate::trace;
 
 type Ends = Vec<(OperationId, Ended)>;
 
@@ -61,8 +63,12 @@ impl Line {
         let mut findings = Vec::with_capacity(members.len());
         // One of these calls is made, and the others are given back.
         let mut reserves = Vec::new();
-        for member in &members {
-            match self.look_up(member).await {
+        let spans: Vec<Span> = members
+            .iter()
+            .map(|member| trace::span(&member.stored))
+            .collect();
+        for (member, span) in members.iter().zip(&spans) {
+            match self.look_up(member).instrument(span.clone()).await {
                 Ok((finding, reserve)) => {
                     findings.push(finding);
                     reserves.extend(reserve);
@@ -82,21 +88,26 @@ impl Line {
             let refused = (State::Refused, reason);
             return self.gate.end_undecided(&self.desk, all, refused).await;
         }
-        let ended = self.rule_all(members, findings, stands).await;
+        let ended = self.rule_all(&members, (findings, &spans), stands).await?;
         drop(reserves);
-        ended
+        for (member, span) in members.iter().zip(&spans) {
+            let own = ended.iter().find(|(id, _)| *id == member.stored.id);
+            own.inspect(|(_, ended)| trace::tell(span, *ended));
+        }
+        Ok(ended)
     }
 
     async fn rule_all(
         self: &Arc<Self>,
-        members: Vec<Queued>,
-        findings: Vec<Finding>,
+        members: &[Queued],
+        (findings, spans): (Vec<Finding>, &[Span]),
         fate: Option<Fate>,
     ) -> Result<Ends, StoreError> {
         let (mut ready, mut ended): (Vec<Ready>, Ends) = (Vec::new(), Vec::new());
-        for (member, finding) in members.iter().zip(findings) {
+        for ((member, finding), span) in members.iter().zip(findings).zip(spans) {
             let instead = fate.as_ref().and_then(|fate| fate.instead(&finding));
-            let ruled = self.gate.rule(&self.desk, member, finding, instead).await?;
+            let ruled = self.gate.rule(&self.desk, member, finding, instead);
+            let ruled = ruled.instrument(span.clone()).await?;
             match ruled {
                 Ruled::Ready(one) => ready.push(*one),
                 Ruled::Stands(_, Some(pause)) => {

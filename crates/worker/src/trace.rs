@@ -1,8 +1,19 @@
 //! The span of an operation in hand: the trace goes on where it was submitted.
 
+use crmgate_enforce::queued::Ended;
 use crmgate_store::StoredOperation;
 use crmgate_telemetry::{SPANS, trace};
 use http::HeaderMap;
+
+/// Tells the span what the handling of its operation came to.
+pub(crate) fn tell(span: &tracing::Span, ended: Ended) {
+    // Entered, because a span's time ends where it was left last.
+    span.in_scope(|| {
+        if let Ended::Over(state) = ended {
+            span.record("state", state.as_str());
+        }
+    });
+}
 
 /// The span; names and ids, never values.
 pub(crate) fn span(stored: &StoredOperation) -> tracing::Span {
@@ -17,6 +28,7 @@ pub(crate) fn span(stored: &StoredOperation) -> tracing::Span {
         trace_id = tracing::field::Empty,
         decision = tracing::field::Empty,
         effect = tracing::field::Empty,
+        state = tracing::field::Empty,
     );
     let parent = stored.trace.as_ref().and_then(|place| {
         let mut headers = HeaderMap::new();

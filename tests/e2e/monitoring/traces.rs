@@ -147,6 +147,77 @@ async fn one_write_is_one_trace_with_its_stages_in_order() {
     the_log_names_both(&gate.output(), &decision);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_queued_is_one_trace_from_submission_to_the_crms_answer() {
+    let site = Site::new(&[("watched", WATCHED)]).await;
+    let collector = Collector::start().await;
+    let _gate = site.start(&[("CRMGATE__TELEMETRY__ENDPOINT", collector.url())]);
+    let line = |id: &str, group: Option<&str>| {
+        let record = json!({"last_name": "Traced", "email": "ada.value@example.com"});
+        let operation = json!({"kind": "create", "object": "contact", "record": record});
+        json!({"connection": "acme-dv", "client_id": id, "group": group, "operation": operation})
+    };
+    let together = Some("both");
+    let lines = [
+        line("alone", None),
+        line("one", together),
+        line("other", together),
+    ];
+    let lines = lines.map(|line| line.to_string()).join("\n");
+    let request = Request::post(format!("{}/v1/operations", site.control_url()))
+        .header("authorization", format!("Bearer {}", site.admin))
+        .header("content-type", "application/x-ndjson")
+        .header("traceparent", format!("00-{TRACE}-{CALLER}-01"))
+        .body(Bytes::from(lines))
+        .unwrap();
+    let client = site.fresh_client();
+    let answer = client.execute_bytes(request, 1 << 20).await.unwrap();
+    assert_eq!(answer.status(), 202, "{:?}", answer.body());
+    let spans = collector.wait_for("queued_operation", 3).await;
+    let spans: Vec<Span> = spans
+        .into_iter()
+        .filter(|span| hex(&span.trace_id) == TRACE)
+        .collect();
+
+    let submitted = only(&spans, "control");
+    assert_eq!(hex(&submitted.parent_span_id), CALLER);
+    let operations = spans.iter().filter(|span| span.name == "queued_operation");
+    let operations: Vec<&Span> = operations.collect();
+    assert_eq!(operations.len(), 3);
+    for operation in operations {
+        assert_eq!(operation.parent_span_id, submitted.span_id);
+        let mut before = operation.start_time_unix_nano;
+        for stage in ["evaluate", "record", "write"] {
+            let below =
+                |span: &&Span| span.name == stage && span.parent_span_id == operation.span_id;
+            let found: Vec<&Span> = spans.iter().filter(below).collect();
+            let [span] = found[..] else {
+                panic!("{} spans `{stage}` in {operation:?}", found.len());
+            };
+            assert!(
+                span.start_time_unix_nano >= before,
+                "{stage} comes too soon"
+            );
+            assert!(span.end_time_unix_nano <= operation.end_time_unix_nano);
+            before = span.end_time_unix_nano;
+        }
+        for (key, value) in [
+            ("connection", "acme-dv"),
+            ("effect", "allow"),
+            ("state", "succeeded"),
+        ] {
+            assert_eq!(attribute(operation, key).as_deref(), Some(value), "{key}");
+        }
+        assert!(attribute(operation, "decision").is_some());
+    }
+    for body in collector.taken(|taken| taken.bodies.clone()) {
+        let text = String::from_utf8_lossy(&body).into_owned();
+        for value in ["Traced", "ada.value@example.com"] {
+            assert!(!text.contains(value), "a trace holds `{value}`");
+        }
+    }
+}
+
 async fn the_record_names_the_trace(site: &Site, decision: &str, span: &str) {
     let answer = site.control(&format!("/v1/decisions/{decision}")).await;
     assert_eq!(answer.status, 200, "{}", answer.body);

@@ -7,7 +7,9 @@ use crmgate_connector::{Credential, Delivered, Failure, NativeChange, Outgoing, 
 use crmgate_domain::{DecisionId, OperationId, State, Timestamp};
 use crmgate_store::permit::LIFETIME_SECONDS;
 use crmgate_store::{Move, Moved, OutcomeKind, Permit, ReadBack, StoreError, StoredOperation, Why};
+use crmgate_telemetry::SPANS;
 use jiff::ToSpan as _;
+use tracing::Span;
 
 use super::ended::{Ending, Known};
 use super::{Desk, Ended, Setback, Step, until, why};
@@ -31,6 +33,8 @@ pub struct Ready {
     pub(super) decision: DecisionId,
     pub(super) minted: Timestamp,
     pub(super) credential: Credential,
+    /// Where its trace goes on.
+    pub(super) span: Span,
 }
 
 /// How operations go.
@@ -98,6 +102,14 @@ struct Row {
     round: u32,
     read_back: ReadBack,
     decision: DecisionId,
+    span: Span,
+}
+
+impl Row {
+    /// The span of the call that it is sent by, with so many others.
+    fn sending(&self, together: usize) -> Span {
+        tracing::debug_span!(target: SPANS, parent: &self.span, "write", together)
+    }
 }
 
 impl Gate {
@@ -140,7 +152,9 @@ impl Gate {
         if rows.is_empty() {
             return Ok(call);
         }
+        let spans: Vec<Span> = rows.iter().map(|row| row.sending(rows.len())).collect();
         let delivered = self.send(parcels, atomic).await;
+        drop(spans);
         call.calls = delivered.calls;
         call.signal = signal(&delivered.results);
         self.queue_meters().called(delivered.calls, rows.len());
@@ -286,6 +300,7 @@ impl Gate {
                 round: one.round,
                 read_back: one.read_back,
                 decision: one.decision,
+                span: one.span,
             });
             let parcel = Parcel {
                 permit: one.permit,

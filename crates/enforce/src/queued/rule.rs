@@ -4,6 +4,7 @@ use crmgate_connector::NativeChange;
 use crmgate_domain::{Decision, Effect, State};
 use crmgate_store::holds::Release;
 use crmgate_store::{Basis, DecisionRecord, Move, Moved, Moving, StoreError, Why};
+use crmgate_telemetry::SPANS;
 
 use super::look::{FindingKind, How, look_up_millicalls};
 use super::{Desk, Finding, Queued, Ready, Step, until, why};
@@ -60,7 +61,10 @@ impl Gate {
         instead: Option<Instead>,
     ) -> Result<Ruled, StoreError> {
         let step = Step::Record.start();
+        // Not entered: what was decided is told to the operation's own span.
+        let span = tracing::debug_span!(target: SPANS, "record");
         let ruled = self.rule_on(desk, queued, finding, instead).await;
+        drop(span);
         step.stop();
         ruled
     }
@@ -167,6 +171,7 @@ impl Gate {
             decision,
             minted: now,
             credential: queued.ask.caller.credential.clone(),
+            span: tracing::Span::current(),
         })))
     }
 
