@@ -62,6 +62,11 @@ pub(crate) async fn reign(site: &Site, fleet: &mut Fleet, mut dice: Dice, kills:
             _ => {
                 // What was not reached comes again sooner than what was.
                 let point = points.pop_front().unwrap();
+                let at_gates = ["queue.stage", "queue.accept", "queue.vote"];
+                let victim = match site.gates.len() {
+                    gates if at_gates.iter().any(|one| point.starts_with(one)) => victim % gates,
+                    _ => victim,
+                };
                 let there = die_at(fleet, victim, &point, &mut toll).await;
                 let place = if there {
                     points.len()

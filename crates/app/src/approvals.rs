@@ -11,6 +11,7 @@ use crmgate_domain::approval::{
     decide,
 };
 use crmgate_domain::{Ambient, HoldId, State, Timestamp};
+use crmgate_enforce::queued::Step;
 use crmgate_store::{
     Ballot, By, Cast, Hold, HoldStatus, Move, OperationLog, Store, StoredOperation, Why,
 };
@@ -111,7 +112,10 @@ impl Approvals {
                 Err(counted) => return Err(refused(&case, counted)),
             };
             let (vote, ended) = (ballot.vote.clone(), ballot.ends.clone());
-            if self.store.cast(ballot).await? == Cast::Lost {
+            let step = Step::Vote.start();
+            let cast = self.store.cast(ballot).await?;
+            step.stop();
+            if cast == Cast::Lost {
                 continue;
             }
             meters::voted(&case.hold.connection, vote.choice);

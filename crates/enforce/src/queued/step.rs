@@ -34,6 +34,8 @@ pub enum Step {
     Settle,
     /// The row goes back without having been sent.
     HandBack,
+    /// A person's answer, and what follows from it, is stored.
+    Vote,
     /// The row is done with; its job is told so next.
     Ack,
     /// The sweeper looks for what should be moving and is not.
@@ -45,7 +47,7 @@ pub enum Step {
 impl Step {
     /// All steps. Each gives two points at which a crash must do no harm: `<name>:begin` and
     /// `<name>:end`.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Stage,
         Self::Accept,
         Self::Begin,
@@ -58,6 +60,7 @@ impl Step {
         Self::ReadBack,
         Self::Settle,
         Self::HandBack,
+        Self::Vote,
         Self::Ack,
         Self::Sweep,
         Self::Relay,
@@ -79,6 +82,7 @@ impl Step {
             Self::ReadBack => "queue.read_back",
             Self::Settle => "queue.settle",
             Self::HandBack => "queue.hand_back",
+            Self::Vote => "queue.vote",
             Self::Ack => "queue.ack",
             Self::Sweep => "queue.sweep",
             Self::Relay => "queue.relay",
