@@ -1,150 +1,29 @@
 //! How many queued operations are taken in and moved, and how many jobs are claimed and settled,
-//! with nothing and with a hundred thousand waiting.
+//! with nothing and with a hundred thousand waiting: in a file, and in a Postgres on the same disk
+//! that flushes as it must.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that fails, fails")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use crmgate_domain::{
-    Actor, Ambient as _, Effect, OperationId, PayloadHash, ProcessId, State, SubmissionId,
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
 };
-use crmgate_store::suite::{Ticking, full_record};
-use crmgate_store::{
-    Begun, By, Jobs as _, Move, NewJob, NewOperation, OperationLog as _, RowLease, Settlement,
-    Submission, Verdict,
-};
-use crmgate_store_sql::{Settings, SqliteStore};
+use crmgate_domain::{Ambient as _, ProcessId};
+use crmgate_store::suite::{Lives, QueuedStore, Ticking};
+use crmgate_store::{NewJob, Settlement, Verdict};
+use crmgate_store_sql::{PostgresSettings, PostgresStore, Settings, SqliteStore};
+use crmgate_testkit::Postgres;
 use tokio::runtime::Runtime;
 
 const LONG: Duration = Duration::from_secs(1 << 20);
+/// Workers that move operations at once.
+const WORKERS: usize = 64;
 
-struct World {
-    store: SqliteStore,
-    ambient: Arc<Ticking>,
-    made: AtomicU64,
-}
-
-impl World {
-    async fn open(dir: &std::path::Path) -> Self {
-        let ambient = Arc::new(Ticking::default());
-        let shared = Arc::clone(&ambient) as _;
-        let store = SqliteStore::open(dir, &Settings::default(), shared).await;
-        Self {
-            store: store.unwrap(),
-            ambient,
-            made: AtomicU64::new(0),
-        }
-    }
-
-    fn operation(&self, connection: &str, line: u64) -> NewOperation {
-        let nth = self.made.fetch_add(1, Ordering::Relaxed);
-        NewOperation {
-            id: OperationId::fresh(self.ambient.as_ref()),
-            connection: connection.parse().unwrap(),
-            client_id: Some(format!("n{nth}")),
-            line,
-            actor: Actor::default(),
-            kind: "update".to_owned(),
-            object: "contact".to_owned(),
-            record_id: Some(format!("003{nth}")),
-            lane: Some(format!("contact/003{nth}")),
-            group: None,
-            depends_on: Vec::new(),
-            priority: 0,
-            not_before: None,
-            expires_at: None,
-            purpose: None,
-            callback: None,
-            request: "{\"record\":{\"email\":\"ada@example.com\"}}".to_owned(),
-            content: PayloadHash::of(&[&nth.to_be_bytes()]),
-            trace: None,
-        }
-    }
-
-    async fn submit(&self, connection: &str, count: u64) -> Vec<OperationId> {
-        let at = self.ambient.now();
-        let submission = Submission {
-            id: SubmissionId::fresh(self.ambient.as_ref()),
-            owner: "importer".to_owned(),
-            key: None,
-            at,
-            accepted_at: Some(at),
-            content: None,
-            count,
-            repeated: 0,
-            refused: 0,
-            answer: None,
-        };
-        self.store.open_submission(&submission).await.unwrap();
-        let mut ids = Vec::new();
-        let mut line = 0;
-        while line < count {
-            let part: Vec<_> = (line..count.min(line + 500))
-                .map(|line| self.operation(connection, line + 1))
-                .collect();
-            line += part.len() as u64;
-            ids.extend(part.iter().map(|new| new.id));
-            self.store.stage(submission.id, part).await.unwrap();
-        }
-        self.store.accept(&submission).await.unwrap();
-        while self.store.unfold(at, 10_000).await.unwrap().more {}
-        ids
-    }
-
-    /// From being begun with to its end.
-    async fn live(&self, id: OperationId, worker: ProcessId) {
-        let at = self.ambient.now();
-        let lease = RowLease {
-            owner: worker,
-            until: at + LONG,
-        };
-        let by = By("worker w".into());
-        let begun = self.store.begin(id, &by, lease.clone(), at).await.unwrap();
-        let Begun::Decide(mut taken) = begun else {
-            return;
-        };
-        let mut operation = taken.remove(0);
-        let mut record = full_record(self.ambient.as_ref());
-        record.decision.judgement.effect = Effect::Allow;
-        record.read_back = None;
-        let mut to = Move::new(&operation, State::Permitted, at, by.clone());
-        to.lease = Some(lease.clone());
-        self.store.decide(record, to).await.unwrap().unwrap();
-        for (state, version) in [(State::Writing, 3), (State::Succeeded, 4)] {
-            operation.version = version;
-            let mut to = Move::new(&operation, state, at, by.clone());
-            to.lease = state.is_worked_on().then(|| lease.clone());
-            self.store.shift(vec![to]).await.unwrap();
-        }
-    }
-}
-
-async fn lives(world: Arc<World>, ids: Vec<OperationId>, workers: usize) -> Duration {
-    let worker = ProcessId::fresh(world.ambient.as_ref());
-    let each = ids.len().div_ceil(workers).max(1);
-    let started = Instant::now();
-    let tasks: Vec<_> = ids
-        .chunks(each)
-        .map(|part| {
-            let (world, part) = (Arc::clone(&world), part.to_vec());
-            tokio::spawn(async move {
-                for id in part {
-                    world.live(id, worker).await;
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    started.elapsed()
-}
-
-async fn claims(world: &World, rounds: u64) -> Duration {
-    let now = world.ambient.now();
+async fn claims(store: &impl QueuedStore, ambient: &Ticking, rounds: u64) -> Duration {
+    let now = ambient.now();
     let jobs = (0..rounds).map(|n| NewJob {
         queue: "bench".to_owned(),
         id: format!("b{n}"),
@@ -152,82 +31,110 @@ async fn claims(world: &World, rounds: u64) -> Duration {
         priority: 1,
         most_attempts: 3,
     });
-    world.store.push(jobs.collect()).await.unwrap();
+    store.push(jobs.collect()).await.unwrap();
     let started = Instant::now();
     let mut left = rounds;
     while left > 0 {
-        let claimed = world.store.claim("bench", "w", 32, LONG).await.unwrap();
+        let claimed = store.claim("bench", "w", 32, LONG).await.unwrap();
         left = left.saturating_sub(claimed.len() as u64);
         let settled = claimed.into_iter().map(|job| Settlement {
             id: job.id,
             lease: job.lease,
             verdict: Verdict::Done,
         });
-        world
-            .store
-            .settle("bench", settled.collect())
-            .await
-            .unwrap();
+        store.settle("bench", settled.collect()).await.unwrap();
     }
     started.elapsed()
 }
 
-async fn backlog(world: &World, count: u64) {
-    world.submit("waiting", count).await;
-    let later = world.ambient.now() + LONG;
+async fn backlog<S: QueuedStore>(lives: &Lives<S>, ambient: &Ticking, count: u64) {
+    lives.submit("waiting", count).await;
+    let later = ambient.now() + LONG;
     for part in 0..count / 1_000 {
         let jobs = (0..1_000).map(|n| NewJob {
             queue: "bench".to_owned(),
             id: format!("w{part}-{n}"),
             // Half of them could be claimed, behind those that are.
-            due: if n % 2 == 0 {
-                later
-            } else {
-                world.ambient.now()
-            },
+            due: if n % 2 == 0 { later } else { ambient.now() },
             priority: 0,
             most_attempts: 3,
         });
-        world.store.push(jobs.collect()).await.unwrap();
+        lives.store().push(jobs.collect()).await.unwrap();
     }
+}
+
+fn measure<S: QueuedStore>(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    runtime: &Runtime,
+    (name, waiting): (&str, u64),
+    (lives, ambient): (&Lives<S>, &Ticking),
+) {
+    runtime.block_on(backlog(lives, ambient, waiting));
+    group.throughput(Throughput::Elements(1));
+    let id = |what: &str| BenchmarkId::new(format!("{name}/{what}"), waiting);
+    group.bench_function(id("lives"), |bencher| {
+        bencher.iter_custom(|each| {
+            runtime.block_on(async {
+                let ids = lives.submit("bench", each).await;
+                let started = Instant::now();
+                lives.all_live(ids, WORKERS).await;
+                started.elapsed()
+            })
+        });
+    });
+    group.bench_function(id("claim and settle"), |bencher| {
+        bencher.iter_custom(|each| runtime.block_on(claims(lives.store(), ambient, each)));
+    });
+    group.throughput(Throughput::Elements(10_000));
+    group.bench_function(id("submit 10000"), |bencher| {
+        bencher.iter_custom(|each| {
+            runtime.block_on(async {
+                let started = Instant::now();
+                for _ in 0..each {
+                    lives.submit("taken-in", 10_000).await;
+                }
+                started.elapsed()
+            })
+        });
+    });
 }
 
 fn queued(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // What a database of records must not do without.
+    let server = Postgres::with(&["fsync=on", "full_page_writes=on"]);
     let mut group = criterion.benchmark_group("queued");
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(5));
     for waiting in [0, 100_000] {
+        let ambient = Arc::new(Ticking::after(waiting << 32));
         let dir = dir.path().join(waiting.to_string());
-        let world = Arc::new(runtime.block_on(World::open(&dir)));
-        runtime.block_on(backlog(&world, waiting));
-        group.throughput(Throughput::Elements(1));
-        group.bench_function(BenchmarkId::new("lives", waiting), |bencher| {
-            bencher.iter_custom(|each| {
-                runtime.block_on(async {
-                    let ids = world.submit("bench", each).await;
-                    lives(Arc::clone(&world), ids, 64).await
-                })
-            });
-        });
-        group.bench_function(BenchmarkId::new("claim and settle", waiting), |bencher| {
-            bencher.iter_custom(|each| runtime.block_on(claims(&world, each)));
-        });
-        group.throughput(Throughput::Elements(10_000));
-        group.bench_function(BenchmarkId::new("submit 10000", waiting), |bencher| {
-            bencher.iter_custom(|each| {
-                runtime.block_on(async {
-                    let started = Instant::now();
-                    for _ in 0..each {
-                        world.submit("taken-in", 10_000).await;
-                    }
-                    started.elapsed()
-                })
-            });
-        });
-        runtime.block_on(world.store.close());
+        let shared = Arc::clone(&ambient) as _;
+        let store = runtime.block_on(SqliteStore::open(&dir, &Settings::default(), shared));
+        let lives = Lives::new(store.unwrap(), Arc::clone(&ambient));
+        measure(
+            &mut group,
+            &runtime,
+            ("sqlite", waiting),
+            (&lives, &ambient),
+        );
+        runtime.block_on(lives.store().close());
+        let Some(server) = &server else {
+            continue;
+        };
+        let settings = PostgresSettings {
+            url: server.database().into(),
+            connections: 4,
+        };
+        let process = ProcessId::fresh(ambient.as_ref());
+        let shared = Arc::clone(&ambient) as _;
+        let store = runtime.block_on(PostgresStore::open(&settings, process, shared));
+        let lives = Lives::new(store.unwrap(), Arc::clone(&ambient));
+        let what = ("postgres", waiting);
+        measure(&mut group, &runtime, what, (&lives, &ambient));
+        runtime.block_on(lives.store().close());
     }
     group.finish();
 }

@@ -18,6 +18,15 @@ pub(crate) struct Rung {
     pub(crate) elsewhere: Vec<NewJob>,
 }
 
+impl Rung {
+    /// What another step of the same transaction did.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.moved.extend(other.moved);
+        self.queues.extend(other.queues);
+        self.elsewhere.extend(other.elsewhere);
+    }
+}
+
 /// The bells of a store.
 #[derive(Default)]
 pub(crate) struct Bells {

@@ -16,6 +16,7 @@ mod plans;
 mod session;
 mod settings;
 mod texts;
+mod values;
 
 #[path = "shared/batch.rs"]
 mod batch;
@@ -37,6 +38,8 @@ mod holds;
 mod jobs;
 #[path = "shared/ledger.rs"]
 mod ledger;
+#[path = "shared/many.rs"]
+mod many;
 #[path = "shared/operations.rs"]
 mod operations;
 #[path = "shared/outcomes.rs"]
@@ -94,4 +97,14 @@ pub(crate) fn among(query: &mut sqlx::QueryBuilder<Db>, column: &str, numbers: &
         .push(" = ANY(")
         .push_bind(numbers.to_vec())
         .push(")");
+}
+
+/// Adds a condition: the column has one of the ids.
+pub(crate) fn among_ids(
+    query: &mut sqlx::QueryBuilder<Db>,
+    column: &str,
+    ids: impl Iterator<Item = uuid::Uuid>,
+) {
+    let ids: Vec<Vec<u8>> = ids.map(|id| id.as_bytes().to_vec()).collect();
+    query.push(column).push(" = ANY(").push_bind(ids).push(")");
 }

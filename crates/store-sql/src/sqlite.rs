@@ -11,6 +11,7 @@ mod open_writes;
 #[cfg(test)]
 mod plans;
 mod session;
+mod values;
 
 #[path = "shared/batch.rs"]
 mod batch;
@@ -32,6 +33,8 @@ mod holds;
 mod jobs;
 #[path = "shared/ledger.rs"]
 mod ledger;
+#[path = "shared/many.rs"]
+mod many;
 #[path = "shared/operations.rs"]
 mod operations;
 #[path = "shared/outcomes.rs"]
@@ -105,5 +108,19 @@ pub(crate) fn among(query: &mut sqlx::QueryBuilder<Db>, column: &str, numbers: &
         .push(column)
         .push(" IN (SELECT value FROM json_each(")
         .push_bind(serde_json::json!(numbers).to_string())
+        .push("))");
+}
+
+/// Adds a condition: the column has one of the ids.
+pub(crate) fn among_ids(
+    query: &mut sqlx::QueryBuilder<Db>,
+    column: &str,
+    ids: impl Iterator<Item = uuid::Uuid>,
+) {
+    let ids: Vec<String> = ids.map(|id| id.simple().to_string()).collect();
+    query
+        .push(column)
+        .push(" IN (SELECT unhex(value) FROM json_each(")
+        .push_bind(serde_json::json!(ids).to_string())
         .push("))");
 }

@@ -22,6 +22,7 @@ mod cells;
 mod decisions;
 mod holds;
 mod jobs;
+mod lives;
 mod memory;
 mod operations;
 mod processes;
@@ -29,6 +30,7 @@ mod record;
 mod samples;
 mod votes;
 
+pub use self::lives::{Life, Lives};
 pub use self::operations::QueuedStore;
 pub use self::samples::full_record;
 use self::samples::start;

@@ -71,12 +71,14 @@ impl PostgresStore {
         migrated.map_err(|error| misfit(settings, &error))?;
         let pool = pool(settings, options.clone());
         let opening = Opening { options };
-        let (queue, task) = writer::start(opening, Arc::clone(&ambient), process);
+        let bells: Arc<Bells> = Arc::default();
+        let (queue, task) =
+            writer::start(opening, Arc::clone(&bells), Arc::clone(&ambient), process);
         Ok(Self {
             queue,
             pool,
             open_writes: OpenWrites,
-            bells: Arc::default(),
+            bells,
             ambient,
             owner: process,
             risks,
@@ -121,10 +123,6 @@ impl PostgresStore {
 
     pub(crate) fn bells(&self) -> &Bells {
         &self.bells
-    }
-
-    pub(crate) fn shared_bells(&self) -> Arc<Bells> {
-        Arc::clone(&self.bells)
     }
 
     pub(crate) fn shared_ambient(&self) -> Arc<dyn Ambient> {

@@ -6,11 +6,11 @@ use crmgate_store::StoreError;
 use crmgate_store::chain::Chain;
 
 use super::decisions::{DecisionRow, package_set};
-use super::insert;
-use super::outcomes::OutcomeRow;
-use super::places::{Part, PlacedDecision, PlacedOutcome};
+use super::places::Part;
 use super::session::{self, Mark};
 use super::writer::{Command, Lane, Writer};
+use super::{insert, operations};
+use crate::bells::Rung;
 use crate::error::{own_fault, unavailable};
 
 /// The numbers of package sets. Forgotten with the writer when a transaction fails, so that it
@@ -22,13 +22,25 @@ pub(crate) struct Doubt {
     pub(crate) mark: Mark,
     /// The chain as it is if the transaction came through.
     pub(crate) chain: Chain,
-    pub(crate) placed: Vec<i64>,
+    pub(crate) placed: Placed,
+}
+
+/// What a transaction did.
+#[derive(Default)]
+pub(crate) struct Placed {
+    /// Where its decisions stand.
+    positions: Vec<i64>,
+    /// Whom to tell.
+    rung: Rung,
 }
 
 /// Does all of it in one transaction and answers.
 pub(crate) async fn carry_out(lane: &mut Lane, mut commands: Vec<Command>) {
     let error = match lane.attempt(&mut commands).await {
-        Ok(placed) => return confirm(commands, placed),
+        Ok(placed) => {
+            lane.bells.ring(placed.rung);
+            return confirm(commands, placed.positions);
+        }
         Err(error) => error,
     };
     if lane.writer().is_none() {
@@ -52,17 +64,18 @@ pub(crate) async fn carry_out(lane: &mut Lane, mut commands: Vec<Command>) {
     }
 }
 
-/// Gives the positions of the decisions in it. A failure leaves the writer as it was before.
+/// A failure leaves the writer as it was before.
 pub(crate) async fn transaction(
     writer: &mut Writer,
     commands: &mut [Command],
     doubt: &mut Option<Doubt>,
-) -> Result<Vec<i64>, sqlx::Error> {
+) -> Result<Placed, sqlx::Error> {
     let before = (writer.last, writer.chain);
     let done = statements(writer, commands, doubt).await;
     if done.is_err() {
         (writer.last, writer.chain) = before;
         writer.sets.clear();
+        writer.rung = Rung::default();
     }
     done
 }
@@ -71,8 +84,8 @@ async fn statements(
     writer: &mut Writer,
     commands: &mut [Command],
     doubt: &mut Option<Doubt>,
-) -> Result<Vec<i64>, sqlx::Error> {
-    let steps = commands.iter().any(|c| matches!(c, Command::Other(_)));
+) -> Result<Placed, sqlx::Error> {
+    let steps = commands.iter().any(Command::is_step);
     let known = commands.iter().all(|command| match command {
         Command::Decision(row, _) => writer.sets.contains_key(&row.packages),
         _ => true,
@@ -86,22 +99,41 @@ async fn statements(
         sets.push(package_set(writer, &names).await?);
     }
     let part = place(writer, commands, &sets);
-    let placed: Vec<i64> = part.decisions.iter().map(|decision| decision.seq).collect();
+    let positions: Vec<i64> = part.decisions.iter().map(|decision| decision.seq).collect();
     part.run(writer, alone).await?;
-    if !alone {
-        for command in commands {
-            if let Command::Other(step) = command {
-                step.run(writer).await?;
-            }
-        }
-        *doubt = Some(Doubt {
+    if alone {
+        return Ok(Placed {
+            positions,
+            rung: Rung::default(),
+        });
+    }
+    steps_of(writer, commands).await?;
+    let rung = std::mem::take(&mut writer.rung);
+    let placed = &mut doubt
+        .insert(Doubt {
             mark: writer.mark,
             chain: writer.chain,
-            placed: placed.clone(),
-        });
-        session::commit(writer).await?;
+            placed: Placed { positions, rung },
+        })
+        .placed;
+    session::commit(writer).await?;
+    Ok(std::mem::take(placed))
+}
+
+/// Does the steps in their order; what is done to operations in between two others goes together.
+async fn steps_of(writer: &mut Writer, commands: &mut [Command]) -> Result<(), sqlx::Error> {
+    let mut deeds = Vec::new();
+    for command in commands {
+        match command {
+            Command::Deed(deed) => deeds.push(deed.as_mut()),
+            Command::Other(step) => {
+                operations::together(writer, std::mem::take(&mut deeds)).await?;
+                step.run(writer).await?;
+            }
+            Command::Decision(..) | Command::Outcome(..) | Command::Close => {}
+        }
     }
-    Ok(placed)
+    operations::together(writer, deeds).await
 }
 
 /// The sets of packages of the decisions, in their order.
@@ -116,27 +148,15 @@ fn packages(commands: &[Command]) -> Vec<String> {
 /// Gives every decision and outcome its place in the chain, in the order in which they came.
 fn place<'a>(writer: &mut Writer, commands: &'a [Command], sets: &[i64]) -> Part<'a> {
     let mut sets = sets.iter();
-    let mut part = Part {
-        decisions: Vec::with_capacity(commands.len()),
-        outcomes: Vec::new(),
-    };
+    let mut part = Part::default();
     for command in commands {
         match command {
             Command::Decision(row, _) => {
                 let packages = sets.next().copied().unwrap_or_default();
-                let (seq, place) = writer.next(&row.draft);
-                part.decisions.push(PlacedDecision {
-                    seq,
-                    place,
-                    packages,
-                    row,
-                });
+                part.decision(writer, packages, row);
             }
-            Command::Outcome(row, _) => {
-                let (seq, place) = writer.next(&row.draft);
-                part.outcomes.push(PlacedOutcome { seq, place, row });
-            }
-            Command::Other(_) | Command::Close => {}
+            Command::Outcome(row, _) => part.outcome(writer, row),
+            Command::Deed(_) | Command::Other(_) | Command::Close => {}
         }
     }
     part
@@ -145,37 +165,8 @@ fn place<'a>(writer: &mut Writer, commands: &'a [Command], sets: &[i64]) -> Part
 /// Appends one decision inside a step's transaction.
 pub(crate) async fn append(writer: &mut Writer, row: &DecisionRow) -> Result<(), sqlx::Error> {
     let packages = package_set(writer, &row.packages).await?;
-    let (seq, place) = writer.next(&row.draft);
-    let decisions = vec![PlacedDecision {
-        seq,
-        place,
-        packages,
-        row,
-    }];
-    let part = Part {
-        decisions,
-        outcomes: Vec::new(),
-    };
-    part.run(writer, false).await
-}
-
-/// Appends outcomes inside a step's transaction.
-pub(crate) async fn append_outcomes<'a>(
-    writer: &mut Writer,
-    rows: impl IntoIterator<Item = &'a OutcomeRow>,
-) -> Result<(), sqlx::Error> {
-    let mut outcomes = Vec::new();
-    for row in rows {
-        let (seq, place) = writer.next(&row.draft);
-        outcomes.push(PlacedOutcome { seq, place, row });
-    }
-    if outcomes.is_empty() {
-        return Ok(());
-    }
-    let part = Part {
-        decisions: Vec::new(),
-        outcomes,
-    };
+    let mut part = Part::default();
+    part.decision(writer, packages, row);
     part.run(writer, false).await
 }
 
@@ -191,6 +182,7 @@ fn confirm(commands: Vec<Command>, placed: Vec<i64>) {
             Command::Outcome(_, reply) => {
                 let _ = reply.send(Ok(()));
             }
+            Command::Deed(deed) => deed.answer(Ok(())),
             Command::Other(step) => step.answer(Ok(())),
             Command::Close => {}
         }
@@ -205,6 +197,7 @@ pub(crate) fn refuse(command: Command, error: StoreError) {
         Command::Outcome(_, reply) => {
             let _ = reply.send(Err(error));
         }
+        Command::Deed(deed) => deed.answer(Err(error)),
         Command::Other(step) => step.answer(Err(error)),
         Command::Close => {}
     }

@@ -14,6 +14,8 @@ mod effects;
 mod follow;
 #[path = "operations/look.rs"]
 mod look;
+#[path = "operations/make.rs"]
+mod make;
 #[path = "operations/misfits.rs"]
 mod misfits;
 #[path = "operations/moves.rs"]
@@ -28,6 +30,8 @@ mod stage;
 mod submit;
 #[path = "operations/sweep.rs"]
 mod sweep;
+#[path = "operations/together.rs"]
+mod together;
 #[path = "operations/unfold.rs"]
 mod unfold;
 
@@ -44,16 +48,32 @@ use crmgate_store::{
 };
 use sqlx::{QueryBuilder, Row as _};
 
-pub(crate) use self::begin::shift;
+pub(crate) use self::decide::Deed;
 pub(crate) use self::effects::{Effects, act};
+pub(crate) use self::follow::follow;
+pub(crate) use self::make::{Wanted, make};
 pub(crate) use self::moves::find;
 pub(crate) use self::prune::{erasable, erase};
 #[cfg(test)]
-pub(crate) use self::{follow::LANE_HEAD, rows::MOVABLE};
+pub(crate) use self::rows::MOVABLE;
+pub(crate) use self::together::together;
 use super::{
-    ALONE, Connection, Db, FOR_SHARE, Row, Store, among, apart, jobs, plain, scalar, sql, within,
+    ALONE, Connection, Db, FOR_SHARE, Row, Store, among, among_ids, apart, jobs, plain, scalar,
+    sql, within,
 };
 use crate::convert::nanoseconds;
+
+/// Statements over many rows, with the index that must serve each. The empty name is the key of a
+/// table whose name the database chooses.
+#[cfg(test)]
+pub(crate) const MANY: [(&super::many::Many, &str); 6] = [
+    (&follow::LANE_HEADS, "operations_in_lanes"),
+    (&follow::CLOSE, "operation_dependencies_by_target"),
+    (&follow::COUNT_DOWN, ""),
+    (&make::MOVE, ""),
+    (&unfold::OPEN, ""),
+    (&unfold::OPEN_COUNTS, ""),
+];
 
 /// How often others' moves are looked for.
 const POLL: Duration = Duration::from_millis(500);
@@ -140,17 +160,13 @@ impl OperationLog for Store {
         lease: RowLease,
         at: Timestamp,
     ) -> Result<Begun, StoreError> {
-        let taking = Arc::new(begin::Taking {
+        let taking = begin::Taking {
             id,
             by: by.clone(),
             lease,
             at,
-        });
-        act(self, move |writer, effects| {
-            let taking = Arc::clone(&taking);
-            Box::pin(async move { taking.take(&mut writer.connection, effects).await })
-        })
-        .await
+        };
+        decide::take(self, taking).await
     }
 
     async fn shift(&self, moves: Vec<Move>) -> Result<Vec<Moved>, StoreError> {

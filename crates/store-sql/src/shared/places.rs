@@ -6,6 +6,7 @@ use crmgate_store::chain::Draft;
 use super::Statement;
 use super::decisions::DecisionRow;
 use super::outcomes::OutcomeRow;
+use super::writer::Writer;
 
 /// A decision and its place.
 pub(crate) struct PlacedDecision<'a> {
@@ -23,9 +24,35 @@ pub(crate) struct PlacedOutcome<'a> {
 }
 
 /// The part of a transaction that appends decisions and outcomes.
+#[derive(Default)]
 pub(crate) struct Part<'a> {
     pub(crate) decisions: Vec<PlacedDecision<'a>>,
     pub(crate) outcomes: Vec<PlacedOutcome<'a>>,
+}
+
+impl<'a> Part<'a> {
+    /// Gives a decision the next place, with the number of its set of packages: its position.
+    pub(crate) fn decision(
+        &mut self,
+        writer: &mut Writer,
+        packages: i64,
+        row: &'a DecisionRow,
+    ) -> i64 {
+        let (seq, place) = writer.next(&row.draft);
+        self.decisions.push(PlacedDecision {
+            seq,
+            place,
+            packages,
+            row,
+        });
+        seq
+    }
+
+    /// Gives an outcome the next place.
+    pub(crate) fn outcome(&mut self, writer: &mut Writer, row: &'a OutcomeRow) {
+        let (seq, place) = writer.next(&row.draft);
+        self.outcomes.push(PlacedOutcome { seq, place, row });
+    }
 }
 
 /// The columns of the ledger.

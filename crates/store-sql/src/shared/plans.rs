@@ -1,10 +1,13 @@
 //! How the database finds what it is asked for: by what index, however many rows there are.
 
-use super::operations::{LANE_HEAD, MOVABLE};
+use super::operations::{MANY, MOVABLE};
 
 /// Statements with the index that must serve them, their values written out. `id` is some bytes in
-/// the database's words.
-pub(crate) fn statements(id: &str) -> Vec<(String, &'static str)> {
+/// the database's words, `write` writes out the values of a statement over many rows.
+pub(crate) fn statements(
+    id: &str,
+    write: impl Fn(String) -> String,
+) -> Vec<(String, &'static str)> {
     let plain = [
         (
             "SELECT nr FROM jobs WHERE state = 1 AND queue = 'q' ORDER BY rank, due, nr LIMIT 9",
@@ -67,8 +70,9 @@ pub(crate) fn statements(id: &str) -> Vec<(String, &'static str)> {
         .into_iter()
         .map(|(text, index)| (text.to_owned(), index))
         .collect();
-    let head = LANE_HEAD.replacen('?', "'c'", 1).replacen('?', "'l'", 1);
-    all.push((head, "operations_in_lanes"));
+    for (many, index) in MANY {
+        all.push((write(many.text(1)), index));
+    }
     all.push((
         format!("SELECT nr FROM operations o WHERE o.nr = 1 AND {MOVABLE}"),
         "operations_in_lanes",

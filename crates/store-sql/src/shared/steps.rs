@@ -7,11 +7,29 @@ use futures::future::BoxFuture;
 use super::Store;
 use super::writer::{Command, Reply, Step, Writer};
 
+/// Where an answer is put until the transaction is committed, and then sent.
+pub(crate) struct Slot<T> {
+    pub(crate) said: Option<T>,
+    reply: Reply<T>,
+}
+
+impl<T> Slot<T> {
+    pub(crate) const fn new(reply: Reply<T>) -> Self {
+        Self { said: None, reply }
+    }
+
+    pub(crate) fn answer(self, result: Result<(), StoreError>) {
+        let Self { said, reply } = self;
+        let nothing = || StoreError::Unavailable("nothing was done".to_owned());
+        // Who stopped waiting is not told.
+        let _ = reply.send(result.and_then(|()| said.ok_or_else(nothing)));
+    }
+}
+
 /// A write that is a function.
 struct Run<F, T> {
     work: F,
-    result: Option<T>,
-    reply: Reply<T>,
+    slot: Slot<T>,
 }
 
 #[async_trait]
@@ -21,18 +39,12 @@ where
     T: Send,
 {
     async fn run(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
-        self.result = Some((self.work)(writer).await?);
+        self.slot.said = Some((self.work)(writer).await?);
         Ok(())
     }
 
     fn answer(self: Box<Self>, result: Result<(), StoreError>) {
-        let Self {
-            result: given,
-            reply,
-            ..
-        } = *self;
-        let nothing = || StoreError::Unavailable("nothing was done".to_owned());
-        let _ = reply.send(result.and_then(|()| given.ok_or_else(nothing)));
+        self.slot.answer(result);
     }
 }
 
@@ -45,8 +57,7 @@ where
 {
     let step = |reply| Run {
         work,
-        result: None,
-        reply,
+        slot: Slot::new(reply),
     };
     let queue = store.queue();
     queue

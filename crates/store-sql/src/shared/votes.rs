@@ -13,7 +13,7 @@ use crmgate_store::{
 use sqlx::Row as _;
 
 use super::decisions::DecisionRow;
-use super::operations::{self, Effects, act, find};
+use super::operations::{Effects, Wanted, act, find, follow, make};
 use super::steps::with_record;
 use super::writer::Writer;
 use super::{Row, Store, batch, plain, scalar, sql, within};
@@ -59,13 +59,13 @@ impl Paper {
     /// INVARIANT: of all that would change the hold from the version that was seen, one does; and
     /// with it goes the operation that waits in it, or nothing is done.
     async fn store(&self, writer: &mut Writer, effects: &mut Effects) -> Result<Cast, sqlx::Error> {
+        let mut released = None;
         if let Some(then) = &self.ballot.then {
             let found = find(&mut writer.connection, &[then.id]).await?;
-            let row = found.get(&then.id);
-            let as_seen = row.is_some_and(|row| {
-                row.version.unsigned_abs() == then.seen && row.may_become(then.to)
-            });
-            if !as_seen {
+            let found = found.into_values().next();
+            let wanted = found.map(|(row, _)| Wanted::new(row, then.clone()));
+            released = wanted.filter(Wanted::fits);
+            if released.is_none() {
                 return Ok(Cast::Lost);
             }
         }
@@ -97,9 +97,10 @@ impl Paper {
                 .await?;
         }
         self.file(writer, seq).await?;
-        if let Some(then) = &self.ballot.then {
-            let moves = std::slice::from_ref(then);
-            operations::shift(&mut writer.connection, moves, effects).await?;
+        if let Some(wanted) = released {
+            let connection = &mut writer.connection;
+            let made = make(connection, vec![wanted], effects).await?;
+            follow(connection, made.into_iter().flatten().collect(), effects).await?;
         }
         Ok(Cast::Done)
     }

@@ -12,12 +12,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::batch::{self, Doubt, PackageSets};
+use super::batch::{self, Doubt, PackageSets, Placed};
 use super::decisions::DecisionRow;
+use super::operations::{Deed, Effects};
 use super::outcomes::OutcomeRow;
 use super::places::entry;
 use super::session::{self, Mark};
 use super::{Connection, Opening, sql};
+use crate::bells::{Bells, Rung};
+use crate::convert::nanoseconds;
 use crate::error::late;
 use crate::meters::Meters;
 
@@ -49,6 +52,7 @@ pub(crate) trait Step: Send {
 pub(crate) enum Command {
     Decision(Box<DecisionRow>, Reply<u64>),
     Outcome(Box<OutcomeRow>, Reply<()>),
+    Deed(Box<Deed>),
     Other(Box<dyn Step>),
     /// Do what is in the queue, then end.
     Close,
@@ -57,6 +61,11 @@ pub(crate) enum Command {
 impl Command {
     const fn can_wait(&self) -> bool {
         matches!(self, Self::Outcome(..))
+    }
+
+    /// Whether it takes statements of its own.
+    pub(crate) const fn is_step(&self) -> bool {
+        matches!(self, Self::Deed(_) | Self::Other(_))
     }
 }
 
@@ -73,19 +82,20 @@ pub(crate) struct Writer {
     pub(crate) sets: PackageSets,
     /// Whose writes these are.
     pub(crate) owner: ProcessId,
+    /// Whom to tell once the transaction is committed.
+    pub(crate) rung: Rung,
+    bells: Arc<Bells>,
+    ambient: Arc<dyn Ambient>,
 }
 
 impl Writer {
-    /// One without a chain, over a new connection.
-    pub(crate) fn new(connection: Connection, chain: Chain, owner: ProcessId) -> Self {
-        Self {
-            connection,
-            last: 0,
-            chain,
-            mark: Mark::default(),
-            sets: PackageSets::default(),
-            owner,
-        }
+    /// Does what a step brings with it, at its end.
+    pub(crate) async fn finish(&mut self, effects: Effects) -> Result<(), sqlx::Error> {
+        let now = nanoseconds(self.ambient.now());
+        let elsewhere = self.bells.elsewhere();
+        let rung = effects.flush(&mut self.connection, elsewhere, now).await?;
+        self.rung.add(rung);
+        Ok(())
     }
 
     /// The next entry's place. It counts once the transaction is committed.
@@ -151,6 +161,7 @@ fn stopped() -> StoreError {
 /// What lasts longer than a connection.
 pub(crate) struct Lane {
     pub(crate) opening: Opening,
+    pub(crate) bells: Arc<Bells>,
     pub(crate) ambient: Arc<dyn Ambient>,
     pub(crate) meters: Meters,
     owner: ProcessId,
@@ -163,6 +174,7 @@ pub(crate) struct Lane {
 /// in its queue.
 pub(crate) fn start(
     opening: Opening,
+    bells: Arc<Bells>,
     ambient: Arc<dyn Ambient>,
     owner: ProcessId,
 ) -> (Queue, JoinHandle<()>) {
@@ -174,6 +186,7 @@ pub(crate) fn start(
     };
     let lane = Lane {
         opening,
+        bells,
         ambient,
         meters,
         owner,
@@ -240,7 +253,17 @@ impl Lane {
     async fn connect(&self) -> Result<Writer, sqlx::Error> {
         let connection = self.opening.connect().await?;
         let id = ChainId::fresh(self.ambient.as_ref());
-        let mut writer = Writer::new(connection, Chain::new(id), self.owner);
+        let mut writer = Writer {
+            connection,
+            last: 0,
+            chain: Chain::new(id),
+            mark: Mark::default(),
+            sets: PackageSets::default(),
+            owner: self.owner,
+            rung: Rung::default(),
+            bells: Arc::clone(&self.bells),
+            ambient: Arc::clone(&self.ambient),
+        };
         session::begin(&mut writer).await?;
         // What a failed transaction left behind is what is stored now.
         let own = match self.own {
@@ -269,12 +292,11 @@ impl Lane {
         Ok(Draft::new(EntryKind::Start, now, envelope, None))
     }
 
-    /// Does all of it in one transaction, on a new connection where the one before broke: the
-    /// positions of the decisions in it.
+    /// Does all of it in one transaction, on a new connection where the one before broke.
     pub(crate) async fn attempt(
         &mut self,
         commands: &mut [Command],
-    ) -> Result<Vec<i64>, sqlx::Error> {
+    ) -> Result<Placed, sqlx::Error> {
         let until = session::until();
         let mut doubt = None;
         loop {
@@ -306,7 +328,7 @@ impl Lane {
         &mut self,
         commands: &mut [Command],
         doubt: &mut Option<Doubt>,
-    ) -> Result<Vec<i64>, sqlx::Error> {
+    ) -> Result<Placed, sqlx::Error> {
         let writer = self.ready().await?;
         if let Some(before) = doubt
             && session::came_through(writer, before.mark, &before.chain).await?
@@ -340,7 +362,7 @@ impl Pace {
     fn share(&mut self, asked: &[(Instant, Command)]) -> usize {
         let mut steps = 0;
         let over = asked.iter().position(|(_, command)| {
-            steps += usize::from(matches!(command, Command::Other(_)));
+            steps += usize::from(command.is_step());
             steps > self.most
         });
         self.full = over.is_some();

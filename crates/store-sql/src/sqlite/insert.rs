@@ -37,17 +37,18 @@ static TEXTS: LazyLock<Mutex<HashMap<Shape, Arc<str>>>> = LazyLock::new(Mutex::d
 impl Part<'_> {
     /// Appends all; with `alone`, in a transaction of its own.
     pub(crate) async fn run(&self, writer: &mut Writer, alone: bool) -> Result<(), sqlx::Error> {
-        let calls = self
-            .decisions
-            .len()
-            .max(self.outcomes.len())
-            .div_ceil(MOST)
-            .max(1);
+        // An outcome may be of a decision in the same part: that one comes first.
+        let before = self.decisions.len().div_ceil(MOST).saturating_sub(1);
+        let calls = (before + self.outcomes.len().div_ceil(MOST)).max(before + 1);
         let mut decisions = self.decisions.chunks(MOST);
         let mut outcomes = self.outcomes.chunks(MOST);
         for call in 0..calls {
             let decisions = decisions.next().unwrap_or_default();
-            let outcomes = outcomes.next().unwrap_or_default();
+            let outcomes = if call < before {
+                &[]
+            } else {
+                outcomes.next().unwrap_or_default()
+            };
             let shape = Shape {
                 decisions: padded(decisions.len()),
                 outcomes: padded(outcomes.len()),

@@ -107,12 +107,13 @@ impl SqliteStore {
         let opening = Opening {
             options: options.clone(),
         };
-        let (queue, task) = writer::start(opening, Arc::clone(&ambient), owner);
+        let bells: Arc<Bells> = Arc::default();
+        let (queue, task) = writer::start(opening, Arc::clone(&bells), Arc::clone(&ambient), owner);
         Ok(Self {
             queue,
             reader,
             open_writes,
-            bells: Arc::default(),
+            bells,
             options,
             ambient,
             owner,
@@ -162,10 +163,6 @@ impl SqliteStore {
 
     pub(crate) fn bells(&self) -> &Bells {
         &self.bells
-    }
-
-    pub(crate) fn shared_bells(&self) -> Arc<Bells> {
-        Arc::clone(&self.bells)
     }
 
     pub(crate) fn shared_ambient(&self) -> Arc<dyn Ambient> {

@@ -22,6 +22,7 @@ mod table;
 mod tables;
 mod tampering;
 mod tls;
+mod trips;
 #[path = "../model/world.rs"]
 mod world;
 mod writers;

@@ -195,10 +195,11 @@ pub(super) async fn holds_end_and_are_replaced(store: &impl Store) {
         (ended.status, ended.ended),
         (HoldStatus::Cancelled, Some(cancelled))
     );
-    let queued = Hold {
+    let mut queued = Hold {
         queued: Some(crmgate_domain::OperationId::fresh(&ambient)),
         ..hold(&ambient, "u1", "p")
     };
+    queued.operation.point = crmgate_domain::Point::Queue;
     let third = store.hold(queued.clone()).await.unwrap();
     assert_eq!(third.id, queued.id);
     let fourth = store.hold(hold(&ambient, "u1", "p")).await.unwrap();

@@ -5,15 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use crmgate_store::NewJob;
 use sqlx::{QueryBuilder, Row as _};
 
+use super::super::many::{Kind, Many};
 use super::{Connection, DUE, Db, WAITING, plain, sql};
 
 /// Most jobs of one statement.
 const PART: usize = 500;
-/// Texts of statements up to this many rows stay prepared.
-const PREPARED: usize = 8;
 
-/// What happens to a job that is in its queue already. A dead one stays dead.
-const MERGE: &str = " ON CONFLICT (queue, id) DO UPDATE SET pushes = jobs.pushes + 1, \
+/// A dead job that is in its queue already stays dead.
+const PUSH: Many = Many {
+    head: "INSERT INTO jobs (queue, id, state, due, rank, most_attempts) SELECT * FROM",
+    columns: &[
+        ("queue", Kind::Word),
+        ("id", Kind::Word),
+        ("state", Kind::Number),
+        ("due", Kind::Number),
+        ("rank", Kind::Number),
+        ("most_attempts", Kind::Number),
+    ],
+    tail: " WHERE true ON CONFLICT (queue, id) DO UPDATE SET pushes = jobs.pushes + 1, \
      due = CASE WHEN jobs.state < 2 AND excluded.due < jobs.due \
      THEN excluded.due ELSE jobs.due END, \
      rank = CASE WHEN jobs.state < 2 AND excluded.rank < jobs.rank \
@@ -25,7 +34,8 @@ const MERGE: &str = " ON CONFLICT (queue, id) DO UPDATE SET pushes = jobs.pushes
      again_rank = CASE WHEN jobs.state <> 2 THEN NULL \
      WHEN jobs.again_rank IS NULL OR excluded.rank < jobs.again_rank \
      THEN excluded.rank ELSE jobs.again_rank END \
-     RETURNING pushes";
+     RETURNING pushes",
+};
 
 /// The earlier time and the higher priority of jobs of one name.
 struct Wanted {
@@ -66,28 +76,20 @@ pub(crate) async fn push(
     jobs: &[NewJob],
     now: i64,
 ) -> Result<u64, sqlx::Error> {
-    let mut new = 0;
-    for part in once(jobs).chunks(PART) {
-        let mut query = QueryBuilder::<Db>::new(
-            "INSERT INTO jobs (queue, id, state, due, rank, most_attempts) ",
-        );
-        query.push_values(part, |mut row, ((queue, id), wanted)| {
-            row.push_bind(queue.clone())
-                .push_bind(id.clone())
-                .push_bind(if wanted.due <= now { DUE } else { WAITING })
-                .push_bind(wanted.due)
-                .push_bind(wanted.rank)
-                .push_bind(wanted.most_attempts);
-        });
-        query.push(MERGE);
-        let rows = query
-            .build()
-            .persistent(part.len() <= PREPARED)
-            .fetch_all(&mut *connection)
-            .await?;
-        new += rows.iter().filter(|row| row.get::<i64, _>(0) == 1).count() as u64;
-    }
-    Ok(new)
+    let rows = once(jobs).into_iter().map(|((queue, id), wanted)| {
+        let state = if wanted.due <= now { DUE } else { WAITING };
+        vec![
+            Some(queue).into(),
+            Some(id).into(),
+            state.into(),
+            wanted.due.into(),
+            wanted.rank.into(),
+            wanted.most_attempts.into(),
+        ]
+    });
+    let pushed = PUSH.run(connection, rows.collect()).await?;
+    let new = pushed.iter().filter(|row| row.get::<i64, _>(0) == 1);
+    Ok(new.count() as u64)
 }
 
 /// Which of these are not in their queue.

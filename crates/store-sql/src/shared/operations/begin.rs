@@ -1,18 +1,19 @@
 //! Taking an operation that a worker was woken for.
 
 use crmgate_domain::{OperationId, State, Timestamp};
-use crmgate_store::{Begun, By, RowLease};
+use crmgate_store::{Begun, By, RowLease, StoredOperation};
 use sqlx::QueryBuilder;
 
 use super::effects::Effects;
 use super::follow::{follow, movable_members};
-use super::moves::{Done, because, find, hand_over, make, moment, plain_move};
-use super::rows::{COLUMNS, MOVABLE, SEEN, Seen, seen, stored};
-use super::{Connection, Db, nanoseconds};
+use super::make::{Done, Wanted, make};
+use super::moves::{because, find, hand_over, moment};
+use super::rows::{COLUMNS, Seen, stored};
+use super::{Connection, Db, among, nanoseconds};
 
 /// Who takes what.
 #[derive(Clone)]
-pub(super) struct Taking {
+pub(crate) struct Taking {
     pub(super) id: OperationId,
     pub(super) by: By,
     pub(super) lease: RowLease,
@@ -68,22 +69,28 @@ impl Taking {
         self.go_on(connection, open, effects).await
     }
 
+    /// Whether one that was found so can be decided without a further look.
+    pub(super) fn at_once(&self, row: &Seen, movable: bool) -> bool {
+        let at = nanoseconds(self.at);
+        let due = row.due <= at && row.expires_at.is_none_or(|ends| ends > at);
+        movable && due && row.group.is_none() && !row.restored && !row.is_leased(at)
+    }
+
+    /// What is wanted of one that can be decided.
+    pub(super) fn wanted(&self, row: Seen) -> Wanted {
+        let mut wanted = Wanted::plain(row, State::Deciding, (self.at, &self.by), None);
+        wanted.then.lease = Some(self.lease.clone());
+        wanted
+    }
+
     async fn look(&self, connection: &mut Connection) -> Result<Found, sqlx::Error> {
-        let mut query = QueryBuilder::<Db>::new("SELECT ");
-        query
-            .push(SEEN)
-            .push(", CAST(CASE WHEN ")
-            .push(MOVABLE)
-            .push(" THEN 1 ELSE 0 END AS BIGINT) AS movable FROM operations o WHERE o.id = ")
-            .push_bind(self.id.uuid().as_bytes().to_vec());
-        let Some(row) = query.build().fetch_optional(&mut *connection).await? else {
-            return Ok(Vec::new());
-        };
-        let movable = sqlx::Row::get::<i64, _>(&row, "movable") == 1;
-        let row = seen(&row)?;
-        match row.group {
-            Some(group) => movable_members(connection, group).await,
-            None => Ok(vec![(row, movable)]),
+        let found = find(connection, &[self.id]).await?.remove(&self.id);
+        match found {
+            Some((row, movable)) => match row.group {
+                Some(group) => movable_members(connection, group).await,
+                None => Ok(vec![(row, movable)]),
+            },
+            None => Ok(Vec::new()),
         }
     }
 
@@ -100,7 +107,7 @@ impl Taking {
             if row.state == state && (row.restored || state == State::Writing) {
                 let whose = (&self.lease, &self.by);
                 hand_over(connection, &mut row, whose, self.at, effects).await?;
-                taken.push(row.id);
+                taken.push(row.nr);
             }
         }
         Ok(Begun::Settle(whole(connection, &taken).await?))
@@ -113,23 +120,23 @@ impl Taking {
         open: Found,
         effects: &mut Effects,
     ) -> Result<Begun, sqlx::Error> {
-        let mut done = Vec::new();
-        for (mut row, _) in open {
-            // What may have been written is nobody's to cancel but an operator's.
-            if row.state == State::Uncertain {
-                continue;
-            }
+        // What may have been written is nobody's to cancel but an operator's.
+        let idle = open
+            .into_iter()
+            .filter(|(row, _)| row.state != State::Uncertain);
+        let wanted = idle.map(|(row, _)| {
             let why = because(
                 "group_broken",
                 "another operation of its group came to nothing",
             );
-            let wanted = plain_move(&row, State::Cancelled, self.at, &self.by, why);
-            done.extend(make(connection, &mut row, &wanted, None, effects).await?);
-        }
+            Wanted::plain(row, State::Cancelled, (self.at, &self.by), why)
+        });
+        let made = make(connection, wanted.collect(), effects).await?;
+        let done: Vec<Done> = made.into_iter().flatten().collect();
         if done.is_empty() {
             return Ok(Begun::NotYet(None));
         }
-        follow(connection, done, (self.at, &self.by), effects).await?;
+        follow(connection, done, effects).await?;
         Ok(Begun::Over(State::Cancelled))
     }
 
@@ -141,12 +148,7 @@ impl Taking {
         effects: &mut Effects,
     ) -> Result<Begun, sqlx::Error> {
         let at = nanoseconds(self.at);
-        let mut done = Vec::new();
-        for (row, _) in &mut open {
-            if row.state.is_worked_on() {
-                done.extend(self.release(connection, row, effects).await?);
-            }
-        }
+        let mut done = self.release(connection, &open, effects).await?;
         if !done.is_empty() {
             // Whether it can go on is to be asked anew: it may stand behind others now.
             open = self.again(connection, &open).await?;
@@ -156,17 +158,24 @@ impl Taking {
                 && !row.restored
                 && row.expires_at.is_some_and(|ends| ends <= at)
         });
-        if let Some((row, _)) = late.and_then(|late| open.get_mut(late)) {
-            let wanted = plain_move(row, State::Expired, self.at, &self.by, overdue());
-            done.extend(make(connection, row, &wanted, None, effects).await?);
-            follow(connection, done, (self.at, &self.by), effects).await?;
+        if let Some(late) = late {
+            let (row, _) = open.swap_remove(late);
+            let who = (self.at, &self.by);
+            let wanted = Wanted::plain(row, State::Expired, who, overdue());
+            done.extend(
+                make(connection, vec![wanted], effects)
+                    .await?
+                    .into_iter()
+                    .flatten(),
+            );
+            follow(connection, done, effects).await?;
             return Ok(Begun::Over(State::Expired));
         }
         let due = open.iter().map(|(row, _)| row.due).max().unwrap_or(at);
         let free = open.iter().all(|(_, movable)| *movable);
         if !free || due > at {
             let waits = (free && due > at).then(|| moment(due));
-            follow(connection, done, (self.at, &self.by), effects).await?;
+            follow(connection, done, effects).await?;
             if let (Some((row, _)), Some(_)) = (open.first(), waits) {
                 effects.wake(
                     row.group.unwrap_or(row.id),
@@ -185,20 +194,26 @@ impl Taking {
         self.decide(connection, open, effects).await
     }
 
-    /// Takes a row from a worker that broke off before anything was sent.
+    /// Takes rows from a worker that broke off before anything was sent.
     async fn release(
         &self,
         connection: &mut Connection,
-        row: &mut Seen,
+        open: &Found,
         effects: &mut Effects,
-    ) -> Result<Option<Done>, sqlx::Error> {
-        let why = because(
-            "worker_lost",
-            "its worker broke off before anything was sent",
-        );
-        let mut wanted = plain_move(row, State::Received, self.at, &self.by, why);
-        wanted.failed_try = true;
-        make(connection, row, &wanted, None, effects).await
+    ) -> Result<Vec<Done>, sqlx::Error> {
+        let lost = open.iter().filter(|(row, _)| row.state.is_worked_on());
+        let wanted = lost.map(|(row, _)| {
+            let why = because(
+                "worker_lost",
+                "its worker broke off before anything was sent",
+            );
+            let who = (self.at, &self.by);
+            let mut wanted = Wanted::plain(row.clone(), State::Received, who, why);
+            wanted.then.failed_try = true;
+            wanted
+        });
+        let made = make(connection, wanted.collect(), effects).await?;
+        Ok(made.into_iter().flatten().collect())
     }
 
     async fn again(&self, connection: &mut Connection, open: &Found) -> Result<Found, sqlx::Error> {
@@ -216,17 +231,9 @@ impl Taking {
         open: Found,
         effects: &mut Effects,
     ) -> Result<Begun, sqlx::Error> {
-        let mut taken = Vec::new();
-        for (mut row, _) in open {
-            let mut wanted = plain_move(&row, State::Deciding, self.at, &self.by, None);
-            wanted.lease = Some(self.lease.clone());
-            if make(connection, &mut row, &wanted, None, effects)
-                .await?
-                .is_some()
-            {
-                taken.push(row.id);
-            }
-        }
+        let wanted = open.into_iter().map(|(row, _)| self.wanted(row));
+        let made = make(connection, wanted.collect(), effects).await?;
+        let taken: Vec<i64> = made.iter().flatten().map(|done| done.row.nr).collect();
         Ok(Begun::Decide(whole(connection, &taken).await?))
     }
 }
@@ -236,76 +243,20 @@ pub(super) fn overdue() -> Option<crmgate_store::Why> {
     because("expired", "it was not wanted any more after `expires_at`")
 }
 
-/// All that is kept of operations, in the order of these ids.
+/// All that is kept of operations, in the order in which they were accepted.
 pub(super) async fn whole(
     connection: &mut Connection,
-    ids: &[OperationId],
-) -> Result<Vec<crmgate_store::StoredOperation>, sqlx::Error> {
-    let mut query = QueryBuilder::<Db>::new(COLUMNS);
-    query.push(" WHERE o.id IN (");
-    let mut list = query.separated(",");
-    for id in ids {
-        list.push_bind(id.uuid().as_bytes().to_vec());
+    numbers: &[i64],
+) -> Result<Vec<StoredOperation>, sqlx::Error> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
     }
-    query.push(") ORDER BY o.seq");
-    let rows = query
-        .build()
-        .persistent(ids.len() <= 8)
-        .fetch_all(connection)
-        .await?;
+    let mut query = QueryBuilder::<Db>::new(COLUMNS);
+    query.push(" WHERE ");
+    among(&mut query, "o.nr", numbers);
+    query.push(" ORDER BY o.seq");
+    let rows = query.build().fetch_all(connection).await?;
     rows.iter()
         .map(|row| stored(row).map_err(|error| sqlx::Error::Decode(error.into())))
         .collect()
-}
-
-/// Makes moves, each by itself, and does what follows from them.
-pub(crate) async fn shift(
-    connection: &mut Connection,
-    moves: &[crmgate_store::Move],
-    effects: &mut Effects,
-) -> Result<Vec<crmgate_store::Moved>, sqlx::Error> {
-    use crmgate_store::Moved;
-
-    let ids: Vec<OperationId> = moves.iter().map(|wanted| wanted.id).collect();
-    let mut found = find(connection, &ids).await?;
-    let mut answers = Vec::with_capacity(moves.len());
-    let mut done = Vec::new();
-    for wanted in moves {
-        let Some(row) = found.get_mut(&wanted.id) else {
-            answers.push(Moved::Absent);
-            continue;
-        };
-        answers.push(match make(connection, row, wanted, None, effects).await? {
-            Some(made) => {
-                let version = made.row.version.unsigned_abs();
-                done.push((made, wanted));
-                Moved::Done(version)
-            }
-            None => row.lost(),
-        });
-    }
-    let Some((_, first)) = done.first() else {
-        return Ok(answers);
-    };
-    let (at, by) = (first.at, first.by.clone());
-    revive(connection, &done).await?;
-    let done = done.into_iter().map(|(made, _)| made).collect();
-    follow(connection, done, (at, &by), effects).await?;
-    Ok(answers)
-}
-
-/// Whoever wants something tried once more wants its job, too, even when that is dead.
-async fn revive(
-    connection: &mut Connection,
-    done: &[(Done, &crmgate_store::Move)],
-) -> Result<(), sqlx::Error> {
-    for (made, _) in done {
-        let again = made.was.is_final() || made.was == State::Uncertain;
-        if again && made.row.state == State::Received {
-            let id = made.row.group.unwrap_or(made.row.id).to_string();
-            let queue = format!("operations/{}", made.row.connection);
-            super::jobs::bury_not(connection, &queue, &id).await?;
-        }
-    }
-    Ok(())
 }

@@ -1,62 +1,97 @@
-//! Decisions about queued operations, recorded with the move that follows.
+//! What workers and operators do to operations, as it is asked of the task that moves them.
 
-use std::sync::Arc;
+use crmgate_domain::{Ambient, RevisionId};
+use crmgate_store::{Begun, DecisionRecord, Hold, Move, Moved, Outcome, StoreError};
 
-use crmgate_domain::{OperationId, RevisionId};
-use crmgate_store::{DecisionRecord, Hold, Move, Moved, Outcome, StoreError};
-
-use super::super::batch;
 use super::super::decisions::DecisionRow;
 use super::super::outcomes::OutcomeRow;
-use super::super::writer::Writer;
+use super::super::steps::Slot;
+use super::super::writer::Command;
 use super::Store;
-use super::begin::shift;
-use super::effects::{Effects, act};
-use super::follow::follow;
-use super::moves::{find, make};
+use super::begin::Taking;
+use super::make::Wanted;
+use super::rows::Seen;
 
-/// What is recorded, and done.
-struct Deciding {
-    row: DecisionRow,
-    revision: RevisionId,
-    hold: Option<Hold>,
-    then: Move,
-    outcome: Option<OutcomeRow>,
+/// A decision with what follows from it.
+pub(crate) struct Deciding {
+    pub(super) row: DecisionRow,
+    pub(super) revision: RevisionId,
+    pub(super) hold: Option<Hold>,
+    pub(super) then: Move,
+    pub(super) outcome: Option<OutcomeRow>,
 }
 
 impl Deciding {
-    async fn run(
-        &self,
-        writer: &mut Writer,
-        effects: &mut Effects,
-    ) -> Result<Result<u64, Moved>, sqlx::Error> {
-        let id: OperationId = self.then.id;
-        let connection = &mut writer.connection;
-        let mut found = find(connection, &[id]).await?;
-        let Some(row) = found.get_mut(&id) else {
-            return Ok(Err(Moved::Absent));
+    pub(super) fn new(
+        hold: Option<Hold>,
+        record: DecisionRecord,
+        then: Move,
+        ambient: &dyn Ambient,
+    ) -> Result<Self, StoreError> {
+        let hold = hold.map(|hold| Hold {
+            queued: Some(then.id),
+            ..hold
+        });
+        let record = DecisionRecord {
+            hold: hold.as_ref().map(|hold| hold.id).or(record.hold),
+            ..record
         };
-        // The hold is there before the row that names it: its end is looked up.
-        if row.version.unsigned_abs() != self.then.seen || !row.may_become(self.then.to) {
-            return Ok(Err(row.lost()));
-        }
-        if let Some(hold) = &self.hold {
-            super::super::holds::insert(writer, hold).await?;
-        }
-        let connection = &mut writer.connection;
-        let made = make(connection, row, &self.then, Some(&self.revision), effects).await?;
-        let Some(made) = made else {
-            return Ok(Err(row.lost()));
+        let then = Move {
+            decision: Some(record.decision.id),
+            hold: hold.as_ref().map(|hold| hold.id).or(then.hold),
+            ..then
         };
-        batch::append(writer, &self.row).await?;
-        let place = writer.last.unsigned_abs();
-        if let Some(outcome) = &self.outcome {
-            batch::append_outcomes(writer, [outcome]).await?;
-        }
-        let who = (self.then.at, &self.then.by);
-        follow(&mut writer.connection, vec![made], who, effects).await?;
-        Ok(Ok(place))
+        Ok(Self {
+            row: DecisionRow::new(&record, ambient)?,
+            revision: record.decision.judgement.revision,
+            hold,
+            outcome: then.outcome.as_ref().map(OutcomeRow::new).transpose()?,
+            then,
+        })
     }
+
+    /// The move of the operation that was found so.
+    pub(super) fn wanted(&self, row: Seen) -> Wanted {
+        let mut wanted = Wanted::new(row, self.then.clone());
+        wanted.revision = Some(self.revision.clone());
+        wanted
+    }
+}
+
+/// A move, with what came of a write.
+pub(crate) struct Shifting {
+    pub(super) then: Move,
+    pub(super) outcome: Option<OutcomeRow>,
+}
+
+/// Something that is done to operations, together with others of its kind.
+pub(crate) enum Deed {
+    Take(Taking, Slot<Begun>),
+    Decide(Box<Deciding>, Slot<Result<u64, Moved>>),
+    Shift(Vec<Shifting>, Slot<Vec<Moved>>),
+}
+
+impl Deed {
+    /// Answers, after the commit or with the failure.
+    pub(crate) fn answer(self, result: Result<(), StoreError>) {
+        match self {
+            Self::Take(_, slot) => slot.answer(result),
+            Self::Decide(_, slot) => slot.answer(result),
+            Self::Shift(_, slot) => slot.answer(result),
+        }
+    }
+}
+
+/// Has it done. It is done even when whoever asked has gone.
+async fn ask<T>(store: &Store, deed: impl FnOnce(Slot<T>) -> Deed) -> Result<T, StoreError> {
+    let queue = store.queue();
+    queue
+        .ask(|reply| Command::Deed(Box::new(deed(Slot::new(reply)))))
+        .await
+}
+
+pub(super) async fn take(store: &Store, taking: Taking) -> Result<Begun, StoreError> {
+    ask(store, |slot| Deed::Take(taking, slot)).await
 }
 
 pub(super) async fn decide(
@@ -65,43 +100,21 @@ pub(super) async fn decide(
     record: DecisionRecord,
     then: Move,
 ) -> Result<Result<u64, Moved>, StoreError> {
-    let hold = hold.map(|hold| Hold {
-        queued: Some(then.id),
-        ..hold
-    });
-    let record = DecisionRecord {
-        hold: hold.as_ref().map(|hold| hold.id).or(record.hold),
-        ..record
-    };
-    let then = Move {
-        decision: Some(record.decision.id),
-        hold: hold.as_ref().map(|hold| hold.id).or(then.hold),
-        ..then
-    };
     let key = *record.decision.id.uuid().as_bytes();
-    if let Some(read_back) = &record.read_back {
-        store.open_writes().begin(key, *read_back.join_key.bytes());
+    let opened = record.read_back.as_ref();
+    let opened = opened.map(|read_back| *read_back.join_key.bytes());
+    let deciding = Box::new(Deciding::new(hold, record, then, store.ambient())?);
+    if let Some(join_key) = opened {
+        store.open_writes().begin(key, join_key);
     }
-    let opened = record.read_back.is_some();
-    let deciding = Arc::new(Deciding {
-        row: DecisionRow::new(&record, store.ambient())?,
-        revision: record.decision.judgement.revision.clone(),
-        hold,
-        outcome: then.outcome.as_ref().map(OutcomeRow::new).transpose()?,
-        then,
-    });
     let ended = deciding.outcome.as_ref().filter(|outcome| outcome.ends);
     let ended = ended.map(|outcome| outcome.decision);
-    let done = act(store, move |writer, effects| {
-        let deciding = Arc::clone(&deciding);
-        Box::pin(async move { deciding.run(writer, effects).await })
-    })
-    .await?;
+    let done = ask(store, |slot| Deed::Decide(deciding, slot)).await?;
     if let Some(decision) = ended {
         store.open_writes().end(&decision);
     }
     // What was not recorded is not open.
-    if done.is_err() && opened {
+    if done.is_err() && opened.is_some() {
         store.open_writes().end(&key);
     }
     Ok(done)
@@ -112,32 +125,30 @@ pub(super) async fn shift_all(store: &Store, moves: Vec<Move>) -> Result<Vec<Mov
     if moves.is_empty() {
         return Ok(Vec::new());
     }
-    let outcomes: Result<Vec<Option<OutcomeRow>>, StoreError> = moves
+    let ended: Vec<_> = moves
         .iter()
-        .map(|wanted| wanted.outcome.as_ref().map(OutcomeRow::new).transpose())
+        .map(|then| ends(then.outcome.as_ref()))
         .collect();
-    let given = Arc::new((moves, outcomes?));
-    let kept = Arc::clone(&given);
-    let answers = act(store, move |writer, effects| {
-        let given = Arc::clone(&given);
-        Box::pin(async move {
-            let (moves, outcomes) = given.as_ref();
-            let answers = shift(&mut writer.connection, moves, effects).await?;
-            let made = answers.iter().zip(outcomes);
-            let made = made.filter(|(answer, _)| matches!(answer, Moved::Done(_)));
-            let rows: Vec<&OutcomeRow> = made.filter_map(|(_, row)| row.as_ref()).collect();
-            batch::append_outcomes(writer, rows).await?;
-            Ok(answers)
+    let shifting: Result<Vec<Shifting>, StoreError> = moves
+        .into_iter()
+        .map(|then| {
+            let outcome = then.outcome.as_ref().map(OutcomeRow::new).transpose()?;
+            Ok(Shifting { then, outcome })
         })
-    })
-    .await?;
-    let written = answers.iter().zip(&kept.0);
-    for (_, wanted) in written.filter(|(answer, _)| matches!(answer, Moved::Done(_))) {
-        if let Some(Outcome { decision, kind, .. }) = &wanted.outcome
-            && kind.is_final()
-        {
-            store.open_writes().end(decision.uuid().as_bytes());
+        .collect();
+    let shifting = shifting?;
+    let answers = ask(store, |slot| Deed::Shift(shifting, slot)).await?;
+    for (answer, ended) in answers.iter().zip(ended) {
+        if let (Moved::Done(_), Some(decision)) = (answer, ended) {
+            store.open_writes().end(&decision);
         }
     }
     Ok(answers)
+}
+
+/// The decision whose write has ended with this.
+fn ends(outcome: Option<&Outcome>) -> Option<[u8; 16]> {
+    outcome
+        .filter(|outcome| outcome.kind.is_final())
+        .map(|outcome| *outcome.decision.uuid().as_bytes())
 }

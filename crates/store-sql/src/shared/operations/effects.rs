@@ -1,24 +1,20 @@
 //! What a transaction of moves does beside the rows themselves, in few statements at its end.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
-use crmgate_domain::{Ambient, DecisionId, HoldId, OperationId, State, Timestamp};
+use crmgate_domain::{DecisionId, HoldId, OperationId, State, Timestamp};
 use crmgate_store::{By, CALLBACK_TRIES, CALLBACKS, NewJob, StoreError, Why, queue_of};
 use futures::future::BoxFuture;
-use sqlx::QueryBuilder;
 
-use super::super::writer::{Command, Reply, Step, Writer};
-use super::{Connection, Db, Store, jobs, nanoseconds, plain};
-use crate::bells::{Bells, Rung};
+use super::super::many::{Kind, Many, Value};
+use super::super::steps::Slot;
+use super::super::writer::{Command, Step, Writer};
+use super::{Connection, Store, jobs, plain};
+use crate::bells::Rung;
 
 /// How often a worker may break off over an operation before its job is dead.
 const MOST_ATTEMPTS: u32 = 10;
-/// Most rows of one statement.
-const PART: usize = 500;
-/// Texts of statements up to this many rows stay prepared.
-const PREPARED: usize = 8;
 
 /// One entry of a history.
 pub(crate) struct Entry {
@@ -112,9 +108,8 @@ impl Effects {
         elsewhere: bool,
         now: i64,
     ) -> Result<Rung, sqlx::Error> {
-        for part in self.history.chunks(PART) {
-            append_history(connection, part).await?;
-        }
+        let history = self.history.into_iter().map(Entry::values).collect();
+        HISTORY.run(connection, history).await?;
         recount(connection, &self.counts).await?;
         let mut rung = Rung {
             moved: self.moved,
@@ -130,27 +125,52 @@ impl Effects {
     }
 }
 
-async fn append_history(connection: &mut Connection, entries: &[Entry]) -> Result<(), sqlx::Error> {
-    let mut query = QueryBuilder::<Db>::new(
-        "INSERT INTO operation_history (operation, version, at, was, state, who, why_code, \
-         why_message, decision, hold) ",
-    );
-    query.push_values(entries, |mut row, entry| {
-        let why = entry.why.as_ref();
-        row.push_bind(entry.nr)
-            .push_bind(entry.version)
-            .push_bind(entry.at)
-            .push_bind(entry.was.map(State::as_str))
-            .push_bind(entry.state.as_str())
-            .push_bind(plain(&entry.by.0).into_owned())
-            .push_bind(why.map(|why| plain(&why.code).into_owned()))
-            .push_bind(why.map(|why| plain(&why.message).into_owned()))
-            .push_bind(entry.decision.map(|id| id.uuid().as_bytes().to_vec()))
-            .push_bind(entry.hold.map(|id| id.uuid().as_bytes().to_vec()));
-    });
-    let query = query.build().persistent(entries.len() <= PREPARED);
-    query.execute(connection).await.map(|_| ())
+const HISTORY: Many = Many {
+    head: "INSERT INTO operation_history (operation, version, at, was, state, who, why_code, \
+           why_message, decision, hold) SELECT * FROM",
+    columns: &[
+        ("operation", Kind::Number),
+        ("version", Kind::Number),
+        ("at", Kind::Number),
+        ("was", Kind::Word),
+        ("state", Kind::Word),
+        ("who", Kind::Word),
+        ("why_code", Kind::Word),
+        ("why_message", Kind::Word),
+        ("decision", Kind::Bytes),
+        ("hold", Kind::Bytes),
+    ],
+    tail: "",
+};
+
+impl Entry {
+    fn values(self) -> Vec<Value> {
+        let why = self.why.as_ref();
+        vec![
+            self.nr.into(),
+            self.version.into(),
+            self.at.into(),
+            self.was.map(State::as_str).into(),
+            self.state.as_str().into(),
+            plain(&self.by.0).as_ref().into(),
+            why.map(|why| plain(&why.code).into_owned()).into(),
+            why.map(|why| plain(&why.message).into_owned()).into(),
+            self.decision.map(|id| id.uuid()).into(),
+            self.hold.map(|id| id.uuid()).into(),
+        ]
+    }
 }
+
+const RECOUNT: Many = Many {
+    head: "INSERT INTO operation_counts (connection, state, count) SELECT * FROM",
+    columns: &[
+        ("connection", Kind::Word),
+        ("state", Kind::Word),
+        ("count", Kind::Number),
+    ],
+    tail: " WHERE true ON CONFLICT (connection, state) DO UPDATE \
+           SET count = operation_counts.count + excluded.count",
+};
 
 /// Counts up and down. The last statement of whatever transaction it is in but for jobs, so that
 /// its rows are locked for a short time.
@@ -158,32 +178,17 @@ pub(crate) async fn recount(
     connection: &mut Connection,
     counts: &BTreeMap<(String, &'static str), i64>,
 ) -> Result<(), sqlx::Error> {
-    let changed: Vec<_> = counts.iter().filter(|(_, by)| **by != 0).collect();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let mut query =
-        QueryBuilder::<Db>::new("INSERT INTO operation_counts (connection, state, count) ");
-    query.push_values(&changed, |mut row, ((connection, state), by)| {
-        row.push_bind(connection.clone())
-            .push_bind(*state)
-            .push_bind(**by);
+    let changed = counts.iter().filter(|(_, by)| **by != 0);
+    let changed = changed.map(|((connection, state), by)| {
+        vec![connection.as_str().into(), (*state).into(), (*by).into()]
     });
-    query.push(
-        " ON CONFLICT (connection, state) DO UPDATE \
-         SET count = operation_counts.count + excluded.count",
-    );
-    let query = query.build().persistent(changed.len() <= PREPARED);
-    query.execute(connection).await.map(|_| ())
+    RECOUNT.run(connection, changed.collect()).await.map(|_| ())
 }
 
 /// A write that moves operations.
 struct Act<F, T> {
     work: F,
-    bells: Arc<Bells>,
-    ambient: Arc<dyn Ambient>,
-    done: Option<(T, Rung)>,
-    reply: Reply<T>,
+    slot: Slot<T>,
 }
 
 #[async_trait]
@@ -195,27 +200,12 @@ where
 {
     async fn run(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
         let mut effects = Effects::default();
-        let result = (self.work)(writer, &mut effects).await?;
-        let now = nanoseconds(self.ambient.now());
-        let elsewhere = self.bells.elsewhere();
-        let rung = effects
-            .flush(&mut writer.connection, elsewhere, now)
-            .await?;
-        self.done = Some((result, rung));
-        Ok(())
+        self.slot.said = Some((self.work)(writer, &mut effects).await?);
+        writer.finish(effects).await
     }
 
     fn answer(self: Box<Self>, result: Result<(), StoreError>) {
-        let Self {
-            done, bells, reply, ..
-        } = *self;
-        let nothing = || StoreError::Unavailable("nothing was done".to_owned());
-        let answer = result.and_then(|()| done.ok_or_else(nothing));
-        let answer = answer.map(|(result, rung)| {
-            bells.ring(rung);
-            result
-        });
-        let _ = reply.send(answer);
+        self.slot.answer(result);
     }
 }
 
@@ -231,10 +221,7 @@ where
 {
     let step = |reply| Act {
         work,
-        bells: store.shared_bells(),
-        ambient: store.shared_ambient(),
-        done: None,
-        reply,
+        slot: Slot::new(reply),
     };
     let queue = store.queue();
     queue

@@ -3,23 +3,29 @@
 //! INVARIANT: what a move sets free has a job when the transaction ends. More dependants than are
 //! told at once leave an echo behind, which is worked off in further transactions.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crmgate_domain::{OperationId, State, Timestamp};
 use crmgate_store::By;
 use sqlx::{QueryBuilder, Row as _};
 
+use super::super::many::{Kind, Many};
 use super::effects::Effects;
-use super::moves::{Done, because, firsts, make, members, plain_move};
+use super::make::{Done, Wanted, make};
+use super::moves::{because, firsts, members};
 use super::rows::{MOVABLE, SEEN, Seen, seen};
-use super::{Connection, Db, among, sql};
+use super::{Connection, Db, among, among_ids, sql};
 
 /// Most dependants that are told in one transaction.
 const MOST_TOLD: usize = 200;
 
-/// The first of a lane that waits.
-pub(crate) const LANE_HEAD: &str = "SELECT nr FROM operations WHERE connection = ? AND turn = ? \
-     AND state = 'received' ORDER BY seq LIMIT 1";
+/// The first of each lane that waits.
+pub(super) const LANE_HEADS: Many = Many {
+    head: "SELECT (SELECT o.nr FROM operations o WHERE o.connection = v.name AND o.turn = v.lane \
+           AND o.state = 'received' ORDER BY o.seq LIMIT 1) FROM",
+    columns: &[("name", Kind::Word), ("lane", Kind::Word)],
+    tail: "",
+};
 
 /// Who may be free to go now.
 #[derive(Default)]
@@ -55,11 +61,11 @@ impl Candidates {
         connection: &mut Connection,
         effects: &mut Effects,
     ) -> Result<(), sqlx::Error> {
-        for (name, lane) in &self.lanes {
-            let head = sql(LANE_HEAD).bind(name.clone()).bind(lane.clone());
-            let head = head.fetch_optional(&mut *connection).await?;
-            self.rows.extend(head.map(|row| row.get::<i64, _>(0)));
-        }
+        let lanes = self.lanes.into_iter();
+        let lanes = lanes.map(|(name, lane)| vec![Some(name).into(), Some(lane).into()]);
+        let heads = LANE_HEADS.run(connection, lanes.collect()).await?;
+        let heads = heads.iter().filter_map(|row| row.get::<Option<i64>, _>(0));
+        self.rows.extend(heads);
         if !self.rows.is_empty() {
             let numbers: Vec<i64> = self.rows.iter().copied().collect();
             let mut query = QueryBuilder::<Db>::new("SELECT ");
@@ -134,67 +140,64 @@ async fn wake_group(
 pub(crate) async fn follow(
     connection: &mut Connection,
     done: Vec<Done>,
-    (at, by): (Timestamp, &By),
     effects: &mut Effects,
 ) -> Result<(), sqlx::Error> {
     let mut candidates = Candidates::default();
     let mut left = MOST_TOLD;
-    let mut todo: VecDeque<Done> = done.into();
-    while !todo.is_empty() {
-        let round: Vec<Done> = todo.drain(..).collect();
+    let mut round = done;
+    while !round.is_empty() {
+        let mut next = Vec::new();
         for done in &round {
-            let (row, to) = (&done.row, done.row.state);
-            if to == State::Received {
-                let lost = done.was == State::Uncertain;
-                match if lost {
-                    lost_dependency(connection, row.nr).await?
-                } else {
-                    None
-                } {
-                    Some(lost) => {
-                        let mut row = row.clone();
-                        let why = missing(lost.0, lost.1);
-                        let wanted = plain_move(&row, State::Cancelled, at, by, why);
-                        todo.extend(make(connection, &mut row, &wanted, None, effects).await?);
-                        continue;
-                    }
-                    None => candidates.received(row, effects),
-                }
-            }
-            if let Some(lane) = &row.lane
-                && !to.is_worked_on()
-                && !matches!(to, State::Uncertain | State::Unjudged)
-            {
-                candidates
-                    .lanes
-                    .insert((row.connection.clone(), lane.clone()));
-            }
-            if to.came_to_nothing()
-                && let Some(group) = row.group
-            {
-                todo.extend(end_group(connection, group, to, (at, by), effects).await?);
-                candidates.group(group);
-            }
+            next.extend(step(connection, done, &mut candidates, effects).await?);
         }
-        let ended: BTreeMap<OperationId, State> = round
-            .iter()
-            .filter(|done| done.row.state.is_final())
-            .map(|done| (done.row.id, done.row.state))
-            .collect();
-        if !ended.is_empty() {
-            let told = Told {
-                ended: &ended,
-                at,
-                by,
-            };
-            let more = told
-                .tell(connection, left, &mut candidates, effects)
-                .await?;
-            left = left.saturating_sub(more.len());
-            todo.extend(more);
-        }
+        let told = Told::of(&round);
+        let more = told
+            .tell(connection, left, &mut candidates, effects)
+            .await?;
+        left = left.saturating_sub(more.len());
+        next.extend(more);
+        round = next;
     }
     candidates.wake(connection, effects).await
+}
+
+/// What follows from one move but for those that depend on it: further moves.
+async fn step(
+    connection: &mut Connection,
+    done: &Done,
+    candidates: &mut Candidates,
+    effects: &mut Effects,
+) -> Result<Vec<Done>, sqlx::Error> {
+    let (row, to) = (&done.row, done.row.state);
+    if to == State::Received {
+        let lost = match done.was {
+            State::Uncertain => lost_dependency(connection, row.nr).await?,
+            _ => None,
+        };
+        if let Some((target, state)) = lost {
+            let why = missing(target, state);
+            let who = (done.at, &done.by);
+            let wanted = Wanted::plain(row.clone(), State::Cancelled, who, why);
+            let made = make(connection, vec![wanted], effects).await?;
+            return Ok(made.into_iter().flatten().collect());
+        }
+        candidates.received(row, effects);
+    }
+    if let Some(lane) = &row.lane
+        && !to.is_worked_on()
+        && !matches!(to, State::Uncertain | State::Unjudged)
+    {
+        candidates
+            .lanes
+            .insert((row.connection.clone(), lane.clone()));
+    }
+    match row.group {
+        Some(group) if to.came_to_nothing() => {
+            candidates.group(group);
+            end_group(connection, group, done, effects).await
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// What an operation depends on and came to nothing, while nobody knew what had become of the
@@ -223,127 +226,142 @@ async fn lost_dependency(
 async fn end_group(
     connection: &mut Connection,
     group: OperationId,
-    state: State,
-    (at, by): (Timestamp, &By),
+    because_of: &Done,
     effects: &mut Effects,
 ) -> Result<Vec<Done>, sqlx::Error> {
-    let mut done = Vec::new();
-    for mut row in members(connection, group).await? {
-        // What may have been written is nobody's to cancel but an operator's.
-        let idle = matches!(
+    let (state, at) = (because_of.row.state, because_of.at);
+    let members = members(connection, group).await?.into_iter();
+    // What may have been written is nobody's to cancel but an operator's.
+    let idle = members.filter(|row| {
+        matches!(
             row.state,
             State::Received | State::Held | State::Stale | State::Unjudged
-        );
-        if !idle || row.is_leased(super::nanoseconds(at)) {
-            continue;
-        }
+        ) && !row.is_leased(super::nanoseconds(at))
+    });
+    let wanted = idle.map(|row| {
         let why = because(
             &format!("group_{state}"),
             format!("another operation of its group is {state}"),
         );
-        let wanted = plain_move(&row, State::Cancelled, at, by, why);
-        done.extend(make(connection, &mut row, &wanted, None, effects).await?);
-    }
-    Ok(done)
+        Wanted::plain(row, State::Cancelled, (at, &because_of.by), why)
+    });
+    let made = make(connection, wanted.collect(), effects).await?;
+    Ok(made.into_iter().flatten().collect())
+}
+
+/// How something ended.
+struct Ended {
+    state: State,
+    at: Timestamp,
+    by: By,
 }
 
 /// Operations that have ended, whose dependants are to be told.
-pub(crate) struct Told<'a> {
-    pub(crate) ended: &'a BTreeMap<OperationId, State>,
-    pub(crate) at: Timestamp,
-    pub(crate) by: &'a By,
-}
+struct Told(BTreeMap<OperationId, Ended>);
 
-impl Told<'_> {
+pub(super) const CLOSE: Many = Many {
+    head: "UPDATE operation_dependencies SET open = 0 FROM",
+    columns: &[("waits", Kind::Number), ("for_it", Kind::Bytes)],
+    tail: " WHERE operation_dependencies.dependant = v.waits \
+           AND operation_dependencies.target = v.for_it",
+};
+
+/// The row as it stands comes back, as [`SEEN`](super::rows::SEEN) has it.
+pub(super) const COUNT_DOWN: Many = Many {
+    head: "UPDATE operations SET open_dependencies = operations.open_dependencies - v.fewer FROM",
+    columns: &[("row_nr", Kind::Number), ("fewer", Kind::Number)],
+    // Without their table, as `RETURNING` takes them everywhere.
+    tail: " WHERE operations.nr = v.row_nr RETURNING nr, id, connection, lane, grp, state, version, \
+           priority, due, open_dependencies, expires_at, restored, lease_until, hold, calls_back",
+};
+
+impl Told {
+    fn of(done: &[Done]) -> Self {
+        let ended = done.iter().filter(|done| done.row.state.is_final());
+        let ended = ended.map(|done| {
+            let ended = Ended {
+                state: done.row.state,
+                at: done.at,
+                by: done.by.clone(),
+            };
+            (done.row.id, ended)
+        });
+        Self(ended.collect())
+    }
+
     /// Tells at most so many dependants, and leaves an echo when there are more. Gives those that
     /// are cancelled.
-    pub(crate) async fn tell(
+    async fn tell(
         &self,
         connection: &mut Connection,
         most: usize,
         candidates: &mut Candidates,
         effects: &mut Effects,
     ) -> Result<Vec<Done>, sqlx::Error> {
-        let mut query = QueryBuilder::<Db>::new(
-            "SELECT dependant, target FROM operation_dependencies WHERE target IN (",
-        );
-        let mut list = query.separated(",");
-        for id in self.ended.keys() {
-            list.push_bind(id.uuid().as_bytes().to_vec());
+        if self.0.is_empty() {
+            return Ok(Vec::new());
         }
+        let mut query = QueryBuilder::<Db>::new(
+            "SELECT dependant, target FROM operation_dependencies WHERE open = 1 AND ",
+        );
+        among_ids(&mut query, "target", self.0.keys().map(OperationId::uuid));
         query
-            .push(") AND open = 1 LIMIT ")
+            .push(" LIMIT ")
             .push_bind(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1));
-        let persistent = self.ended.len() <= 8;
-        let rows = query
-            .build()
-            .persistent(persistent)
-            .fetch_all(&mut *connection)
-            .await?;
-        let mut cancelled = Vec::new();
+        let rows = query.build().fetch_all(&mut *connection).await?;
+        let mut waiting: BTreeMap<i64, Vec<OperationId>> = BTreeMap::new();
         for row in rows.iter().take(most) {
-            let (dependant, target): (i64, Vec<u8>) = (row.get(0), row.get(1));
-            let target: OperationId = super::rows::id(&target)?;
-            let Some(state) = self.ended.get(&target) else {
-                continue;
-            };
-            let done = self
-                .tell_one(connection, dependant, (target, *state), candidates, effects)
-                .await?;
-            cancelled.extend(done);
+            let target: OperationId = super::rows::id(row.get(1))?;
+            waiting.entry(row.get(0)).or_default().push(target);
         }
         if rows.len() > most {
-            for id in self.ended.keys() {
+            for id in self.0.keys() {
                 echo(connection, *id).await?;
             }
         }
-        Ok(cancelled)
+        self.count_down(connection, waiting, candidates, effects)
+            .await
     }
 
-    async fn tell_one(
+    async fn count_down(
         &self,
         connection: &mut Connection,
-        dependant: i64,
-        (target, state): (OperationId, State),
+        waiting: BTreeMap<i64, Vec<OperationId>>,
         candidates: &mut Candidates,
         effects: &mut Effects,
-    ) -> Result<Option<Done>, sqlx::Error> {
-        sql("UPDATE operation_dependencies SET open = 0 WHERE dependant = ? AND target = ?")
-            .bind(dependant)
-            .bind(target.uuid().as_bytes().to_vec())
-            .execute(&mut *connection)
-            .await?;
-        let mut query = QueryBuilder::<Db>::new(
-            "UPDATE operations AS o SET open_dependencies = open_dependencies - 1 WHERE nr = ",
-        );
-        query
-            .push_bind(dependant)
-            .push(" RETURNING ")
-            .push(SEEN_BARE);
-        let Some(row) = query.build().fetch_optional(&mut *connection).await? else {
-            return Ok(None);
-        };
-        let mut row = seen(&row)?;
-        if state == State::Succeeded || row.restored {
-            if row.state == State::Received && row.open == 0 {
-                candidates.received(&row, effects);
+    ) -> Result<Vec<Done>, sqlx::Error> {
+        let pairs = waiting.iter().flat_map(|(dependant, targets)| {
+            let pair = |target: &OperationId| vec![(*dependant).into(), target.uuid().into()];
+            targets.iter().map(pair)
+        });
+        CLOSE.run(connection, pairs.collect()).await?;
+        let counts = waiting.iter().map(|(dependant, targets)| {
+            let fewer = i64::try_from(targets.len()).unwrap_or(i64::MAX);
+            vec![(*dependant).into(), fewer.into()]
+        });
+        let rows = COUNT_DOWN.run(connection, counts.collect()).await?;
+        let mut wanted = Vec::new();
+        for row in &rows {
+            let row = seen(row)?;
+            let targets = waiting.get(&row.nr).into_iter().flatten();
+            let mut ended = targets.filter_map(|id| Some((*id, self.0.get(id)?)));
+            let lost = ended.find(|(_, ended)| ended.state != State::Succeeded);
+            match lost.filter(|_| !row.restored) {
+                Some((id, lost)) => {
+                    let who = (lost.at, &lost.by);
+                    let why = missing(id, lost.state);
+                    wanted.push(Wanted::plain(row, State::Cancelled, who, why));
+                }
+                None if row.state == State::Received && row.open == 0 => {
+                    candidates.received(&row, effects);
+                }
+                None => {}
             }
-            return Ok(None);
         }
-        let wanted = plain_move(
-            &row,
-            State::Cancelled,
-            self.at,
-            self.by,
-            missing(target, state),
-        );
-        make(connection, &mut row, &wanted, None, effects).await
+        let made = make(connection, wanted, effects).await?;
+        Ok(made.into_iter().flatten().collect())
     }
 }
-
-/// The columns of [`SEEN`] without their table, as `RETURNING` takes them everywhere.
-const SEEN_BARE: &str = "nr, id, connection, lane, grp, state, version, priority, due, \
-     open_dependencies, expires_at, restored, lease_until, hold, calls_back";
 
 /// Why something is cancelled that depends on what came to nothing.
 pub(crate) fn missing(target: OperationId, state: State) -> Option<crmgate_store::Why> {
@@ -384,24 +402,17 @@ pub(crate) async fn work_off(
     let state = word.map(super::rows::state).transpose()?;
     // One that was tried once more meanwhile is waited for again.
     let state = state.unwrap_or(State::Cancelled);
-    let ended: BTreeMap<_, _> = Some((target, state))
-        .filter(|(_, state)| state.is_final())
-        .into_iter()
-        .collect();
-    if ended.is_empty() {
+    if !state.is_final() {
         return Ok(true);
     }
-    let told = Told {
-        ended: &ended,
-        at,
-        by,
-    };
+    let by = by.clone();
+    let told = Told(BTreeMap::from([(target, Ended { state, at, by })]));
     let mut candidates = Candidates::default();
     let cancelled = told
         .tell(connection, MOST_TOLD, &mut candidates, effects)
         .await?;
     candidates.wake(connection, effects).await?;
-    follow(connection, cancelled, (at, by), effects).await?;
+    follow(connection, cancelled, effects).await?;
     let more = sql("SELECT nr FROM operation_echoes LIMIT 1");
     Ok(!firsts(&more.fetch_all(connection).await?).is_empty())
 }

@@ -4,9 +4,11 @@ use crmgate_domain::{Actor, State, Timestamp};
 use crmgate_store::{By, EraseFilter};
 use sqlx::{QueryBuilder, Row as _};
 
+use super::super::many::{Kind, Many};
 use super::effects::Effects;
 use super::follow::follow;
-use super::moves::{because, firsts, make, plain_move};
+use super::make::{Wanted, make};
+use super::moves::{because, firsts};
 use super::rows::{Body, SEEN, seen};
 use super::{Connection, Db, among, nanoseconds, plain, sql};
 
@@ -130,6 +132,12 @@ pub(crate) fn erasable(select: &str, wanted: &EraseFilter) -> QueryBuilder<Db> {
     query
 }
 
+const EMPTY: Many = Many {
+    head: "UPDATE operation_bodies SET request = NULL, body = v.emptied FROM",
+    columns: &[("row_nr", Kind::Number), ("emptied", Kind::Word)],
+    tail: " WHERE operation_bodies.nr = v.row_nr",
+};
+
 /// Takes what is asked from operations, and what is known of who asks but the id. What has not
 /// been sent is cancelled; of what may have been sent, nobody can find out any more.
 pub(crate) async fn erase(
@@ -141,10 +149,10 @@ pub(crate) async fn erase(
     let mut query = erasable(&format!("SELECT {SEEN}, b.body"), wanted);
     query.push(" ORDER BY o.nr LIMIT ").push_bind(PART);
     let rows = query.build().fetch_all(&mut *connection).await?;
-    let mut done = Vec::new();
+    let (mut bodies, mut moves) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in &rows {
         let body = emptied(row.get("body"))?;
-        let mut row = seen(row)?;
+        let row = seen(row)?;
         let to = match row.state {
             State::Writing => Some(State::Uncertain),
             // What a backup brought back may have been written.
@@ -153,22 +161,22 @@ pub(crate) async fn erase(
             state if state.is_final() => None,
             _ => Some(State::Cancelled),
         };
+        bodies.push(vec![row.nr.into(), Some(body).into()]);
         if let Some(to) = to {
             let why = because("erased", "what was asked was erased on request");
-            let wanted = plain_move(&row, to, at, by, why);
-            done.extend(make(connection, &mut row, &wanted, None, effects).await?);
+            moves.push(Wanted::plain(row, to, (at, by), why));
         }
-        sql("UPDATE operation_bodies SET request = NULL, body = ? WHERE nr = ?")
-            .bind(body)
-            .bind(row.nr)
-            .execute(&mut *connection)
-            .await?;
-        sql("UPDATE operations SET keeps_since = NULL WHERE nr = ?")
-            .bind(row.nr)
-            .execute(&mut *connection)
-            .await?;
     }
-    follow(connection, done, (at, by), effects).await?;
+    EMPTY.run(connection, bodies).await?;
+    let made = make(connection, moves, effects).await?;
+    let numbers: Vec<i64> = firsts(&rows);
+    if !numbers.is_empty() {
+        // Behind the moves: what they ended would be kept for its request.
+        let mut query = QueryBuilder::<Db>::new("UPDATE operations SET keeps_since = NULL WHERE ");
+        among(&mut query, "nr", &numbers);
+        query.build().execute(&mut *connection).await?;
+    }
+    follow(connection, made.into_iter().flatten().collect(), effects).await?;
     Ok(rows.len() as u64)
 }
 

@@ -7,9 +7,10 @@ use sqlx::{QueryBuilder, Row as _};
 use super::begin::overdue;
 use super::effects::Effects;
 use super::follow::{Candidates, follow, work_off};
-use super::moves::{Done, because, make, plain_move};
+use super::make::{Done, Wanted, make};
+use super::moves::because;
 use super::rows::{MOVABLE, SEEN, Seen, seen};
-use super::{Connection, Db, among, jobs, nanoseconds, sql};
+use super::{Connection, Db, among, among_ids, jobs, nanoseconds};
 
 /// Most rows of one transaction.
 pub(super) const PART: i64 = 200;
@@ -108,37 +109,44 @@ pub(super) async fn expire(
         .push(" AND o.restored = 0 ORDER BY o.deadline LIMIT ")
         .push_bind(most.min(PART));
     let rows = query.build().fetch_all(&mut *connection).await?;
-    let mut done: Vec<Done> = Vec::new();
+    let mut wanted = Vec::with_capacity(rows.len());
     for row in &rows {
-        let mut row = seen(row)?;
+        let row = seen(row)?;
         let own = row.expires_at.is_some_and(|ends| ends <= nanoseconds(at));
         let why = if own {
             overdue()
         } else {
             because("hold_expired", "nobody answered in time")
         };
-        let hold = row
-            .hold
-            .clone()
-            .filter(|_| matches!(row.state, State::Held | State::Stale));
-        let wanted = plain_move(&row, State::Expired, at, by, why);
-        let made = make(connection, &mut row, &wanted, None, effects).await?;
-        if made.is_some()
-            && let Some(hold) = hold
-        {
-            sql(
-                "UPDATE holds SET status = 'expired', version = version + 1 \
-                 WHERE id = ? AND status = 'waiting'",
-            )
-            .bind(hold)
-            .execute(&mut *connection)
-            .await?;
-        }
-        done.extend(made);
+        wanted.push(Wanted::plain(row, State::Expired, (at, by), why));
     }
+    let made = make(connection, wanted, effects).await?;
+    let done: Vec<Done> = made.into_iter().flatten().collect();
+    expire_holds(connection, &done).await?;
     let ended = done.len() as u64;
-    follow(connection, done, (at, by), effects).await?;
+    follow(connection, done, effects).await?;
     Ok(ended)
+}
+
+/// Nobody is waited for in the holds of these any more.
+async fn expire_holds(connection: &mut Connection, done: &[Done]) -> Result<(), sqlx::Error> {
+    let mut holds = Vec::new();
+    for Done { row, was, .. } in done {
+        if matches!(was, State::Held | State::Stale)
+            && let Some(hold) = &row.hold
+        {
+            holds.push(super::rows::id::<uuid::Uuid>(hold)?);
+        }
+    }
+    if holds.is_empty() {
+        return Ok(());
+    }
+    let mut query = QueryBuilder::<Db>::new(
+        "UPDATE holds SET status = 'expired', version = version + 1 \
+         WHERE status = 'waiting' AND ",
+    );
+    among_ids(&mut query, "id", holds.into_iter());
+    query.build().execute(connection).await.map(|_| ())
 }
 
 /// Gives back what was in error under other policies.
@@ -150,10 +158,10 @@ pub(super) async fn judge_again(
     effects: &mut Effects,
 ) -> Result<u64, sqlx::Error> {
     let gate = By("gate".into());
-    let mut done = Vec::new();
+    let mut wanted = Vec::new();
     // Two ranges of an index, instead of all that is not equal.
     for sense in ["<", ">"] {
-        let left = most.min(PART) - i64::try_from(done.len()).unwrap_or(i64::MAX);
+        let left = most.min(PART) - i64::try_from(wanted.len()).unwrap_or(i64::MAX);
         let mut query = QueryBuilder::<Db>::new("SELECT ");
         query
             .push(SEEN)
@@ -164,14 +172,15 @@ pub(super) async fn judge_again(
             .push(" LIMIT ")
             .push_bind(left.max(0));
         for row in query.build().fetch_all(&mut *connection).await? {
-            let mut row = seen(&row)?;
             let why = because("new_policies", "other policies are in force now");
-            let wanted = plain_move(&row, State::Received, at, &gate, why);
-            done.extend(make(connection, &mut row, &wanted, None, effects).await?);
+            let who = (at, &gate);
+            wanted.push(Wanted::plain(seen(&row)?, State::Received, who, why));
         }
     }
+    let made = make(connection, wanted, effects).await?;
+    let done: Vec<Done> = made.into_iter().flatten().collect();
     let count = done.len() as u64;
-    follow(connection, done, (at, &gate), effects).await?;
+    follow(connection, done, effects).await?;
     Ok(count)
 }
 
@@ -189,18 +198,19 @@ pub(super) async fn mark_restored(
         .push_bind(PART);
     let rows = query.build().fetch_all(&mut *connection).await?;
     let mut numbers = Vec::with_capacity(rows.len());
+    let mut wanted = Vec::new();
     for row in &rows {
-        let mut row = seen(row)?;
+        let row = seen(row)?;
         numbers.push(row.nr);
         if !matches!(
             row.state,
             State::Received | State::Writing | State::Uncertain
         ) {
             let why = because("restored", "a backup was put back");
-            let wanted = plain_move(&row, State::Received, at, by, why);
-            make(connection, &mut row, &wanted, None, effects).await?;
+            wanted.push(Wanted::plain(row, State::Received, (at, by), why));
         }
     }
+    make(connection, wanted, effects).await?;
     if numbers.is_empty() {
         return Ok(0);
     }

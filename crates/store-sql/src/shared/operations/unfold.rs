@@ -6,9 +6,10 @@ use crmgate_domain::{OperationId, State, Timestamp};
 use crmgate_store::{By, Unfolded};
 use sqlx::{QueryBuilder, Row as _};
 
+use super::super::many::{Kind, Many};
 use super::effects::Effects;
 use super::follow::{Candidates, follow, missing, work_off};
-use super::moves::{Done, make, plain_move};
+use super::make::{Done, Wanted, make};
 use super::rows::{SEEN, Seen, seen};
 use super::{Connection, Db, among, nanoseconds, scalar, sql};
 
@@ -53,7 +54,7 @@ pub(super) async fn unfold(
     stretch.receive(connection, at, effects).await?;
     let cancelled = stretch.depend(connection, (at, &gate), effects).await?;
     stretch.wake(connection, effects).await?;
-    follow(connection, cancelled, (at, &gate), effects).await?;
+    follow(connection, cancelled, effects).await?;
     Ok(done)
 }
 
@@ -63,7 +64,18 @@ async fn next(connection: &mut Connection, most: i64) -> Result<Option<Stretch>,
     let Some(first) = first.fetch_optional(&mut *connection).await? else {
         return Ok(None);
     };
-    let (submission, after): (i64, i64) = (first.get(0), first.get(2));
+    let (submission, owner, after) = (first.get(0), first.get(1), first.get(2));
+    stretch(connection, (submission, owner), after, most)
+        .await
+        .map(Some)
+}
+
+async fn stretch(
+    connection: &mut Connection,
+    (submission, owner): (i64, String),
+    after: i64,
+    most: i64,
+) -> Result<Stretch, sqlx::Error> {
     let mut query = QueryBuilder::<Db>::new("SELECT ");
     query
         .push(SEEN)
@@ -74,14 +86,30 @@ async fn next(connection: &mut Connection, most: i64) -> Result<Option<Stretch>,
         .push(" ORDER BY o.line LIMIT ")
         .push_bind(most);
     let rows = query.build().fetch_all(connection).await?;
-    Ok(Some(Stretch {
+    Ok(Stretch {
         submission,
-        owner: first.get(1),
+        owner,
         after,
         last: rows.last().map_or(after, |row| row.get("line")),
         rows: rows.iter().map(seen).collect::<Result<_, _>>()?,
-    }))
+    })
 }
+
+pub(super) const OPEN_COUNTS: Many = Many {
+    head: "UPDATE operations SET open_dependencies = v.open FROM",
+    columns: &[("row_nr", Kind::Number), ("open", Kind::Number)],
+    tail: " WHERE operations.nr = v.row_nr",
+};
+
+/// Of several dependencies on one operation, one counts.
+pub(super) const OPEN: Many = Many {
+    head: "UPDATE operation_dependencies SET open = 1 FROM",
+    columns: &[("waits", Kind::Number), ("for_it", Kind::Bytes)],
+    tail: " WHERE operation_dependencies.dependant = v.waits \
+           AND operation_dependencies.target = v.for_it \
+           AND operation_dependencies.n = (SELECT min(d.n) FROM operation_dependencies d \
+           WHERE d.dependant = v.waits AND d.target = v.for_it)",
+};
 
 impl Stretch {
     /// Makes all of it `received`, in order.
@@ -142,7 +170,8 @@ impl Stretch {
         Ok(())
     }
 
-    /// Finds out what they depend on. Those that depend on what came to nothing are cancelled.
+    /// Finds out what they depend on. Those that depend on what came to nothing are cancelled, and
+    /// no part of it any more.
     async fn depend(
         &mut self,
         connection: &mut Connection,
@@ -159,7 +188,7 @@ impl Stretch {
             return Ok(Vec::new());
         }
         let mut wanted = self.targets(connection, &numbers).await?;
-        let mut done = Vec::new();
+        let (mut counts, mut pairs, mut lost) = (Vec::new(), Vec::new(), Vec::new());
         for row in &mut self.rows {
             let Some(targets) = wanted.remove(&row.nr) else {
                 continue;
@@ -170,32 +199,25 @@ impl Stretch {
                 .map(|(id, _)| *id)
                 .collect();
             row.open = i64::try_from(open.len()).unwrap_or(i64::MAX);
-            sql("UPDATE operations SET open_dependencies = ? WHERE nr = ?")
-                .bind(row.open)
-                .bind(row.nr)
-                .execute(&mut *connection)
-                .await?;
-            let lost = targets.iter().find_map(|(id, state)| {
+            counts.push(vec![row.nr.into(), row.open.into()]);
+            let missed = targets.iter().find_map(|(id, state)| {
                 let state = state.unwrap_or(State::Cancelled);
                 state.came_to_nothing().then_some((*id, state))
             });
-            if let Some((id, state)) = lost {
-                let wanted = plain_move(row, State::Cancelled, at, by, missing(id, state));
-                done.extend(make(connection, row, &wanted, None, effects).await?);
+            if let Some((id, state)) = missed {
+                let why = missing(id, state);
+                lost.push(Wanted::plain(row.clone(), State::Cancelled, (at, by), why));
                 continue;
             }
-            for id in open {
-                sql("UPDATE operation_dependencies SET open = 1 \
-                     WHERE dependant = ? AND target = ? AND n = (SELECT min(d.n) \
-                     FROM operation_dependencies d WHERE d.dependant = ? AND d.target = ?)")
-                .bind(row.nr)
-                .bind(id.uuid().as_bytes().to_vec())
-                .bind(row.nr)
-                .bind(id.uuid().as_bytes().to_vec())
-                .execute(&mut *connection)
-                .await?;
-            }
+            let pair = |id: &OperationId| vec![row.nr.into(), id.uuid().into()];
+            pairs.extend(open.iter().map(pair));
         }
+        OPEN_COUNTS.run(connection, counts).await?;
+        OPEN.run(connection, pairs).await?;
+        let made = make(connection, lost, effects).await?;
+        let done: Vec<Done> = made.into_iter().flatten().collect();
+        let ended: BTreeSet<i64> = done.iter().map(|done| done.row.nr).collect();
+        self.rows.retain(|row| !ended.contains(&row.nr));
         Ok(done)
     }
 
@@ -242,10 +264,9 @@ impl Stretch {
         effects: &mut Effects,
     ) -> Result<(), sqlx::Error> {
         let mut candidates = Candidates::default();
-        let received = self.rows.iter().filter(|row| row.state == State::Received);
         // Of a lane, only the first one can be free.
         let mut lanes = BTreeSet::new();
-        for row in received {
+        for row in &self.rows {
             match (&row.lane, row.group) {
                 (Some(lane), None) => {
                     if lanes.insert((row.connection.as_str(), lane.as_str())) {

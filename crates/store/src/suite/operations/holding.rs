@@ -11,6 +11,7 @@ async fn hold_it<S: QueuedStore>(world: &World<'_, S>, id: crmgate_domain::Opera
     let taken = world.take(id).await;
     let mut hold = hold(&world.ambient, "005", "p");
     (hold.created_at, hold.expires_at) = (at(20), at(5_000));
+    hold.operation.point = crmgate_domain::Point::Queue;
     let asked = record(
         &world.ambient,
         "acme-sf",
