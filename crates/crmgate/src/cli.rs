@@ -13,6 +13,7 @@ mod authoring;
 mod bundle;
 mod decisions;
 mod linting;
+mod narrowing;
 mod ops;
 
 pub(crate) use approvals::{Answer as ApprovalsAnswer, Approvals, ApprovalsList};
@@ -23,6 +24,7 @@ pub(crate) use decisions::{
     ExportForm,
 };
 pub(crate) use linting::PolicyCheck;
+pub(crate) use narrowing::Narrowing;
 pub(crate) use ops::{Found, Ops, OpsAnswer, OpsList, OpsResolve, OpsRetry, OpsSubmit, OpsWanted};
 
 /// Decides with Rego policies whether a record operation on a CRM may happen, before it happens.

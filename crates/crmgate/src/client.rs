@@ -187,6 +187,13 @@ impl Api {
     }
 }
 
+/// A text as one segment of a path.
+pub(crate) fn segment(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
+}
+
 fn demo(file: &Path) -> Result<DemoFile, Failure> {
     let text = std::fs::read_to_string(file).map_err(|_| {
         Failure::new(

@@ -367,6 +367,7 @@ pub enum Begun {
 
 /// Which operations to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 #[expect(
     missing_docs,
     reason = "each narrows by the operation's field of that name"
@@ -387,7 +388,9 @@ pub struct OperationFilter {
     pub reason: Option<String>,
     pub since: Option<Timestamp>,
     pub until: Option<Timestamp>,
-    /// Only these connections may be seen (the caller's scope); `None` is all.
+    /// Only these connections may be seen (the caller's scope, which nobody says himself); `None` is
+    /// all.
+    #[serde(skip)]
     pub visible: Option<Vec<ConnectionName>>,
 }
 

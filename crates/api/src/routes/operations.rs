@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
 use crmgate_app::operations::{Found, Life, Until};
 use crmgate_app::{AppError, Principal};
 use crmgate_domain::{ConnectionName, OperationId, State as Stands, SubmissionId, Timestamp};
@@ -141,8 +141,7 @@ pub(crate) async fn show(
     let most = waiting::time(waiting.wait.as_deref())?;
     let operations = parts.app.operations()?;
     let operation = operations.wait(&by, id, until, most).await?;
-    let full = sees_request(&by, &operation);
-    Ok(axum::Json(public(&operation, full)).into_response())
+    Ok(shown(&by, &operation))
 }
 
 /// The whole life of one operation: what was asked, how it moved, what was decided, whom it waited
@@ -201,7 +200,7 @@ pub(crate) async fn cancel(
 ) -> Answer {
     let operations = parts.app.operations()?;
     let now = operations.cancel(&by, id, given.reason.as_deref()).await?;
-    Ok(axum::Json(public(&now, sees_request(&by, &now))).into_response())
+    Ok(shown(&by, &now))
 }
 
 /// Why, and whether it did not happen.
@@ -231,7 +230,7 @@ pub(crate) async fn retry(
     let operations = parts.app.operations()?;
     let again = operations.retry(&by, id, given.did_not_happen, given.reason.as_deref());
     let now = again.await?;
-    Ok(axum::Json(public(&now, sees_request(&by, &now))).into_response())
+    Ok(shown(&by, &now))
 }
 
 /// What was found out.
@@ -261,7 +260,7 @@ pub(crate) async fn resolve(
     let operations = parts.app.operations()?;
     let (record, why) = (found.record_id.as_deref(), found.reason.as_deref());
     let now = operations.resolve(&by, id, found.r#as, record, why).await?;
-    Ok(axum::Json(public(&now, sees_request(&by, &now))).into_response())
+    Ok(shown(&by, &now))
 }
 
 /// Which operations, and why.
@@ -271,45 +270,9 @@ pub(crate) async fn resolve(
     expecting = "an object with `filter` and `reason`"
 )]
 pub(crate) struct Sweep {
-    filter: Narrowed,
+    filter: OperationFilter,
     #[serde(default)]
     reason: Option<String>,
-}
-
-/// As the list's parameters.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Narrowed {
-    connection: Option<ConnectionName>,
-    states: Vec<Stands>,
-    object: Option<String>,
-    record_id: Option<String>,
-    actor: Option<String>,
-    owner: Option<String>,
-    submission: Option<SubmissionId>,
-    client_id: Option<String>,
-    reason: Option<String>,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-}
-
-impl From<Narrowed> for OperationFilter {
-    fn from(given: Narrowed) -> Self {
-        Self {
-            connection: given.connection,
-            states: given.states,
-            object: given.object,
-            record_id: given.record_id,
-            actor: given.actor,
-            owner: given.owner,
-            submission: given.submission,
-            client_id: given.client_id,
-            reason: given.reason,
-            since: given.since,
-            until: given.until,
-            ..Self::default()
-        }
-    }
 }
 
 /// Takes back whatever the filter narrows to and has not begun to be written; at most 10,000.
@@ -322,7 +285,7 @@ pub(crate) async fn cancel_all(
 ) -> Answer {
     let operations = parts.app.operations()?;
     let why = sweep.reason.as_deref();
-    let swept = operations.cancel_all(&by, sweep.filter.into(), why).await?;
+    let swept = operations.cancel_all(&by, sweep.filter, why).await?;
     Ok(axum::Json(swept).into_response())
 }
 
@@ -336,8 +299,13 @@ pub(crate) async fn retry_all(
 ) -> Answer {
     let operations = parts.app.operations()?;
     let why = sweep.reason.as_deref();
-    let swept = operations.retry_all(&by, sweep.filter.into(), why).await?;
+    let swept = operations.retry_all(&by, sweep.filter, why).await?;
     Ok(axum::Json(swept).into_response())
+}
+
+/// An operation as the caller may see it.
+fn shown(by: &Principal, operation: &StoredOperation) -> Response {
+    axum::Json(public(operation, sees_request(by, operation))).into_response()
 }
 
 /// Whoever submitted it, and whoever operates the gate, may see what is asked, values included.

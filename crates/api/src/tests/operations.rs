@@ -222,6 +222,10 @@ async fn bad_submissions_and_questions_say_what_is_wrong() {
         ("/v1/operations/cancel", json!({"filter": {}})),
         (
             "/v1/operations/cancel",
+            json!({"filter": {"visible": ["acme-sf"]}}),
+        ),
+        (
+            "/v1/operations/cancel",
             json!({"filter": {"state": "held"}}),
         ),
     ] {

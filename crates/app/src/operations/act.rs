@@ -77,6 +77,21 @@ impl Answer {
         }
     }
 
+    /// It is taken back.
+    fn cancelling(by: &Principal, why: Option<&str>) -> Result<Self, AppError> {
+        by.demand(Action::CancelOperations)?;
+        let why = told("cancelled", why, "taken back")?;
+        Ok(Self::new("cancelled", by, State::Cancelled, OPEN, why))
+    }
+
+    /// It is tried once more.
+    fn retrying(by: &Principal, why: Option<&str>) -> Result<Self, AppError> {
+        by.demand(Action::RetryOperations)?;
+        let why = told("retried", why, "tried once more")?;
+        let from = ENDED_UNWRITTEN;
+        Ok(Self::new("retried", by, State::Received, from, why))
+    }
+
     fn takes(&self, state: State) -> bool {
         self.from.contains(&state) && state.may_become(self.to)
     }
@@ -124,9 +139,7 @@ impl Operations {
         id: OperationId,
         why: Option<&str>,
     ) -> Result<StoredOperation, AppError> {
-        by.demand(Action::CancelOperations)?;
-        let why = told("cancelled", why, "taken back")?;
-        let answer = Answer::new("cancelled", by, State::Cancelled, OPEN, why);
+        let answer = Answer::cancelling(by, why)?;
         self.answer(by, id, &answer, |_, _| ()).await
     }
 
@@ -142,7 +155,7 @@ impl Operations {
         did_not_happen: bool,
         why: Option<&str>,
     ) -> Result<StoredOperation, AppError> {
-        by.demand(Action::RetryOperations)?;
+        let answer = Answer::retrying(by, why)?;
         let seen = self.visible(by, id).await?;
         if seen.state == State::Uncertain {
             if did_not_happen {
@@ -156,8 +169,6 @@ impl Operations {
                 version: seen.version,
             });
         }
-        let why = told("retried", why, "tried once more")?;
-        let answer = Answer::new("retried", by, State::Received, ENDED_UNWRITTEN, why);
         self.has_request(&seen)?;
         let now = self.ambient.now();
         self.answer(by, id, &answer, |change, _| change.due = Some(now))
@@ -245,10 +256,7 @@ impl Operations {
         filter: OperationFilter,
         why: Option<&str>,
     ) -> Result<Swept, AppError> {
-        by.demand(Action::CancelOperations)?;
-        let why = told("cancelled", why, "taken back")?;
-        let answer = Answer::new("cancelled", by, State::Cancelled, OPEN, why);
-        self.sweep(by, filter, &answer).await
+        self.sweep(by, filter, &Answer::cancelling(by, why)?).await
     }
 
     /// Tries once more whatever the filter narrows to and came to nothing.
@@ -261,10 +269,7 @@ impl Operations {
         filter: OperationFilter,
         why: Option<&str>,
     ) -> Result<Swept, AppError> {
-        by.demand(Action::RetryOperations)?;
-        let why = told("retried", why, "tried once more")?;
-        let answer = Answer::new("retried", by, State::Received, ENDED_UNWRITTEN, why);
-        self.sweep(by, filter, &answer).await
+        self.sweep(by, filter, &Answer::retrying(by, why)?).await
     }
 
     /// Moves an operation and its group.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
-use super::{Form, Remote};
+use super::{Form, Narrowing, Remote};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Decisions {
@@ -33,18 +33,8 @@ pub(crate) enum Decisions {
 /// Which decisions. All that is given must hold.
 #[derive(Debug, Args)]
 pub(crate) struct DecisionsWanted {
-    /// Only this connection's.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) connection: Option<String>,
-    /// Only about this object.
-    #[arg(long, value_name = "OBJECT")]
-    pub(crate) object: Option<String>,
-    /// Only about this record.
-    #[arg(long, value_name = "ID")]
-    pub(crate) record: Option<String>,
-    /// Only this actor's, by id.
-    #[arg(long, value_name = "ID")]
-    pub(crate) actor: Option<String>,
+    #[command(flatten)]
+    pub(crate) narrowing: Narrowing,
     /// Only of this effect: allow, deny, require_approval, error.
     #[arg(long, value_name = "EFFECT")]
     pub(crate) effect: Option<String>,
@@ -61,12 +51,6 @@ pub(crate) struct DecisionsWanted {
     /// unknown, uncertain.
     #[arg(long, value_name = "OUTCOME")]
     pub(crate) outcome: Option<String>,
-    /// Only from this time on: RFC 3339, or so long ago ("2h", "7d").
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Only before this time: RFC 3339, or so long ago ("2h", "7d").
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<String>,
 }
 
 #[derive(Debug, Args)]

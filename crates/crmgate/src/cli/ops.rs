@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Remote;
+use super::{Narrowing, Remote};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ops {
@@ -87,21 +87,11 @@ Exit codes:
 /// Which operations. All that is given must hold.
 #[derive(Debug, Args)]
 pub(crate) struct OpsWanted {
-    /// Only this connection's.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) connection: Option<String>,
+    #[command(flatten)]
+    pub(crate) narrowing: Narrowing,
     /// Only those that stand here; several with commas: held,stale.
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<String>,
-    /// Only about this object.
-    #[arg(long, value_name = "OBJECT")]
-    pub(crate) object: Option<String>,
-    /// Only about this record.
-    #[arg(long, value_name = "ID")]
-    pub(crate) record: Option<String>,
-    /// Only this actor's, by id.
-    #[arg(long, value_name = "ID")]
-    pub(crate) actor: Option<String>,
     /// Only those of this submission.
     #[arg(long, value_name = "ID")]
     pub(crate) submission: Option<String>,
@@ -111,12 +101,6 @@ pub(crate) struct OpsWanted {
     /// Only those that stand where they stand for this reason.
     #[arg(long, value_name = "CODE")]
     pub(crate) reason_code: Option<String>,
-    /// Only submitted from this time on: RFC 3339, or so long ago ("2h", "7d").
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Only submitted before this time: RFC 3339, or so long ago ("2h", "7d").
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::decisions::{segment, short_time};
+use super::times::short_time;
 use crate::cli::{Approvals, ApprovalsAnswer, ApprovalsList, Remote};
-use crate::client::Api;
+use crate::client::{Api, segment};
 use crate::exit::{Exit, Failure};
 use crate::json::{at, flag, list, text};
 use crate::output::{Output, say, say_json, table};

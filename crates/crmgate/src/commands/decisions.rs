@@ -1,7 +1,7 @@
 //! `crmgate decisions`: what was decided, and why; and whether the record of it is whole.
 
 use crate::cli::{Decisions, Remote};
-use crate::client::Api;
+use crate::client::{Api, segment};
 use crate::exit::{Exit, Failure};
 use crate::json::text;
 use crate::output::{Output, say, say_json};
@@ -10,11 +10,9 @@ mod erase;
 mod export;
 mod list;
 mod story;
-mod times;
 pub(crate) mod verify;
 
 pub(super) use story::{headline, print_reasons};
-pub(super) use times::moment;
 
 pub(super) async fn run(command: Decisions) -> Result<Exit, Failure> {
     match command {
@@ -46,16 +44,4 @@ async fn one(id: &str, input: bool, remote: &Remote) -> Result<Exit, Failure> {
         story::print(&shown, input);
     }
     Ok(Exit::Done)
-}
-
-/// `2026-03-01 12:00:00`: the rest is for programs.
-pub(super) fn short_time(at: &str) -> String {
-    at.get(..19).unwrap_or(at).replace('T', " ")
-}
-
-/// A text as one segment of a path.
-pub(super) fn segment(text: &str) -> String {
-    url::form_urlencoded::byte_serialize(text.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20")
 }

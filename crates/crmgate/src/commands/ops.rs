@@ -3,9 +3,9 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::decisions::{moment, segment};
+use super::narrowing;
 use crate::cli::{Found, Ops, OpsAnswer, OpsResolve, OpsRetry, OpsWanted, Remote};
-use crate::client::Api;
+use crate::client::{Api, segment};
 use crate::exit::{Exit, Failure};
 use crate::json::{at, flag, text};
 use crate::output::{Output, say, say_json};
@@ -119,24 +119,13 @@ async fn resolve(wanted: &OpsResolve) -> Result<Exit, Failure> {
 
 /// The filters, by the API's names.
 fn given(wanted: &OpsWanted) -> Result<Vec<(&'static str, String)>, Failure> {
-    let since = moment("--since", wanted.since.as_deref())?;
-    let until = moment("--until", wanted.until.as_deref())?;
-    let given = [
-        ("connection", wanted.connection.clone()),
+    let more = [
         ("state", wanted.state.clone()),
-        ("object", wanted.object.clone()),
-        ("record_id", wanted.record.clone()),
-        ("actor", wanted.actor.clone()),
         ("submission", wanted.submission.clone()),
         ("client_id", wanted.client_id.clone()),
         ("reason", wanted.reason_code.clone()),
-        ("since", since),
-        ("until", until),
     ];
-    let given = given.into_iter();
-    Ok(given
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect())
+    narrowing::given(&wanted.narrowing, more)
 }
 
 /// The filters as a body holds them.

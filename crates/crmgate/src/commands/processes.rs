@@ -1,6 +1,6 @@
 //! `crmgate processes`: who shares the store.
 
-use super::decisions::short_time;
+use super::times::short_time;
 use crate::cli::{Processes, Remote};
 use crate::client::Api;
 use crate::exit::{Exit, Failure};

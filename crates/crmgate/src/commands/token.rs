@@ -8,10 +8,10 @@ use crmgate_store::Role;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::decisions::{segment, short_time};
+use super::times::short_time;
 use crate::ambient;
 use crate::cli::{Configured, Remote, Token, TokenCreate};
-use crate::client::Api;
+use crate::client::{Api, segment};
 use crate::exit::{Exit, Failure};
 use crate::json::{list, text};
 use crate::output::{Output, complain, say, say_json, table};

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::times::moment;
+use super::super::times::moment;
 use crate::cli::DecisionsErase;
 use crate::client::Api;
 use crate::exit::{Exit, Failure};

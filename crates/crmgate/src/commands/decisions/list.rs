@@ -6,8 +6,9 @@ use comfy_table::ContentArrangement;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
+use super::super::narrowing::given;
+use super::super::times::short_time;
 use super::story;
-use super::times::moment;
 use crate::cli::{DecisionsList, DecisionsWanted};
 use crate::client::Api;
 use crate::exit::{Exit, Failure};
@@ -100,25 +101,14 @@ async fn page(
 
 /// The filters as the API takes them.
 pub(super) fn query(wanted: &DecisionsWanted) -> Result<Vec<(&'static str, String)>, Failure> {
-    let since = moment("--since", wanted.since.as_deref())?;
-    let until = moment("--until", wanted.until.as_deref())?;
-    let given = [
-        ("connection", wanted.connection.clone()),
-        ("object", wanted.object.clone()),
-        ("record_id", wanted.record.clone()),
-        ("actor", wanted.actor.clone()),
+    let more = [
         ("effect", wanted.effect.clone()),
         ("package", wanted.package.clone()),
         ("reason", wanted.reason.clone()),
         ("mode", wanted.mode.clone()),
         ("outcome", wanted.outcome.clone()),
-        ("since", since),
-        ("until", until),
     ];
-    let given = given.into_iter();
-    Ok(given
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect())
+    given(&wanted.narrowing, more)
 }
 
 const COLUMNS: [&str; 7] = [
@@ -179,7 +169,7 @@ fn spoke(decision: &Value) -> String {
 fn row(item: &Value, wide: bool) -> Vec<String> {
     let decision = at(item, "/decision");
     let mut row = vec![
-        super::short_time(text(item, "/decision/at")),
+        short_time(text(item, "/decision/at")),
         text(item, "/connection").to_owned(),
         story::operation(item),
         story::actor(item),

@@ -10,6 +10,7 @@ use crmgate_store_sql::RecordFile;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::super::times::short_time;
 use crate::cli::DecisionsVerify;
 use crate::client::Api;
 use crate::exit::{Exit, Failure};
@@ -300,7 +301,7 @@ pub(crate) fn print(found: &Found) {
     for chain in &report.chains {
         chains.add_row([
             chain.chain.to_string(),
-            super::short_time(&chain.began.to_string()),
+            short_time(&chain.began.to_string()),
             chain.entries.to_string(),
             chain.first_link.to_string(),
             chain.head.position.to_string(),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use super::super::decisions::short_time;
+use super::super::times::short_time;
 use super::{given, or_dash};
 use crate::cli::OpsList;
 use crate::client::Api;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::super::decisions::{headline, print_reasons, short_time};
+use super::super::decisions::{headline, print_reasons};
+use super::super::times::short_time;
 use super::list::{actor, operation};
 use crate::json::{at, flag, list, text};
 use crate::output::{say, table};

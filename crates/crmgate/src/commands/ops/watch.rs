@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::decisions::segment;
 use super::{exit_of, story, summary};
 use crate::cli::Remote;
-use crate::client::Api;
+use crate::client::{Api, segment};
 use crate::exit::{Exit, Failure};
 use crate::json::{at, flag, text};
 use crate::output::{Bar, Output, say, say_json};

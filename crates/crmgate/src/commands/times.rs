@@ -1,4 +1,4 @@
-//! Times on the command line.
+//! Times, as people write and read them.
 
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
@@ -9,10 +9,7 @@ use crate::exit::{Exit, Failure};
 ///
 /// # Errors
 /// When it is neither.
-pub(in crate::commands) fn moment(
-    option: &str,
-    text: Option<&str>,
-) -> Result<Option<String>, Failure> {
+pub(super) fn moment(option: &str, text: Option<&str>) -> Result<Option<String>, Failure> {
     let now = ambient::system().now();
     text.map(|text| parse(text, now))
         .transpose()
@@ -38,6 +35,11 @@ fn parse(text: &str, now: Timestamp) -> Result<String, String> {
     }
     let at = now.checked_sub(ago).map_err(|_| expected())?;
     Ok(at.to_string())
+}
+
+/// `2026-03-01 12:00:00`: the rest is for programs.
+pub(super) fn short_time(at: &str) -> String {
+    at.get(..19).unwrap_or(at).replace('T', " ")
 }
 
 #[cfg(test)]
