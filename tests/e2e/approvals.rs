@@ -10,6 +10,8 @@ use crate::control::{Answer, call, http};
 use crate::process::binary;
 use crate::served::{Site, contact};
 
+mod executed;
+
 /// Holds contacts whose last name begins with `Big`.
 const POLICY: &str = r#"# METADATA
 # title: Big names
@@ -55,11 +57,15 @@ async fn site() -> Site {
 
 /// A token for a person, made through the command.
 fn token(site: &Site, person: &str) -> String {
+    token_as(site, "approver", person)
+}
+
+fn token_as(site: &Site, role: &str, person: &str) -> String {
     let told = crmgate(
         site,
         &site.admin,
         &[
-            "token", "create", "--name", person, "--role", "approver", "--person", person,
+            "token", "create", "--name", person, "--role", role, "--person", person,
         ],
     );
     let answer: Value = serde_json::from_str(&told.1).unwrap_or_else(|_| panic!("{told:?}"));

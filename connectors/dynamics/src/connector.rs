@@ -138,7 +138,7 @@ impl Connector for Dynamics {
         Capabilities {
             keyed_create: true,
             pin: Pin::Version,
-            impersonation: false,
+            impersonation: true,
         }
     }
 
@@ -161,6 +161,10 @@ impl Connector for Dynamics {
     async fn identify(&self, token: &SecretString) -> Result<Identity, Failure> {
         self.identity_of(&Credential::Caller(token.clone()), Some(token))
             .await
+    }
+
+    async fn user_named(&self, name: &str) -> Result<Option<String>, Failure> {
+        self.user_of_name(name).await
     }
 
     async fn sign_in(&self, request: NativeRequest) -> Result<NativeResponse, Failure> {

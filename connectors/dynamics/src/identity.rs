@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crmgate_connector::secret::{ExposeSecret as _, SecretString};
 use crmgate_connector::{Credential, Failure, Identity};
 use crmgate_domain::Actor;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::connector::Dynamics;
@@ -43,6 +44,16 @@ struct Claims {
     roles: Vec<String>,
     appid: Option<String>,
     azp: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Users {
+    value: Vec<Found>,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    systemuserid: String,
 }
 
 impl Dynamics {
@@ -94,6 +105,23 @@ impl Dynamics {
                 on_behalf_of: None,
             },
             org: Some(me.organization_id.to_ascii_lowercase()),
+        })
+    }
+
+    /// The user of that sign-in name who is not disabled; of two, none.
+    pub(crate) async fn user_of_name(&self, name: &str) -> Result<Option<String>, Failure> {
+        let name = name.replace('\'', "''");
+        let filter = format!("domainname eq '{name}' and isdisabled eq false");
+        let query = utf8_percent_encode(&filter, NON_ALPHANUMERIC);
+        let path = format!("systemusers?$select=systemuserid&$top=2&$filter={query}");
+        let path = self.upstream.api(&path);
+        let answer = self.upstream.read(&path, None, &Credential::Service).await?;
+        let found: Users = serde_json::from_slice(&answer.body)
+            .map_err(|_| Failure::not_sent("the environment's answer about users cannot be read"))?;
+        let mut users = found.value.into_iter();
+        Ok(match (users.next(), users.next()) {
+            (Some(only), None) => Some(only.systemuserid.to_ascii_lowercase()),
+            _ => None,
         })
     }
 

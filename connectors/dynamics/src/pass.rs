@@ -53,6 +53,9 @@ impl Dynamics {
                     .await?
             }
             Credential::Service => self.as_service(call, body).await?,
+            Credential::OnBehalfOf(_) => {
+                return Err(Failure::not_sent("nothing passes on behalf of another user"));
+            }
         };
         self.flowing(&head, response).await
     }

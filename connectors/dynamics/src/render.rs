@@ -144,10 +144,22 @@ fn shown(refusal: &Refusal) -> Shown {
         Refusal::Held {
             decision,
             hold,
+            operation: None,
             message,
         } => {
             let text = format!("{message} [hold {hold}, decision {decision}]");
             (StatusCode::BAD_REQUEST, REFUSED, text)
+        }
+        // No header names a record, and the body is an error's: nobody takes it for written.
+        Refusal::Held {
+            decision,
+            hold,
+            operation: Some(operation),
+            message,
+        } => {
+            let text =
+                format!("{message} [operation {operation}, hold {hold}, decision {decision}]");
+            (StatusCode::ACCEPTED, REFUSED, text)
         }
         Refusal::Inability {
             decision, message, ..

@@ -23,6 +23,9 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 const ODATA_MAX_VERSION: HeaderName = HeaderName::from_static("odata-maxversion");
 
+/// Names the user on whose behalf a call is made, by the row's id.
+const CALLER: HeaderName = HeaderName::from_static("mscrmcallerid");
+
 /// The environment and the connection's own sign-in.
 pub(crate) struct Upstream {
     pub(crate) url: Url,
@@ -69,6 +72,17 @@ impl Call {
     }
 }
 
+impl Call {
+    /// The same on behalf of a user: what both may do counts, and the user is the writer.
+    fn on_behalf_of(&self, user: &str) -> Result<Self, Failure> {
+        let user = HeaderValue::from_str(user)
+            .map_err(|_| Failure::not_sent("the user to write on behalf of is no id"))?;
+        let mut call = self.clone();
+        call.headers.insert(CALLER, user);
+        Ok(call)
+    }
+}
+
 impl Upstream {
     /// `/api/data/v9.2/{path}`.
     pub(crate) fn api(&self, path: &str) -> String {
@@ -87,24 +101,27 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         match credential {
             Credential::Caller(token) => self.once(call, token).await,
-            Credential::Service => {
-                let session = self.session()?;
-                let answer = session
-                    .with_token(|token| async move {
-                        let answer = self.once(call, &token.secret).await?;
-                        Ok(if fault::is_expired(&answer) {
-                            Attempt::Expired(answer)
-                        } else {
-                            Attempt::Accepted(answer)
-                        })
-                    })
-                    .await?;
-                if fault::is_expired(&answer) {
-                    return Err(no_session());
-                }
-                Ok(answer)
-            }
+            Credential::Service => self.as_service(call).await,
+            Credential::OnBehalfOf(user) => self.as_service(&call.on_behalf_of(user)?).await,
         }
+    }
+
+    async fn as_service(&self, call: &Call) -> Result<Answer, Failure> {
+        let session = self.session()?;
+        let answer = session
+            .with_token(|token| async move {
+                let answer = self.once(call, &token.secret).await?;
+                Ok(if fault::is_expired(&answer) {
+                    Attempt::Expired(answer)
+                } else {
+                    Attempt::Accepted(answer)
+                })
+            })
+            .await?;
+        if fault::is_expired(&answer) {
+            return Err(no_session());
+        }
+        Ok(answer)
     }
 
     /// Makes a call of our own that reads, and gives its body.

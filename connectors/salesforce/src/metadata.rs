@@ -229,7 +229,7 @@ impl Metadata {
         fresh: SignedDuration,
     ) -> Result<Arc<Describe>, Failure> {
         let who = match credential {
-            Credential::Service => PayloadHash::of(&[]),
+            Credential::Service | Credential::OnBehalfOf(_) => PayloadHash::of(&[]),
             Credential::Caller(token) => PayloadHash::of(&[token.expose_secret().as_bytes()]),
         };
         let key = (who, object.to_ascii_lowercase());

@@ -17,7 +17,7 @@ use crate::connector::SalesforceConnector;
 use crate::door::{self, METHOD_OVERRIDE};
 use crate::failure::{Effect, unanswered};
 use crate::headers;
-use crate::upstream::{Call, no_session, whole};
+use crate::upstream::{Call, no_session, not_for_others, whole};
 
 /// Bodies up to this size are held, so that they can be sent again under a new session.
 const HELD_BODY: usize = 16 * 1024 * 1024;
@@ -97,6 +97,7 @@ impl SalesforceConnector {
                 self.flow(&call, token, body, effect).await?
             }
             (_, Credential::Service) => self.as_service(call, body, effect).await?,
+            (_, Credential::OnBehalfOf(_)) => return Err(not_for_others()),
         };
         Ok(self.flowing(&head, response))
     }

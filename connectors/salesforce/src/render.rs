@@ -42,6 +42,7 @@ enum Protocol {
 pub(crate) fn render(head: &RequestHead, refusal: &Refusal) -> NativeResponse {
     let shown = shown(refusal);
     let mut response = match protocol(head) {
+        Protocol::Rest if shown.status == StatusCode::ACCEPTED => unsaved(&shown),
         Protocol::Rest => errors(shown.status, shown.code, &shown.message, &shown.fields),
         Protocol::OAuth => oauth(&shown),
         // There the request was a login, and no session has ended.
@@ -100,11 +101,22 @@ fn shown(refusal: &Refusal) -> Shown {
         Refusal::Held {
             decision,
             hold,
+            operation: None,
             message,
         } => show(
             StatusCode::BAD_REQUEST,
             VERDICT,
             format!("{message} [hold {hold}, decision {decision}]"),
+        ),
+        Refusal::Held {
+            decision,
+            hold,
+            operation: Some(operation),
+            message,
+        } => show(
+            StatusCode::ACCEPTED,
+            VERDICT,
+            format!("{message} [operation {operation}, hold {hold}, decision {decision}]"),
         ),
         Refusal::Inability {
             decision, message, ..
@@ -184,6 +196,20 @@ pub(crate) fn errors(
     }
     let body = Document::Array(vec![error.into()]);
     NativeResponse::full(status, JSON, body.to_json())
+}
+
+/// The answer to what waits for people and is written without the caller: a result that is no
+/// success.
+fn unsaved(shown: &Shown) -> NativeResponse {
+    let mut error = Object::new();
+    error.set("statusCode", shown.code.into());
+    error.set("message", shown.message.as_str().into());
+    error.set("fields", Document::Array(Vec::new()));
+    let mut body = Object::new();
+    body.set("id", Document::Null);
+    body.set("success", false.into());
+    body.set("errors", Document::Array(vec![error.into()]));
+    NativeResponse::full(shown.status, JSON, Document::from(body).to_json())
 }
 
 /// The answer to a create, as it would have come, had this been the first to say so.

@@ -53,6 +53,11 @@ pub(crate) struct Upstream {
     pub(crate) allowance: Seen,
 }
 
+/// Why nothing is sent on behalf of another user.
+pub(crate) fn not_for_others() -> Failure {
+    Failure::not_sent("the CRM takes nothing on behalf of another user")
+}
+
 impl Upstream {
     /// Sends a call once, under the credential; where the connection's own session had expired,
     /// once more under a new one (an expired session means that nothing was done).
@@ -64,6 +69,8 @@ impl Upstream {
     ) -> Result<Answer, Failure> {
         match credential {
             Credential::Caller(token) => self.once(token, call, effect).await,
+            // INVARIANT: what is to be written as somebody else is not written as ourselves.
+            Credential::OnBehalfOf(_) => Err(not_for_others()),
             Credential::Service => {
                 let answer = self
                     .session()?

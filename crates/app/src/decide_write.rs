@@ -1,13 +1,16 @@
 //! A write at the gateway.
 
+use std::sync::Arc;
+
 use crmgate_connector::{
     Body, Credential, Failure, Matched, NativeRequest, ParseFailure, Refusal, RequestHead,
 };
 use crmgate_domain::{Mode, Point};
-use crmgate_enforce::{Answer, Ask, Caller, Reply, Stage};
+use crmgate_enforce::{Answer, Ask, Caller, Later, Reply, Stage};
 use http::StatusCode;
 use tracing::Instrument as _;
 
+use crate::operations::kept;
 use crate::sightings::{Sight, client_of};
 use crate::{App, Connection, IdentityMode};
 
@@ -38,6 +41,7 @@ impl App {
         };
         sight.client = client_of(&head, Some(&caller.actor));
         let copy = copy(connection.mode(), &request);
+        let later = self.later(connection, &request);
         let timer = connection.gate().time(Stage::Parse);
         let parsing = connection.connector().parse(request);
         let parsed = parsing.instrument(timer.span().clone()).await;
@@ -51,6 +55,7 @@ impl App {
                     at,
                     purpose,
                     parsing,
+                    later,
                 };
                 connection.gate().write(ask).await
             }
@@ -64,6 +69,16 @@ impl App {
         }
         self.saw(connection, sight.answered(&answer));
         answer
+    }
+
+    /// Where the connection's own credential writes, what must wait can be written without the
+    /// caller.
+    fn later(&self, connection: &Connection, request: &NativeRequest) -> Option<Arc<Later>> {
+        let operations = self.operations().ok()?;
+        let brokered = connection.identity() == IdentityMode::Brokered;
+        let later =
+            brokered.then(|| kept::later(operations.log(), connection.connector(), request));
+        later.flatten().map(Arc::new)
     }
 
     /// Who the caller is. In observe mode nobody is stopped because the gate cannot find out, where

@@ -97,6 +97,7 @@ impl App {
             at,
             purpose: request.purpose,
             parsing: timer.stop(),
+            later: None,
         };
         let decided = connection.gate().decide(&ask).await.map_err(not_decided)?;
         let change = decided.change;

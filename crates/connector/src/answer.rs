@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crmgate_domain::{DecisionId, HoldId};
+use crmgate_domain::{DecisionId, HoldId, OperationId};
 
 use crate::Malformed;
 
@@ -27,7 +27,11 @@ pub enum Refusal {
         decision: DecisionId,
         /// The hold.
         hold: HoldId,
-        /// Why, and that the same request may be sent again once approved.
+        /// The operation by which the gate writes it once people agree: the answer is 202, without
+        /// a word of success. `None`: the same request may be sent again then, and the answer is a
+        /// refusal.
+        operation: Option<OperationId>,
+        /// Why, and what comes next.
         message: String,
     },
     /// No judgement could be made, or the CRM cannot be asked: try again.

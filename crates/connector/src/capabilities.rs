@@ -7,7 +7,7 @@ pub struct Capabilities {
     pub keyed_create: bool,
     /// How exactly an update or delete can be pinned to the version that was read.
     pub pin: Pin,
-    /// A caller's identity can be assumed with the service credential.
+    /// The service credential can write on behalf of another user, who then counts as the writer.
     pub impersonation: bool,
 }
 

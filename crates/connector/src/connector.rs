@@ -21,6 +21,9 @@ pub enum Credential {
     Caller(SecretString),
     /// The connection's own.
     Service,
+    /// The connection's own, on behalf of this user of the CRM, by the CRM's id. A connector
+    /// without the capability MUST send nothing under it.
+    OnBehalfOf(String),
 }
 
 /// Who a caller's token belongs to.
@@ -109,6 +112,16 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// `Refused` when the CRM says the token is not valid.
     async fn identify(&self, token: &SecretString) -> Result<Identity, Failure>;
+
+    /// The CRM's id of the user of that name who may sign in: for [`Credential::OnBehalfOf`]. `None`
+    /// when there is none, or more than one.
+    ///
+    /// # Errors
+    /// As [`Failure`].
+    async fn user_named(&self, name: &str) -> Result<Option<String>, Failure> {
+        let _ = name;
+        Ok(None)
+    }
 
     /// Forwards a sign-in request to the CRM's sign-in host and rewrites the answer so that the
     /// client stays at the gate. Remembers the scopes a token answer shows, for [`Self::identify`].

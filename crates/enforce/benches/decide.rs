@@ -92,6 +92,7 @@ impl World {
             at: self.ambient.now(),
             purpose: None,
             parsing: Duration::ZERO,
+            later: None,
         };
         let decided = self.gate.decide(&ask).await;
         let decided = decided.unwrap_or_else(|_| unreachable!("the request is sound"));

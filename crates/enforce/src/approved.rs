@@ -30,6 +30,9 @@ pub(crate) struct Prior {
     pub(crate) links: Vec<(Hold, Given)>,
     /// Whether the stored values are wanted that agreeing is bound to.
     pub(crate) bind: bool,
+    /// Whether they are wanted in any case: what is queued always goes out pinned to what was
+    /// read, so that a lost answer can be told from one that never came.
+    pub(crate) pinned: bool,
 }
 
 impl Prior {
@@ -38,6 +41,7 @@ impl Prior {
         Self {
             links: Vec::new(),
             bind: true,
+            pinned: false,
         }
     }
 
@@ -193,13 +197,14 @@ impl Gate {
         id: OperationId,
         hold: Option<HoldId>,
     ) -> Result<Assessment, NotJudged> {
-        let prior = match hold {
+        let mut prior = match hold {
             None => Prior::binding(),
             Some(hold) => match self.prior_of(hold).await {
                 Ok(prior) => prior,
                 Err(error) => return Err(self.unreadable(ask, id, &error)),
             },
         };
+        prior.pinned = true;
         self.assess(ask, id, &prior).await
     }
 

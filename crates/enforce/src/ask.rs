@@ -1,9 +1,12 @@
 //! What is asked of a gate.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crmgate_connector::{Credential, Draft};
+use crmgate_connector::{Credential, Draft, Malformed};
 use crmgate_domain::{Actor, Point, Timestamp};
+use crmgate_store::OperationLog;
 
 /// Who asks, and whose credential goes upstream.
 #[derive(Debug, Clone)]
@@ -43,4 +46,24 @@ pub struct Ask {
     pub purpose: Option<String>,
     /// How long it took to parse it.
     pub parsing: Duration,
+    /// Where it can wait for people without the caller; `None` where the caller comes again.
+    pub later: Option<Arc<Later>>,
+}
+
+/// What it takes to ask the same again without the caller.
+pub struct Later {
+    /// Where it waits.
+    pub operations: Arc<dyn OperationLog>,
+    /// What is stored of the request: it makes the same draft again. Given the CRM's user on whose
+    /// behalf it is to be written.
+    pub request: Box<Request>,
+}
+
+/// Makes what is stored of a request, or says why that cannot be.
+pub type Request = dyn Fn(Option<&str>) -> Result<String, Malformed> + Send + Sync;
+
+impl fmt::Debug for Later {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Later").finish_non_exhaustive()
+    }
 }

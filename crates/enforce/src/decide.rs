@@ -113,6 +113,7 @@ impl Gate {
             input_hash: Some(verdict.judged.seen.hash),
             payload_hash: None,
             basis: None,
+            written_as: None,
             changed: Vec::new(),
             hold: None,
             opaque: None,

@@ -1,8 +1,10 @@
 //! Operations that wait for people.
 
+use std::sync::Arc;
+
 use crmgate_decision_log::REDACTED;
 use crmgate_decision_log::mask::{Hint, hint};
-use crmgate_domain::{Document, HoldId, Mode, Operation, Point};
+use crmgate_domain::{Document, HoldId, Mode, Operation, OperationId};
 use crmgate_store::{Hold, HoldStatus, Release};
 use jiff::ToSpan as _;
 
@@ -10,8 +12,12 @@ use crate::approved::requester;
 use crate::decide::{Verdict, tell};
 use crate::meters::Stage;
 use crate::remember::Entry;
-use crate::write::told;
+use crate::write::{told, written_as};
 use crate::{Answer, Ask, Assessment, Gate, Reply, hash, words};
+
+mod carried;
+
+pub(crate) use carried::Carrying;
 
 /// How long a hold waits where no package says.
 const DEFAULT_SECONDS: u64 = 72 * 60 * 60;
@@ -21,16 +27,31 @@ const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
 impl Gate {
     /// Stores the operation as held, or joins the hold of an equal one.
     pub(crate) async fn hold(&self, ask: &Ask, assessment: Assessment, round: u32) -> Answer {
+        let executes = self.settings().held_writes == Release::Execution;
+        let carried = match ask.later.as_deref().filter(|_| executes) {
+            None => None,
+            Some(later) => match self.carried_out(ask, later).await {
+                Ok(carried) => Some(carried),
+                Err(obstacle) => return self.obstructed(obstacle, assessment, round).await,
+            },
+        };
         let summary = assessment.change.summary();
         let record = self.entry(Verdict::of(assessment, Mode::Enforce, round));
         let decision = record.decision.clone();
-        let Some(hold) = self.hold_of(ask, summary, &record) else {
+        let waits = carried.is_some().then_some(decision.operation);
+        let Some(hold) = self.hold_of(ask, summary, (&record, waits)) else {
             return self.unable_answer(None, "an operation without a name cannot be held");
         };
         let record = self.remember(record);
-        let holding = self.store().hold_decided(hold, record);
         let timer = self.time(Stage::Record);
-        let held = self.in_time(holding).await;
+        let held = match carried {
+            None => self.in_time(self.store().hold_decided(hold, record)).await,
+            Some(carried) => {
+                let operations = Arc::clone(&carried.operations);
+                let taken = self.to_be_written(ask, carried, (hold, record));
+                self.in_time(operations.take_held(taken)).await
+            }
+        };
         timer.stop();
         let in_force = match held {
             Ok(in_force) => in_force,
@@ -46,15 +67,20 @@ impl Gate {
         }
     }
 
-    /// The hold that a decision makes; `summary` is what was asked.
-    pub(crate) fn hold_of(&self, ask: &Ask, summary: Document, record: &Entry) -> Option<Hold> {
+    /// The hold that a decision makes; `summary` is what was asked, `waits` the operation by which
+    /// it is written once people agree.
+    pub(crate) fn hold_of(
+        &self,
+        ask: &Ask,
+        summary: Document,
+        (record, waits): (&Entry, Option<OperationId>),
+    ) -> Option<Hold> {
         let mut operation = record.operation.clone()?;
         let judged = record.judged.as_ref();
         let change = self.shown_to_people(&operation, record, summary);
         // People see what they agree to, not how it was asked for.
         operation.request = None;
         let asking = judged.and_then(|judged| judged.asking.as_deref());
-        let queued = (ask.point == Point::Queue).then_some(operation.id);
         let decision = &record.decision;
         let approvals = decision.judgement.approvals.clone();
         // The first to expire ends the wait: without it the others are not enough.
@@ -76,12 +102,13 @@ impl Gate {
             created_at: decision.at,
             expires_at: decision.at + seconds.cast_signed().seconds(),
             requests: 1,
-            release: if queued.is_some() {
+            release: if waits.is_some() {
                 Release::Execution
             } else {
                 Release::Ticket
             },
-            queued,
+            queued: waits,
+            written_as: written_as(&ask.caller.credential),
             requester: requester(&ask.caller.actor),
             fields: asking.map_or_else(Vec::new, |asking| asking.fields.clone()),
             bound: asking.map(|asking| asking.bound.clone()),

@@ -86,6 +86,8 @@ struct Governed<'a> {
     point: Point,
     /// Stored values that agreeing is bound to beside those that are read.
     also: FieldSet,
+    /// Whether they are read although nobody can be asked.
+    pinned: bool,
 }
 
 impl Governed<'_> {
@@ -105,9 +107,7 @@ impl Needs for Governed<'_> {
         let Governing {
             mut reads, asks, ..
         } = self.governing(kind, object, native_object);
-        // A queued change always goes out pinned to what was read, so that a lost answer can be
-        // told from one that never came.
-        if kind != Kind::Create && (asks || self.point == Point::Queue) {
+        if kind != Kind::Create && (asks || self.pinned) {
             reads.before.extend(&self.also);
         }
         reads
@@ -139,6 +139,7 @@ impl Gate {
             connection: self.connection(),
             point: ask.point,
             also: prior.fields(ask),
+            pinned: prior.pinned,
         };
         let mut times = Times::start(ask);
         let timer = self.time(Stage::Enrich);

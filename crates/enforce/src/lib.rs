@@ -38,11 +38,13 @@ mod words;
 mod write;
 
 pub use answer::{Answer, Reply};
-pub use ask::{Ask, Caller};
+pub use ask::{Ask, Caller, Later};
 pub use decide::{Decided, NotDecided};
 pub use gate::{Gate, Parts};
 pub use judge::{Assessment, NotJudged};
 pub use meters::Stage;
 pub use reconcile::{Sweeper, Swept};
-pub use settings::{KindRules, LogSettings, PayloadKept, Settings, SlowSettings, UngovernedRules};
+pub use settings::{
+    KindRules, LogSettings, PayloadKept, Settings, SlowSettings, UngovernedRules, WriteAs,
+};
 pub use turns::BenchedPackage;

@@ -150,6 +150,7 @@ impl Gate {
             input_hash: Some(PayloadHash::of(&[seen.as_bytes()])),
             payload_hash: None,
             basis: None,
+            written_as: None,
             changed: Vec::new(),
             hold: None,
             opaque: Some(seen),

@@ -33,6 +33,7 @@ pub use deliver::{Call, Ready, Signal, Together};
 pub use ended::Ended;
 pub use look::{Finding, Looked};
 pub(crate) use meters::QueueMeters;
+pub(crate) use rule::reason;
 pub use rule::{Instead, Ruled};
 pub use step::{Step, StepTimer};
 pub use tries::{Setback, Tries};

@@ -9,6 +9,7 @@ use crmgate_decision_log::{HashKey, Treatment};
 use crmgate_domain::approval::People;
 use crmgate_domain::{Kind, Mode};
 use crmgate_policy::Ungoverned;
+use crmgate_store::Release;
 
 /// How a gate behaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,8 +42,22 @@ pub struct Settings {
     pub slow: SlowSettings,
     /// What of a decision is remembered.
     pub log: LogSettings,
+    /// What lets a write happen that is held at the gateway.
+    pub held_writes: Release,
+    /// Under whose name the gate writes what it carries out itself.
+    pub held_writes_as: WriteAs,
     /// Who can agree to what is held. `None`: agreements are not refused for want of people.
     pub people: Option<Arc<People>>,
+}
+
+/// Under whose name the gate writes what it carries out itself once people agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum WriteAs {
+    /// The caller's, as a user of the CRM; what has none is refused.
+    #[default]
+    Caller,
+    /// The connection's own user's.
+    Service,
 }
 
 /// What becomes of policies that take long.
@@ -126,6 +141,8 @@ impl Default for Settings {
             retry_after: Duration::from_secs(2),
             slow: SlowSettings::default(),
             log: LogSettings::default(),
+            held_writes: Release::default(),
+            held_writes_as: WriteAs::default(),
             people: None,
         }
     }

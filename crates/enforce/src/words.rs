@@ -6,7 +6,7 @@ use crmgate_connector::{NativeChange, Refusal};
 use crmgate_domain::{
     DecisionId, Effect, ErrorClass, EvaluationError, Judgement, Reason, RevisionId,
 };
-use crmgate_store::Hold;
+use crmgate_store::{Hold, HoldStatus};
 
 /// The package name of the gate's own reasons.
 pub(crate) const OWN: &str = "crmgate";
@@ -129,16 +129,34 @@ pub(crate) fn held(decision: DecisionId, hold: &Hold) -> Refusal {
         ),
         None => String::new(),
     };
-    let until = hold.expires_at;
-    let hold = hold.id;
+    let (id, until) = (hold.id, hold.expires_at);
+    let next = match (hold.queued, hold.status) {
+        (None, _) => format!(
+            "held for approval as {id} until {until}: nothing was written, send the same request \
+             again once it is approved"
+        ),
+        (Some(operation), HoldStatus::Approved) => format!(
+            "approved as {id}: the gate is writing it{}; see what becomes of it as operation \
+             {operation}",
+            in_name_of(hold)
+        ),
+        (Some(operation), _) => format!(
+            "held for approval as {id} until {until}: nothing was written, and there is no need to \
+             send it again: once it is approved the gate writes it{} as operation {operation}",
+            in_name_of(hold)
+        ),
+    };
     Refusal::Held {
         decision,
-        hold,
-        message: format!(
-            "{reasons}; held for approval as {hold} until {until}: nothing was written, send the \
-             same request again once it is approved{stale}"
-        ),
+        hold: id,
+        operation: hold.queued,
+        message: format!("{reasons}; {next}{stale}"),
     }
+}
+
+fn in_name_of(hold: &Hold) -> String {
+    let named = hold.written_as.as_ref();
+    named.map_or_else(String::new, |name| format!(" under the name of {name}"))
 }
 
 /// The refusal of what could not be judged.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crmgate_connector::{Credential, Failure, NativeChange, Refusal, Written};
 use crmgate_domain::{DecisionId, Effect, Judgement, Kind, Mode, OperationId};
-use crmgate_store::{Basis, OutcomeKind, ReadBack};
+use crmgate_store::{Basis, OutcomeKind, ReadBack, WrittenAs};
 
 use crate::approved::Prior;
 use crate::decide::Verdict;
@@ -168,6 +168,7 @@ impl Gate {
         let mut record = self.entry(Verdict::of(assessment, Mode::Enforce, round));
         record.payload_hash = Some(outgoing.hash());
         record.basis = Some(Basis::Judged);
+        record.written_as = written_as(&ask.caller.credential);
         record.changed = change.changed_fields();
         record.read_back = Some(self.sealed(&read_back));
         let decision = record.decision.clone();
@@ -326,7 +327,17 @@ impl Gate {
 pub(crate) fn writer(ask: &Ask) -> Option<&str> {
     match ask.caller.credential {
         Credential::Caller(_) => Some(ask.caller.actor.id.as_str()),
+        Credential::OnBehalfOf(ref user) => Some(user),
         Credential::Service => None,
+    }
+}
+
+/// Under whose name a credential writes, where it is not the caller's own token.
+pub(crate) fn written_as(credential: &Credential) -> Option<WrittenAs> {
+    match credential {
+        Credential::Caller(_) => None,
+        Credential::OnBehalfOf(user) => Some(WrittenAs::User(user.clone())),
+        Credential::Service => Some(WrittenAs::Service),
     }
 }
 

@@ -17,6 +17,7 @@ const EFFECT: HeaderName = HeaderName::from_static("crmgate-effect");
 const CHANGED: HeaderName = HeaderName::from_static("crmgate-changed");
 const WARNING: HeaderName = HeaderName::from_static("crmgate-warning");
 const HOLD: HeaderName = HeaderName::from_static("crmgate-hold");
+const OPERATION: HeaderName = HeaderName::from_static("crmgate-operation");
 const BASIS: HeaderName = HeaderName::from_static("crmgate-basis");
 const MODE: HeaderName = HeaderName::from_static("crmgate-mode");
 
@@ -46,6 +47,13 @@ impl Told {
         }
         if let Some(hold) = answer.hold {
             told.insert(HOLD, headers::value(&hold.to_string()));
+        }
+        if let Some(Refusal::Held {
+            operation: Some(operation),
+            ..
+        }) = answer.refusal()
+        {
+            told.insert(OPERATION, headers::value(&operation.to_string()));
         }
         match answer.basis {
             None | Some(Basis::Judged) => {}

@@ -27,6 +27,10 @@ pub struct DecisionRecord {
     pub payload_hash: Option<PayloadHash>,
     /// What lets it pass; `None` when it does not pass.
     pub basis: Option<Basis>,
+    /// Under whose name it is written; `None` for the caller's own token, and for what is not
+    /// written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_as: Option<WrittenAs>,
     /// Names of the fields that patches changed, native.
     #[serde(default)]
     pub changed: Vec<String>,
@@ -53,6 +57,25 @@ pub struct DecisionRecord {
     /// (`timer_rego_query_eval_ns`).
     #[serde(default)]
     pub metrics: BTreeMap<String, u64>,
+}
+
+/// Under whose name a write goes to the CRM, where it is not the caller's own token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WrittenAs {
+    /// The connection's own user.
+    Service,
+    /// This user of the CRM, by the CRM's id, on whose behalf the connection's own acts.
+    User(String),
+}
+
+impl std::fmt::Display for WrittenAs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Service => f.write_str("the connection's own user"),
+            Self::User(id) => write!(f, "the caller, as user {id}"),
+        }
+    }
 }
 
 /// What to list.

@@ -13,7 +13,7 @@ use crmgate_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Basis, DecisionRecord, Payload, PayloadState, StoreError, TraceRef};
+use crate::{Basis, DecisionRecord, Payload, PayloadState, StoreError, TraceRef, WrittenAs};
 
 type Text<'a> = Cow<'a, str>;
 
@@ -85,6 +85,8 @@ struct Envelope<'a> {
     mode: Mode,
     effect: Effect,
     basis: Option<Basis>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written_as: Option<Cow<'a, WrittenAs>>,
     #[serde(borrow)]
     operation: Option<Asked<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none", borrow)]
@@ -298,6 +300,7 @@ impl<'a> Envelope<'a> {
             mode: decision.mode,
             effect: judgement.effect,
             basis: record.basis,
+            written_as: record.written_as.as_ref().map(Cow::Borrowed),
             operation: record.operation.as_ref().map(Asked::of),
             asked_by: record.asked_by.as_deref().map(Cow::Borrowed),
             revision: judgement.revision.clone(),
@@ -375,6 +378,7 @@ impl<'a> Envelope<'a> {
             input_hash: None,
             payload_hash: None,
             basis: self.basis,
+            written_as: self.written_as.map(Cow::into_owned),
             changed: self.changed.into_owned(),
             hold: self.hold,
             opaque: None,

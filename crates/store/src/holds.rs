@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use crmgate_domain::approval::{End, Ended};
 use crmgate_domain::{
     Actor, ApprovalRequest, ConnectionName, DecisionId, Document, FieldRef, HoldId, Operation,
-    OperationId, PayloadHash, Timestamp,
+    OperationId, PayloadHash, Point, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{DecisionRecord, Page, StoreError};
+use crate::{DecisionRecord, Page, StoreError, WrittenAs};
 
 /// Where a hold stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -154,6 +154,9 @@ pub struct Hold {
     /// The queued operation that waits in it.
     #[serde(default)]
     pub queued: Option<OperationId>,
+    /// Under whose name it will be written; `None` for the caller's own token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_as: Option<WrittenAs>,
     /// All accounts of whoever asked: none of them decides.
     #[serde(default)]
     pub requester: Vec<String>,
@@ -181,15 +184,16 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// What makes requests equal: connection, actor, object, record and payload; a queued
-    /// operation equals nothing but itself.
+    /// What makes requests equal: connection, actor, object, record and payload; what came by the
+    /// queue equals nothing but itself.
     #[must_use]
     pub fn request_key(&self) -> String {
+        let by_queue = self.operation.point == Point::Queue;
         request_key(
             &self.connection,
             &self.operation,
             self.payload_hash,
-            self.queued,
+            self.queued.filter(|_| by_queue),
         )
     }
 }

@@ -32,7 +32,7 @@ pub mod votes;
 pub use attempt::{AttemptLog, Locate, Outcome, OutcomeKind, ReadBack, Unfinished};
 pub use cells::{Cell, Cells, Swapped};
 pub use connections::{ConnectionLog, ModeChange, Sighting, SightingKey};
-pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page, StoredDecision};
+pub use decisions::{DecisionFilter, DecisionLog, DecisionRecord, Page, StoredDecision, WrittenAs};
 pub use error::StoreError;
 pub use feed::{CHECKPOINT_SINKS, FeedEntry, FeedItem, RecordFeed};
 pub use holds::{Bound, HeldField, Hold, HoldFilter, HoldLog, HoldStatus, Release, request_key};
@@ -42,9 +42,9 @@ pub use ledger::{
     StoredCheckpoint,
 };
 pub use operations::{
-    Begun, By, CALLBACK_TRIES, CALLBACKS, Callback, Dependency, HistoryEntry, Misfit, Move, Moved,
-    NewOperation, Opened, OperationFilter, OperationLog, RowLease, Staged, Standing,
-    StoredOperation, Submission, Tally, Unfolded, Wakening, Why, queue_of,
+    Begun, By, CALLBACK_TRIES, CALLBACKS, Callback, Dependency, HeldOperation, HistoryEntry,
+    Misfit, Move, Moved, NewOperation, Opened, OperationFilter, OperationLog, RowLease, Staged,
+    Standing, StoredOperation, Submission, Tally, Unfolded, Wakening, Why, queue_of,
 };
 pub use payload::{Payload, PayloadState, TraceRef};
 pub use permit::{Admitted, Basis, Permit, PermitError};

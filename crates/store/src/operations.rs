@@ -23,7 +23,7 @@ use crmgate_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Outcome, TraceRef};
+use crate::{DecisionRecord, Hold, Outcome, TraceRef};
 
 mod log;
 
@@ -137,6 +137,23 @@ pub struct NewOperation {
     pub content: PayloadHash,
     /// The trace it was submitted in.
     pub trace: Option<TraceRef>,
+}
+
+/// An operation that is held from the start, with all that is stored with it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldOperation {
+    /// Whose it is: the token that submitted it.
+    pub owner: String,
+    /// The id of its submission, which it is alone in.
+    pub submission: SubmissionId,
+    /// The operation.
+    pub operation: NewOperation,
+    /// The hold it waits in.
+    pub hold: Hold,
+    /// The decision that holds it.
+    pub record: DecisionRecord,
+    /// Why, in the words of its history.
+    pub why: Option<Why>,
 }
 
 /// What came of staging one operation.

@@ -490,6 +490,9 @@ impl Connector for FakeConnector {
                 about_actor: true, ..
             } => (403, "denied"),
             Refusal::Denied { .. } => (400, "denied"),
+            Refusal::Held {
+                operation: Some(_), ..
+            } => (202, "held"),
             Refusal::Held { .. } => (400, "held"),
             Refusal::Inability { .. } => (503, "inability"),
             Refusal::NotUnderstood { .. } => (400, "not_understood"),

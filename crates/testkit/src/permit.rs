@@ -44,6 +44,7 @@ pub async fn permit(
         input_hash: Some(PayloadHash::of(&[])),
         payload_hash: Some(payload),
         basis: Some(Basis::Judged),
+        written_as: None,
         changed: Vec::new(),
         hold: None,
         opaque: None,

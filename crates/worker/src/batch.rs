@@ -119,6 +119,14 @@ impl Line {
     ) -> Option<Ended> {
         let step = Step::Batch.start();
         let form = self.gate.connector().form(ready.change(), false);
+        // A call has one writer.
+        let form = form.map(|form| match ready.on_behalf_of() {
+            Some(user) => Form {
+                key: format!("{} {user}", form.key),
+                ..form
+            },
+            None => form,
+        });
         let Some(form) = form else {
             drop(on_its_way);
             let line = Arc::clone(self);

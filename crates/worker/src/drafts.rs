@@ -5,19 +5,34 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use crmgate_app::Connections;
 use crmgate_app::operations::form::{Form, Subject, draft_of};
-use crmgate_connector::{Draft, Malformed, ParseFailure};
+use crmgate_connector::{Credential, Draft, Malformed, ParseFailure};
 use crmgate_domain::{Point, Timestamp};
 use crmgate_store::StoredOperation;
+
+/// What a stored operation asks.
+#[derive(Debug)]
+pub struct Drafted {
+    /// The draft. INVARIANT: it has the operation's id as its seed, so that a create that is judged
+    /// again has the same key.
+    pub draft: Draft,
+    /// Where it was asked, and is judged.
+    pub point: Point,
+    /// What it is written with.
+    pub credential: Credential,
+}
 
 /// Makes a draft of what was submitted.
 #[async_trait]
 pub trait Drafts: Send + Sync + 'static {
-    /// The draft. INVARIANT: it has the operation's id as its seed, so that a create that is judged
-    /// again has the same key.
+    /// What it asks.
     ///
     /// # Errors
     /// What is wrong with the request, or what could not be looked up.
-    async fn draft(&self, stored: &StoredOperation, now: Timestamp) -> Result<Draft, ParseFailure>;
+    async fn draft(
+        &self,
+        stored: &StoredOperation,
+        now: Timestamp,
+    ) -> Result<Drafted, ParseFailure>;
 }
 
 /// Of the forms that the API takes.
@@ -25,7 +40,11 @@ pub struct FormDrafts(pub Arc<Connections>);
 
 #[async_trait]
 impl Drafts for FormDrafts {
-    async fn draft(&self, stored: &StoredOperation, now: Timestamp) -> Result<Draft, ParseFailure> {
+    async fn draft(
+        &self,
+        stored: &StoredOperation,
+        now: Timestamp,
+    ) -> Result<Drafted, ParseFailure> {
         let connection = self.0.get(&stored.connection).ok_or_else(|| {
             let name = &stored.connection;
             Malformed::new(
@@ -34,13 +53,21 @@ impl Drafts for FormDrafts {
             )
         })?;
         let form = form_of(stored)?;
+        let (point, credential) = match &form {
+            Form::Gateway(kept) => (Point::Gateway, kept.credential()),
+            Form::Operation(_) | Form::Request(_) => (Point::Queue, Credential::Service),
+        };
         let subject = Subject {
             id: stored.id,
             actor: &stored.actor,
-            point: Point::Queue,
+            point,
             at: now,
         };
-        Ok(draft_of(connection, form, &subject).await?)
+        Ok(Drafted {
+            draft: draft_of(connection, form, &subject).await?,
+            point,
+            credential,
+        })
     }
 }
 

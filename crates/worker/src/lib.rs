@@ -35,7 +35,7 @@ mod trace;
 pub mod worker;
 
 pub use callbacks::Teller;
-pub use drafts::{Drafts, FormDrafts};
+pub use drafts::{Drafted, Drafts, FormDrafts};
 pub use governor::Governor;
 pub use relay::Relay;
 pub use settings::{Keeping, Settings};

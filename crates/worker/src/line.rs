@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crmgate_connector::Credential;
-use crmgate_domain::Ambient;
-use crmgate_domain::{Point, Timestamp};
+use crmgate_domain::{Ambient, Timestamp};
 use crmgate_enforce::queued::Desk;
 use crmgate_enforce::{Ask, Caller, Gate};
 use crmgate_store::StoredOperation;
@@ -13,6 +11,7 @@ use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::batch::Batches;
+use crate::drafts::Drafted;
 use crate::leases::Leases;
 use crate::{Drafts, Governor, Settings};
 
@@ -84,18 +83,23 @@ impl Line {
     ) -> Result<Ask, crmgate_connector::ParseFailure> {
         let now = self.now();
         let began = std::time::Instant::now();
-        let draft = self.drafts.draft(stored, now).await?;
+        let Drafted {
+            draft,
+            point,
+            credential,
+        } = self.drafts.draft(stored, now).await?;
         Ok(Ask {
             draft,
             caller: Caller {
                 actor: stored.actor.clone(),
                 org: None,
-                credential: Credential::Service,
+                credential,
             },
-            point: Point::Queue,
+            point,
             at: now,
             purpose: stored.purpose.clone(),
             parsing: began.elapsed(),
+            later: None,
         })
     }
 }

@@ -101,7 +101,7 @@ impl Run<'_> {
         let set = set_of(&first.path_and_query)?;
         let token = match self.credential {
             Credential::Caller(token) => Some(token.clone()),
-            Credential::Service => None,
+            Credential::Service | Credential::OnBehalfOf(_) => None,
         };
         let reader = self.connector.metadata_reader(token);
         let directory = self.connector.metadata.directory(&reader).await.ok()?;

@@ -32,6 +32,13 @@ fn refusals() -> Vec<Refusal> {
         Refusal::Held {
             decision,
             hold,
+            operation: Some("01890000-0000-7000-8000-000000000003".parse().unwrap()),
+            message: "Waits for finance; the gate writes it then".to_owned(),
+        },
+        Refusal::Held {
+            decision,
+            hold,
+            operation: None,
             message: "Waits for finance; send it again once approved".to_owned(),
         },
         Refusal::Inability {

@@ -251,6 +251,9 @@ bodies! {
         basis: Option<String>,
         /// Native names of the fields that patches changed.
         changed: Vec<String>,
+        /// Under whose name it is written: `service`, or `user` with the CRM's id; not there for
+        /// the caller's own token.
+        written_as: Option<Value>,
         /// The hold it made or joined.
         hold: Option<String>,
         /// Method and path of a request that was not understood.
@@ -323,6 +326,9 @@ bodies! {
         release: String,
         /// The queued operation that waits in it.
         queued: Option<String>,
+        /// Under whose name it is written: `service`, or `user` with the CRM's id; not there for
+        /// the caller's own token.
+        written_as: Option<Value>,
         /// All accounts of whoever asked.
         requester: Vec<String>,
         /// What changes, field by field.

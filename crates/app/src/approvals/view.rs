@@ -4,7 +4,7 @@ use crmgate_domain::approval::{Agreement, Choice, Ended, Missing, Vote, Voter, m
 use crmgate_domain::{
     ApprovalRequest, ConnectionName, DecisionId, Document, HoldId, OperationId, State, Timestamp,
 };
-use crmgate_store::{HeldField, Hold, HoldStatus, Release};
+use crmgate_store::{HeldField, Hold, HoldStatus, Release, WrittenAs};
 use serde::Serialize;
 
 use super::{Case, named};
@@ -113,6 +113,8 @@ pub struct ApprovalView {
     pub mine: bool,
     /// What an approval lets happen: `ticket` or `execution`.
     pub release: Release,
+    /// Under whose name it is written; `None` for the caller's own token.
+    pub written_as: Option<WrittenAs>,
     /// The queued operation.
     pub operation_state: Option<OperationState>,
     /// The decision that held it.
@@ -165,6 +167,7 @@ impl ApprovalView {
             votes: case.votes.iter().map(vote).collect(),
             mine: asked && viewer.may_vote && !answered && status == HoldStatus::Waiting,
             release: hold.release,
+            written_as: hold.written_as.clone(),
             operation_state: case.operation.as_ref().map(|operation| OperationState {
                 id: operation.id,
                 state: operation.state,

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::kept::GatewayForm;
 use crate::{AppError, Connection};
 
 /// Stands for the gate's address where there is none: no answer leaves with it.
@@ -63,12 +64,14 @@ pub enum Form {
     Operation(CanonicalForm),
     /// As a client would send it to the gateway.
     Request(NativeForm),
+    /// As a client sent it to the gateway, where it waits for people. Nobody submits one.
+    Gateway(GatewayForm),
 }
 
 /// Whose operation it is that a form describes.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// Its id. At the queue a create's key is derived from it.
+    /// Its id. Where it is written from a queue, a create's key is derived from it.
     pub id: OperationId,
     /// Who asks.
     pub actor: &'a Actor,
@@ -153,11 +156,13 @@ impl Form {
         match self {
             Self::Operation(_) => "operation",
             Self::Request(_) => "request",
+            Self::Gateway(_) => "gateway",
         }
     }
 }
 
-/// What the connector makes of a form. Policies see no request: it came by none.
+/// What the connector makes of a form. Policies see a request only of what came by one, at the
+/// gateway.
 ///
 /// # Errors
 /// What is wrong with it, or what could not be looked up.
@@ -200,9 +205,18 @@ pub async fn draft_of(
             understood(connection, &request.head)?;
             connector.parse(request).await?
         }
+        Form::Gateway(form) => {
+            let mut request = native_request(form.request)?;
+            request.head.gate = form.gate;
+            understood(connection, &request.head)?;
+            connector.parse(request).await?
+        }
     };
-    draft.request = None;
-    draft.seed = (subject.point == Point::Queue).then_some(subject.id);
+    if subject.point != Point::Gateway {
+        draft.request = None;
+    }
+    let queued = matches!(subject.point, Point::Queue | Point::Gateway);
+    draft.seed = queued.then_some(subject.id);
     Ok(draft)
 }
 

@@ -273,6 +273,7 @@ impl About {
         match form {
             Form::Operation(form) => Self::canonical(connection, form),
             Form::Request(form) => Self::native(connection, form),
+            Form::Gateway(form) => Self::native(connection, &form.request),
         }
     }
 

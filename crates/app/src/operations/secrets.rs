@@ -28,7 +28,7 @@ pub(crate) fn refused(field: &str) -> Wrong {
     Wrong::at("credential_in_request", field, message)
 }
 
-fn is_credential(name: &str) -> bool {
+pub(crate) fn is_credential(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     PARTS.iter().any(|part| name.contains(part))
 }

@@ -117,9 +117,11 @@ fn decided(subject: &dyn Subject) -> Vec<Case> {
         fields: vec!["Phone".to_owned()],
         about_actor,
     };
-    let held = Refusal::Held {
+    let operation = OperationId::fresh(ambient.as_ref());
+    let held = |operation| Refusal::Held {
         decision,
         hold,
+        operation,
         message: message.clone(),
     };
     let inability = Refusal::Inability {
@@ -129,10 +131,13 @@ fn decided(subject: &dyn Subject) -> Vec<Case> {
     };
     let mut held_told = told.clone();
     held_told.push(hold.to_string());
+    let mut taken_told = held_told.clone();
+    taken_told.push(operation.to_string());
     vec![
         (denied(false), VERDICT, told.clone()),
         (denied(true), &[403], told.clone()),
-        (held, VERDICT, held_told),
+        (held(None), VERDICT, held_told),
+        (held(Some(operation)), &[202], taken_told),
         (inability, &[503], told),
     ]
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use ::config::{Value, ValueKind};
 use crmgate_app::IdentityMode;
 use crmgate_domain::{ConnectionName, Enforcement, Kind, Mode, Object};
-use crmgate_enforce::{KindRules, UngovernedRules};
+use crmgate_enforce::{KindRules, UngovernedRules, WriteAs};
 use crmgate_policy::Ungoverned;
+use crmgate_store::Release;
 use url::Url;
 
 use super::areas::{Gateway, Listen, TlsFiles, Upstream};
@@ -31,6 +32,10 @@ pub(crate) struct Connection {
     pub(crate) public_url: Option<Url>,
     pub(crate) ungoverned: UngovernedRules,
     pub(crate) fail_open: bool,
+    /// What lets a held write happen.
+    pub(crate) held_writes: Release,
+    /// Under whose name the gate writes those that it carries out, where it says so.
+    pub(crate) held_writes_as: Option<WriteAs>,
     /// Parameters of global packages, as `data.params`.
     pub(crate) params: Object,
     /// Global packages that count less or more here.
@@ -117,14 +122,18 @@ impl Connection {
             );
         }
         let listen = Listen::with_tls(section, tls.clone());
+        let identity = section
+            .get("identity", |v| value::word(v, &identities))
+            .unwrap_or_default();
+        let held_writes = held_writes(section, identity);
         Self {
             system: section.need("system", value::text),
             mode: section
                 .get("mode", |v| value::word(v, &modes))
                 .unwrap_or_default(),
-            identity: section
-                .get("identity", |v| value::word(v, &identities))
-                .unwrap_or_default(),
+            identity,
+            held_writes,
+            held_writes_as: held_writes_as(section, held_writes),
             identity_ttl: section
                 .get("identity_ttl", value::duration)
                 .unwrap_or(IDENTITY_TTL),
@@ -145,6 +154,39 @@ impl Connection {
             settings: serde_json::Value::Null,
         }
     }
+}
+
+/// The gate carries out what is held where its own credential writes; elsewhere the caller, whose
+/// token is not kept, comes again.
+fn held_writes(section: &mut Section<'_>, identity: IdentityMode) -> Release {
+    let words = [("ticket", Release::Ticket), ("execute", Release::Execution)];
+    let brokered = identity == IdentityMode::Brokered;
+    let by_default = if brokered {
+        Release::Execution
+    } else {
+        Release::Ticket
+    };
+    let wanted = section.get("held_writes", |v| value::word(v, &words));
+    if wanted == Some(Release::Execution) && !brokered {
+        section.fault(
+            "held_writes",
+            "`execute` needs `identity = \"brokered\"`: with `pass_through` a write takes the \
+             caller's own token, which is not kept; expected `ticket`",
+        );
+    }
+    wanted.unwrap_or(by_default)
+}
+
+fn held_writes_as(section: &mut Section<'_>, held_writes: Release) -> Option<WriteAs> {
+    let words = [("caller", WriteAs::Caller), ("service", WriteAs::Service)];
+    let wanted = section.get("held_writes_as", |v| value::word(v, &words));
+    if wanted.is_some() && held_writes == Release::Ticket {
+        section.fault(
+            "held_writes_as",
+            "only goes with `held_writes = \"execute\"`: with `ticket` the caller writes",
+        );
+    }
+    wanted
 }
 
 fn reachable(section: &Section<'_>, gateway: &Gateway) {

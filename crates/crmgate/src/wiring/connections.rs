@@ -7,7 +7,7 @@ use std::time::Duration;
 use crmgate_app::{ConnectionParts, IdentityMode, IdentitySettings};
 use crmgate_connector::{BuildContext, Connector, ConnectorKind, SecretError};
 use crmgate_domain::{Ambient, ConnectionName};
-use crmgate_enforce::Settings;
+use crmgate_enforce::{Settings, WriteAs};
 use crmgate_outbound::Client;
 
 use super::decision_log::Shared;
@@ -94,7 +94,28 @@ fn build_one(
         faults.add(&setting("identity"), problem);
         return None;
     }
+    if connection.held_writes_as == Some(WriteAs::Caller) && !connector.capabilities().impersonation
+    {
+        let problem = format!(
+            "{} takes no write on behalf of another user; expected `service`, or \
+             `held_writes = \"ticket\"`",
+            connection.system
+        );
+        faults.add(&setting("held_writes_as"), problem);
+        return None;
+    }
     Some(Built { connector, client })
+}
+
+/// Under whose name the gate writes what it carries out: the caller's, where the CRM can.
+fn write_as(connection: &Connection, connector: &dyn Connector) -> WriteAs {
+    let can = connector.capabilities().impersonation;
+    let by_default = if can {
+        WriteAs::Caller
+    } else {
+        WriteAs::Service
+    };
+    connection.held_writes_as.unwrap_or(by_default)
 }
 
 /// A connection as the application takes it.
@@ -114,6 +135,8 @@ pub(crate) fn parts(
         settings: Settings {
             mode: connection.mode,
             fail_open: connection.fail_open,
+            held_writes: connection.held_writes,
+            held_writes_as: write_as(connection, connector.as_ref()),
             ungoverned: connection.ungoverned.clone(),
             policy_time: config.policies.time_limit,
             // Lookups go to the CRM; a caller would rather wait than be told to come back.

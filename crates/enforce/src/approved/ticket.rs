@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crmgate_connector::Refusal;
 use crmgate_domain::approval::{End, Ended};
-use crmgate_domain::{DecisionId, Effect, Kind, Reason};
+use crmgate_domain::{DecisionId, Effect, Kind, Mode, OperationId, Reason};
 use crmgate_store::{Hold, HoldStatus, OutcomeKind, Recorded, StoreError, request_key};
 use jiff::ToSpan as _;
 
 use super::Prior;
-use crate::decide::tell;
+use crate::decide::{Verdict, tell};
+use crate::held::Carrying;
 use crate::join::WINDOW_SECONDS;
 use crate::meters::Stage;
 use crate::remember::Entry;
@@ -37,9 +38,19 @@ impl Gate {
         round: u32,
     ) -> Round {
         let (id, key) = (first.operation.id, self.key_of(ask, &first));
-        let prior = match self.asked_before(&key).await {
-            Ok(Some(prior)) => prior,
+        let last = match self.asked_before(&key).await {
+            Ok(Some(last)) => last,
             Ok(None) => return self.hold(ask, first, round).await.into(),
+            Err(error) => return self.not_recorded(&error).into(),
+        };
+        if let Some(operation) = last.queued.filter(|_| last.status != HoldStatus::Rejected) {
+            return self
+                .carried_before(ask, first, operation, round)
+                .await
+                .into();
+        }
+        let prior = match self.prior(last).await {
+            Ok(prior) => prior,
             Err(error) => return self.not_recorded(&error).into(),
         };
         let (prior, used) = match self.without_used(prior).await {
@@ -69,6 +80,42 @@ impl Gate {
         }
     }
 
+    /// The answer to a repeat of what the gate writes itself: it has no ticket, whatever was
+    /// answered.
+    async fn carried_before(
+        self: &Arc<Self>,
+        ask: &Ask,
+        first: Assessment,
+        operation: OperationId,
+        round: u32,
+    ) -> Answer {
+        let record_id = match self.carrying(ask, operation).await {
+            Ok(Carrying::Happened(id)) if is_there(&first) => id,
+            Ok(_) => return self.hold(ask, first, round).await,
+            Err(error) => return self.not_recorded(&error),
+        };
+        let change = Arc::clone(&first.change);
+        self.answered(first, round, |_| {
+            Reply::Native(change.confirmed(record_id.as_deref()))
+        })
+        .await
+    }
+
+    /// Records a decision that lets nothing pass, and answers.
+    async fn answered(
+        &self,
+        assessment: Assessment,
+        round: u32,
+        reply: impl FnOnce(DecisionId) -> Reply,
+    ) -> Answer {
+        let entry = self.entry(Verdict::of(assessment, Mode::Enforce, round));
+        let decision = entry.decision.clone();
+        match self.record(entry).await {
+            Ok(_) => told(decision.id, &decision.judgement, reply(decision.id)),
+            Err(error) => self.not_recorded(&error),
+        }
+    }
+
     /// What needs nobody any more.
     async fn carry_out(
         self: &Arc<Self>,
@@ -94,18 +141,18 @@ impl Gate {
         request_key(self.connection(), &first.operation, payload, None)
     }
 
-    async fn asked_before(&self, key: &str) -> Result<Option<Prior>, StoreError> {
-        match self.in_time(self.store().last_asked(key)).await? {
-            Some(hold) if !self.is_past(&hold) => self.prior(hold).await.map(Some),
-            _ => Ok(None),
-        }
+    async fn asked_before(&self, key: &str) -> Result<Option<Hold>, StoreError> {
+        let last = self.in_time(self.store().last_asked(key)).await?;
+        Ok(last.filter(|hold| !self.is_past(hold)))
     }
 
     fn is_past(&self, hold: &Hold) -> bool {
-        let ends = matches!(
-            hold.status,
-            HoldStatus::Waiting | HoldStatus::Approved | HoldStatus::Rejected
-        );
+        let ends = match hold.status {
+            HoldStatus::Waiting | HoldStatus::Rejected => true,
+            // What the gate carries out nobody has to come for.
+            HoldStatus::Approved => hold.queued.is_none(),
+            _ => false,
+        };
         let over = matches!(
             hold.status,
             HoldStatus::Expired | HoldStatus::Cancelled | HoldStatus::Superseded
@@ -167,20 +214,11 @@ impl Gate {
             Used::Happened(record_id) => Some(record_id),
             Used::Unknown => None,
         };
-        let entry = self.entry(crate::decide::Verdict::of(
-            again.clone(),
-            crmgate_domain::Mode::Enforce,
-            round,
-        ));
-        let decision = entry.decision.clone();
-        if let Err(error) = self.record(entry).await {
-            return Some(self.not_recorded(&error));
-        }
-        let reply = match record_id {
+        let answer = self.answered(again.clone(), round, |decision| match record_id {
             Some(id) => Reply::Native(again.change.confirmed(id.as_deref())),
-            None => Reply::Refused(self.doubt(decision.id, by)),
-        };
-        Some(told(decision.id, &decision.judgement, reply))
+            None => Reply::Refused(self.doubt(decision, by)),
+        });
+        Some(answer.await)
     }
 
     fn doubt(&self, decision: DecisionId, by: DecisionId) -> Refusal {
@@ -216,6 +254,14 @@ impl Gate {
         }
         Ok(recorded)
     }
+}
+
+/// Whether a repeat of what was written a moment ago has nothing left to do: equal creates are one,
+/// and anything else is when the record is as it would make it.
+fn is_there(asked: &Assessment) -> bool {
+    let mut changes = asked.change.views().changes.values();
+    asked.operation.kind == Kind::Create
+        || changes.all(|change| change.from.as_ref() == Some(&change.to))
 }
 
 const fn came_to_nothing(kind: OutcomeKind) -> bool {

@@ -83,6 +83,15 @@ impl Ready {
         self.change.as_ref()
     }
 
+    /// The user of the CRM on whose behalf it is written, where it is not the connection's own.
+    #[must_use]
+    pub fn on_behalf_of(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::OnBehalfOf(user) => Some(user),
+            Credential::Caller(_) | Credential::Service => None,
+        }
+    }
+
     /// How long its body is.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -2,7 +2,6 @@
 
 use crmgate_connector::NativeChange;
 use crmgate_domain::{Decision, Effect, State};
-use crmgate_store::holds::Release;
 use crmgate_store::{Basis, DecisionRecord, Move, Moved, Moving, StoreError, Why};
 use crmgate_telemetry::SPANS;
 
@@ -10,7 +9,7 @@ use super::look::{FindingKind, How, look_up_millicalls};
 use super::{Desk, Finding, Queued, Ready, Step, until, why};
 use crate::decide::{Verdict, tell};
 use crate::remember::Entry;
-use crate::write::writer;
+use crate::write::{writer, written_as};
 use crate::{Gate, hash, words};
 
 /// What becomes of a member of a group that cannot go, whatever was found about it alone.
@@ -137,6 +136,7 @@ impl Gate {
         let mut entry = self.entry(verdict);
         entry.payload_hash = Some(outgoing.hash());
         entry.basis = Some(basis);
+        entry.written_as = written_as(&queued.ask.caller.credential);
         entry.read_back = Some(self.sealed(&read_back));
         if basis == Basis::Judged {
             entry.changed = change.changed_fields();
@@ -184,13 +184,12 @@ impl Gate {
     ) -> Result<Ruled, StoreError> {
         let mut entry = self.entry(verdict);
         let now = self.ambient().now();
-        let Some(mut hold) = self.hold_of(&queued.ask, change.summary(), &entry) else {
+        let waits = Some(queued.stored.id);
+        let Some(mut hold) = self.hold_of(&queued.ask, change.summary(), (&entry, waits)) else {
             return Err(StoreError::Corrupt(
                 "an operation without a name cannot be held".to_owned(),
             ));
         };
-        hold.queued = Some(queued.stored.id);
-        hold.release = Release::Execution;
         // Whoever submits for another does not agree to it either.
         hold.requester.push(queued.stored.owner.clone());
         entry.hold = Some(hold.id);
@@ -262,7 +261,7 @@ fn look_up_of(entry: &Entry) -> u64 {
 }
 
 /// Why it does not pass, in the words that are recorded.
-fn reason(decision: &Decision) -> Option<Why> {
+pub(crate) fn reason(decision: &Decision) -> Option<Why> {
     let judgement = &decision.judgement;
     let code = words::why(judgement)?;
     let message = match judgement.effect {

@@ -259,6 +259,7 @@ async fn equal_held_requests_share_a_hold_and_nothing_arrives() {
         let Some(Refusal::Held {
             decision,
             hold,
+            operation: None,
             message,
         }) = answer.refusal()
         else {

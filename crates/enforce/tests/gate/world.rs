@@ -149,6 +149,7 @@ impl World {
             at: self.ambient.now(),
             purpose: None,
             parsing: Duration::ZERO,
+            later: None,
         }
     }
 

@@ -126,11 +126,20 @@ async fn refusals_come_in_the_crm_s_shape_with_their_effect() {
     let held = Refusal::Held {
         decision,
         hold,
+        operation: None,
+        message: text(),
+    };
+    let operation = crmgate_domain::OperationId::fresh(&TestAmbient::default());
+    let taken = Refusal::Held {
+        decision,
+        hold,
+        operation: Some(operation),
         message: text(),
     };
     for (refusal, status, effect) in [
         (denied, 400, Some("deny")),
         (held, 400, Some("require_approval")),
+        (taken, 202, Some("require_approval")),
         (inability, 503, Some("error")),
         (
             Refusal::NotUnderstood { message: text() },

@@ -168,30 +168,40 @@ impl Take {
         &self,
         writer: &mut Writer,
     ) -> Result<Result<Hold, StoreError>, sqlx::Error> {
-        let now = nanoseconds(self.hold.created_at);
         supersede(writer, &self.hold).await?;
-        sql(
-            "UPDATE holds SET status = 'expired', version = version + 1 \
-             WHERE request = ? AND status = 'waiting' AND expires_at <= ?",
-        )
-        .bind(self.request.as_str())
-        .bind(now)
-        .execute(&mut writer.connection)
-        .await?;
-        let joined = sql(
-            "UPDATE holds SET requests = requests + 1, version = version + 1 \
-             WHERE request = ? AND status = 'waiting' \
-             RETURNING seq, status, requests, body, version, ended, spent_by, expires_at",
-        )
-        .bind(self.request.as_str())
-        .fetch_optional(&mut writer.connection)
-        .await?;
-        if let Some(row) = joined {
+        if let Some(row) = join(writer, &self.request, self.hold.created_at).await? {
             return Ok(stored(&row));
         }
         insert(writer, &self.hold).await?;
         Ok(Ok(self.hold.clone()))
     }
+}
+
+/// Joins the waiting hold of an equal request, inside a step's transaction; one past its end is
+/// expired. One that was agreed to and is carried out by the gate is joined until that has ended.
+pub(crate) async fn join(
+    writer: &mut Writer,
+    request: &str,
+    now: Timestamp,
+) -> Result<Option<Row>, sqlx::Error> {
+    sql(
+        "UPDATE holds SET status = 'expired', version = version + 1 \
+         WHERE request = ? AND status = 'waiting' AND expires_at <= ?",
+    )
+    .bind(request)
+    .bind(nanoseconds(now))
+    .execute(&mut writer.connection)
+    .await?;
+    sql(
+        "UPDATE holds SET requests = requests + 1, version = version + 1 \
+         WHERE request = ? AND (status = 'waiting' OR (status = 'approved' AND EXISTS \
+         (SELECT 1 FROM operations o WHERE o.id = holds.queued AND o.hold = holds.id \
+         AND o.ended_at IS NULL))) \
+         RETURNING seq, status, requests, body, version, ended, spent_by, expires_at",
+    )
+    .bind(request)
+    .fetch_optional(&mut writer.connection)
+    .await
 }
 
 impl Store {

@@ -4,6 +4,8 @@
 //! processes: what sets something free and what it sets free never miss each other, and no two
 //! moves wait for each other in a circle. Staging, which may bring a million rows, goes beside it.
 
+#[path = "operations/asked.rs"]
+mod asked;
 #[path = "operations/begin.rs"]
 mod begin;
 #[path = "operations/decide.rs"]
@@ -42,9 +44,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crmgate_domain::{ConnectionName, OperationId, RevisionId, State, SubmissionId, Timestamp};
 use crmgate_store::{
-    Begun, By, DecisionRecord, HistoryEntry, Hold, Misfit, Move, Moved, NewOperation, Opened,
-    OperationFilter, OperationLog, Page, RowLease, Staged, Standing, StoreError, StoredOperation,
-    Submission, Tally, Unfolded, Wakening,
+    Begun, By, DecisionRecord, HeldOperation, HistoryEntry, Hold, Misfit, Move, Moved,
+    NewOperation, Opened, OperationFilter, OperationLog, Page, RowLease, Staged, Standing,
+    StoreError, StoredOperation, Submission, Tally, Unfolded, Wakening,
 };
 use sqlx::{QueryBuilder, Row as _};
 
@@ -151,6 +153,10 @@ impl OperationLog for Store {
 
     async fn submission(&self, id: SubmissionId) -> Result<Option<Submission>, StoreError> {
         submit::one(self, id).await
+    }
+
+    async fn take_held(&self, asked: HeldOperation) -> Result<Hold, StoreError> {
+        asked::take(self, asked).await
     }
 
     async fn begin(

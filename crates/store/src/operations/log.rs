@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use crmgate_domain::{ConnectionName, OperationId, State, SubmissionId, Timestamp};
 
 use super::{
-    Begun, By, HistoryEntry, Misfit, Move, Moved, NewOperation, Opened, OperationFilter, RowLease,
-    Staged, Standing, StoredOperation, Submission, Tally, Unfolded,
+    Begun, By, HeldOperation, HistoryEntry, Misfit, Move, Moved, NewOperation, Opened,
+    OperationFilter, RowLease, Staged, Standing, StoredOperation, Submission, Tally, Unfolded,
 };
 use crate::{DecisionRecord, Hold, NewJob, Page, StoreError};
 
@@ -91,6 +91,16 @@ pub trait OperationLog: Send + Sync {
     /// # Errors
     /// When the store cannot be read.
     async fn submission(&self, id: SubmissionId) -> Result<Option<Submission>, StoreError>;
+
+    /// Takes an operation that was asked for where it could not wait, and that people must agree
+    /// to first: a submission of one, the operation as `held`, its hold and the decision that
+    /// holds, in one transaction. Gives the hold in force: while an equal request's waits, or what
+    /// it was agreed to has not come to its end, nothing is taken but the decision, and the
+    /// request counts there.
+    ///
+    /// # Errors
+    /// When it is not certainly on disk.
+    async fn take_held(&self, asked: HeldOperation) -> Result<Hold, StoreError>;
 
     // --- working ---
 

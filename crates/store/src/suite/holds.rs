@@ -26,6 +26,7 @@ pub(super) fn hold(ambient: &dyn Ambient, actor: &str, payload: &str) -> Hold {
         requests: 1,
         release: crate::Release::Ticket,
         queued: None,
+        written_as: None,
         requester: vec![actor.to_owned()],
         fields: Vec::new(),
         bound: None,

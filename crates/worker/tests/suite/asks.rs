@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crmgate_app::operations::form::{CanonicalForm, Form};
-use crmgate_connector::{Connector, Draft, Malformed, ParseFailure};
+use crmgate_connector::{Connector, Credential, Malformed, ParseFailure};
 use crmgate_domain::{
     Ambient, ConnectionRef, Kind, Operation, OperationId, PayloadHash, Point, Timestamp,
 };
 use crmgate_store::{Dependency, NewOperation, StoredOperation};
-use crmgate_worker::Drafts;
+use crmgate_worker::{Drafted, Drafts};
 use serde_json::{Value, json};
 
 use crate::world::actor;
@@ -19,7 +19,11 @@ pub(crate) struct TestDrafts(pub(crate) Arc<dyn Connector>);
 
 #[async_trait]
 impl Drafts for TestDrafts {
-    async fn draft(&self, stored: &StoredOperation, now: Timestamp) -> Result<Draft, ParseFailure> {
+    async fn draft(
+        &self,
+        stored: &StoredOperation,
+        now: Timestamp,
+    ) -> Result<Drafted, ParseFailure> {
         let text = stored.request.as_deref().unwrap_or_default();
         let form: Form = serde_json::from_str(text)
             .map_err(|error| Malformed::new("unreadable_request", error.to_string()))?;
@@ -62,7 +66,11 @@ impl Drafts for TestDrafts {
         let mut draft = self.0.draft(&operation, record).await?;
         draft.request = None;
         draft.seed = Some(stored.id);
-        Ok(draft)
+        Ok(Drafted {
+            draft,
+            point: Point::Queue,
+            credential: Credential::Service,
+        })
     }
 }
 

@@ -78,6 +78,9 @@ macro_rules! passing_on {
             async fn decide_to_hold(&self, hold: Hold, record: DecisionRecord, then: Move) -> Result<Result<u64, Moved>, StoreError> {
                 self.inner.decide_to_hold(hold, record, then).await
             }
+            async fn take_held(&self, asked: crmgate_store::HeldOperation) -> Result<Hold, StoreError> {
+                self.inner.take_held(asked).await
+            }
             async fn stuck(&self, before: Timestamp, most: usize) -> Result<Vec<OperationId>, StoreError> {
                 self.inner.stuck(before, most).await
             }
@@ -282,12 +285,13 @@ async fn what_a_backup_forgot_is_looked_for_before_it_is_written() {
         let stored = world.see(ids[0]).await;
         let draft = drafts.draft(&stored, world.ambient.now()).await;
         let ask = crmgate_enforce::Ask {
-            draft: draft.unwrap(),
+            draft: draft.unwrap().draft,
             caller: crmgate_enforce::Caller::unknown(crmgate_connector::Credential::Service),
             point: crmgate_domain::Point::Gateway,
             at: world.ambient.now(),
             purpose: None,
             parsing: Duration::ZERO,
+            later: None,
         };
         world.gate.write(ask).await;
         assert_eq!(world.count("Written").await, 1);

@@ -43,6 +43,9 @@ bodies! {
         mine: bool,
         /// What an approval lets happen: `ticket` or `execution`.
         release: String,
+        /// Under whose name it is written: `service`, or `user` with the CRM's id; `null` for the
+        /// caller's own token.
+        written_as: Option<Value>,
         /// Where the queued operation stands.
         operation_state: Option<OperationStateBody>,
         /// The decision that held it.

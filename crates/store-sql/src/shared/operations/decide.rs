@@ -1,6 +1,6 @@
 //! What workers and operators do to operations, as it is asked of the task that moves them.
 
-use crmgate_domain::{Ambient, RevisionId};
+use crmgate_domain::{Ambient, Point, RevisionId};
 use crmgate_store::{Begun, DecisionRecord, Hold, Move, Moved, Outcome, StoreError};
 
 use super::super::decisions::DecisionRow;
@@ -41,8 +41,13 @@ impl Deciding {
             hold: hold.as_ref().map(|hold| hold.id).or(then.hold),
             ..then
         };
+        let mut row = DecisionRow::new(&record, ambient)?;
+        // Wherever it was asked for: what comes of it is for workers to find out.
+        if let Some(read_back) = &mut row.read_back {
+            read_back.point = Point::Queue.as_str();
+        }
         Ok(Self {
-            row: DecisionRow::new(&record, ambient)?,
+            row,
             revision: record.decision.judgement.revision,
             hold,
             outcome: then.outcome.as_ref().map(OutcomeRow::new).transpose()?,

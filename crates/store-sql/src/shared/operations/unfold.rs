@@ -95,6 +95,18 @@ async fn stretch(
     })
 }
 
+/// Makes the one operation of a submission `received`; nobody is woken for it.
+pub(super) async fn receive_one(
+    connection: &mut Connection,
+    submission: (i64, String),
+    at: Timestamp,
+    effects: &mut Effects,
+) -> Result<Option<Seen>, sqlx::Error> {
+    let mut stretch = stretch(connection, submission, 0, 1).await?;
+    stretch.receive(connection, at, effects).await?;
+    Ok(stretch.rows.pop())
+}
+
 pub(super) const OPEN_COUNTS: Many = Many {
     head: "UPDATE operations SET open_dependencies = v.open FROM",
     columns: &[("row_nr", Kind::Number), ("open", Kind::Number)],

@@ -1,0 +1,177 @@
+//! Held writes that the gate carries out itself once people agree.
+
+use std::sync::Arc;
+
+use crmgate_connector::{Credential, Malformed, Refusal};
+use crmgate_domain::{Effect, Mode, OperationId, PayloadHash, State, SubmissionId};
+use crmgate_store::{DecisionRecord, HeldOperation, Hold, NewOperation, OperationLog, StoreError};
+use jiff::ToSpan as _;
+
+use crate::ask::Later;
+use crate::join::WINDOW_SECONDS;
+use crate::queued::reason;
+use crate::settings::WriteAs;
+use crate::write::written_as;
+use crate::{Answer, Ask, Assessment, Gate, Reply, words};
+
+/// What is to be stored of a request, and under whose name it will be written.
+pub(super) struct Carried {
+    pub(super) operations: Arc<dyn OperationLog>,
+    request: String,
+    credential: Credential,
+}
+
+/// Why a held write cannot be carried out by the gate.
+pub(super) enum Obstacle {
+    /// The caller is nobody in the CRM.
+    Nobody(String),
+    /// The request cannot be kept.
+    Request(Malformed),
+    /// It cannot be found out now.
+    Now(String),
+}
+
+/// How it stands with what the gate carries out.
+pub(crate) enum Carrying {
+    /// People are asked, or it is being written.
+    UnderWay,
+    /// It was written a moment ago: the record's id.
+    Happened(Option<String>),
+    /// It came to an end.
+    Over,
+}
+
+impl Gate {
+    /// What it takes to write it later.
+    pub(super) async fn carried_out(&self, ask: &Ask, later: &Later) -> Result<Carried, Obstacle> {
+        let credential = match self.settings().held_writes_as {
+            WriteAs::Service => Credential::Service,
+            WriteAs::Caller => Credential::OnBehalfOf(self.caller_in_crm(ask).await?),
+        };
+        let user = match &credential {
+            Credential::OnBehalfOf(user) => Some(user.as_str()),
+            _ => None,
+        };
+        Ok(Carried {
+            operations: Arc::clone(&later.operations),
+            request: (later.request)(user).map_err(Obstacle::Request)?,
+            credential,
+        })
+    }
+
+    /// The CRM's id of the person who holds the caller's token.
+    async fn caller_in_crm(&self, ask: &Ask) -> Result<String, Obstacle> {
+        let token = self.store().token(&ask.caller.actor.id);
+        let token = self.in_time(token).await.map_err(|error| {
+            Obstacle::Now(format!("who the caller is cannot be looked up: {error}"))
+        })?;
+        let Some(person) = token.and_then(|token| token.info.person) else {
+            let message = "what is held here is written in its caller's name, and the caller's \
+                           token names no person; make one with `token create --person`, or set \
+                           the connection's `held_writes_as` to `service`";
+            return Err(Obstacle::Nobody(message.to_owned()));
+        };
+        let limit = self.settings().judge_within;
+        let asking = self.connector().user_named(&person);
+        let found = match tokio::time::timeout(limit, asking).await {
+            Ok(found) => found.map_err(|failure| failure.to_string()),
+            Err(_) => Err(format!("no answer within {limit:?}")),
+        };
+        let found = found.map_err(|problem| {
+            Obstacle::Now(format!(
+                "who the caller is in the CRM cannot be looked up: {problem}"
+            ))
+        })?;
+        found.ok_or_else(|| {
+            Obstacle::Nobody(format!(
+                "what is held here is written in its caller's name, and the CRM has not exactly \
+                 one active user who signs in as `{person}`"
+            ))
+        })
+    }
+
+    /// The answer where it cannot be written later.
+    pub(super) async fn obstructed(
+        &self,
+        obstacle: Obstacle,
+        mut assessment: Assessment,
+        round: u32,
+    ) -> Answer {
+        match obstacle {
+            Obstacle::Now(message) => self.unable_answer(None, message),
+            Obstacle::Request(malformed) => {
+                let refusal = Refusal::Malformed(malformed);
+                Answer::undecided(Mode::Enforce, Reply::Refused(refusal))
+            }
+            Obstacle::Nobody(message) => {
+                let judgement = &mut assessment.judgement;
+                judgement.effect = Effect::Deny;
+                judgement.reasons.push(words::own("no_crm_user", message));
+                self.denied(assessment, round).await
+            }
+        }
+    }
+
+    /// The operation by which it will be written.
+    pub(super) fn to_be_written(
+        &self,
+        ask: &Ask,
+        carried: Carried,
+        (mut hold, record): (Hold, DecisionRecord),
+    ) -> HeldOperation {
+        hold.written_as = written_as(&carried.credential);
+        let asked = &hold.operation;
+        let connection = self.connection();
+        let record_id = asked.record_id.clone();
+        let operation = NewOperation {
+            id: asked.id,
+            connection: connection.clone(),
+            client_id: None,
+            line: 1,
+            actor: ask.caller.actor.clone(),
+            kind: asked.requested.unwrap_or(asked.kind).as_str().to_owned(),
+            object: asked.object.clone(),
+            lane: record_id.as_ref().map(|id| format!("{connection}/{id}")),
+            record_id,
+            group: None,
+            depends_on: Vec::new(),
+            priority: 0,
+            not_before: None,
+            expires_at: None,
+            purpose: ask.purpose.clone(),
+            callback: None,
+            content: PayloadHash::of(&[carried.request.as_bytes()]),
+            request: carried.request,
+            trace: record.trace.clone(),
+        };
+        HeldOperation {
+            owner: ask.caller.actor.id.clone(),
+            submission: SubmissionId::fresh(self.ambient()),
+            operation,
+            why: reason(&record.decision),
+            hold,
+            record,
+        }
+    }
+
+    /// How it stands with an equal request that the gate carries out.
+    pub(crate) async fn carrying(
+        &self,
+        ask: &Ask,
+        id: OperationId,
+    ) -> Result<Carrying, StoreError> {
+        // Without its rows nobody can tell: it must not be written a second time.
+        let Some(later) = &ask.later else {
+            return Ok(Carrying::UnderWay);
+        };
+        let Some(stored) = self.in_time(later.operations.operation(id)).await? else {
+            return Ok(Carrying::Over);
+        };
+        let recent = self.ambient().now() - WINDOW_SECONDS.seconds() < stored.updated_at;
+        Ok(match stored.state {
+            State::Succeeded if recent => Carrying::Happened(stored.record_id),
+            state if state.is_final() => Carrying::Over,
+            _ => Carrying::UnderWay,
+        })
+    }
+}
