@@ -15,6 +15,13 @@
 //! ```
 //!
 //! with `KILL_FORM=alone` or `shared` (default: both, half of the kills each).
+//!
+//! Beside the kills: single hard cases (`hard.rs`), and a backlog (`backlog.rs`), of 100,000 unless
+//! said otherwise:
+//!
+//! ```text
+//! BACKLOG=100000 cargo test -p crmgate-tests --test kill -- --ignored --nocapture backlog
+//! ```
 
 #![allow(
     clippy::unwrap_used,
@@ -26,12 +33,14 @@
     reason = "a test's failure is its message, and tests may look at the environment"
 )]
 
+mod backlog;
 mod chaos;
 mod client;
 mod count;
 mod dice;
 mod drama;
 mod fleet;
+mod hard;
 #[path = "../support/pki.rs"]
 mod pki;
 mod plan;

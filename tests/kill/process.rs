@@ -22,13 +22,19 @@ pub(crate) fn binary() -> PathBuf {
     path
 }
 
-/// The first of sixteen free ports in a row, well below the ephemeral ones.
+/// The first of sixteen free ports in a row, well below the ephemeral ones; another row each time.
 pub(crate) fn port_base() -> u16 {
     use std::net::TcpListener;
-    let start = 27_000 + u16::try_from(std::process::id() % 300).unwrap() * 16;
+    use std::sync::Mutex;
+    static TAKEN: Mutex<Option<u16>> = Mutex::new(None);
+    let mut taken = TAKEN.lock().unwrap();
+    let first = || 27_000 + u16::try_from(std::process::id() % 300).unwrap() * 16;
+    let start = taken.map_or_else(first, |last| last + 16);
     let free =
         |base: &u16| (*base..base + 16).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
-    (start..32_700).step_by(16).find(free).expect("free ports")
+    let base = (start..32_700).step_by(16).find(free).expect("free ports");
+    *taken = Some(base);
+    base
 }
 
 /// A process that is started over and over with the same configuration.
@@ -66,6 +72,15 @@ impl Process {
 
     /// Starts it; with a point, it dies there.
     pub(crate) fn start(&mut self, point: Option<&str>) {
+        self.launch(point.map(|point| ("CRMGATE_TEST_KILL_AT", point)));
+    }
+
+    /// Starts it; it stops in the middle of what it does at this point, until it is resumed.
+    pub(crate) fn start_to_pause(&mut self, point: &str) {
+        self.launch(Some(("CRMGATE_TEST_PAUSE_AT", point)));
+    }
+
+    fn launch(&mut self, point: Option<(&str, &str)>) {
         assert!(self.child.is_none(), "{} runs", self.name);
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -79,9 +94,7 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        if let Some(point) = point {
-            command.env("CRMGATE_TEST_KILL_AT", point);
-        }
+        command.envs(point);
         self.child = Some(command.spawn().unwrap());
     }
 
@@ -124,6 +137,29 @@ impl Process {
     /// Lets it go on.
     pub(crate) fn resume(&self) {
         self.signal("-CONT");
+    }
+
+    /// Whether it stands still in the middle of what it does.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.told("State")
+            .is_some_and(|state| state.starts_with('T'))
+    }
+
+    /// The most memory that it ever had, in KiB.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let told = self.told("VmHWM").expect("it runs");
+        told.trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    /// What the machine tells about it.
+    fn told(&self, name: &str) -> Option<String> {
+        let id = self.child.as_ref()?.id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let mut lines = status.lines();
+        lines.find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            (found == name).then(|| value.trim().to_owned())
+        })
     }
 
     fn signal(&self, name: &str) {
