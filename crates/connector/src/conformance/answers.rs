@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crmgate_domain::{DecisionId, Document, HoldId};
+use crmgate_domain::{DecisionId, Document, HoldId, OperationId};
 use http::{Method, StatusCode};
 
 use super::{Subject, made, text_of};
