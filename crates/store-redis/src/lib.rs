@@ -18,6 +18,7 @@ mod jobs;
 mod link;
 mod scripts;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +35,9 @@ pub struct Settings {
     /// Gives the address with the password in it, `redis://` or `rediss://`, whenever a connection
     /// is made: passwords change.
     pub address: Arc<dyn Fn() -> Result<SecretString, String> + Send + Sync>,
-    /// Certificates of the authorities to trust, in PEM, where the system's are not those.
-    pub ca: Option<Vec<u8>>,
+    /// A file with certificates of the authorities to trust, in PEM, where the system's are not
+    /// those. Read whenever a connection is made.
+    pub ca_file: Option<PathBuf>,
     /// What all keys begin with: installations that share a Redis differ in it.
     pub prefix: String,
     /// How long a call may take, connecting included.
@@ -48,7 +50,7 @@ impl Settings {
     pub fn new(address: SecretString) -> Self {
         Self {
             address: Arc::new(move || Ok(address.clone())),
-            ca: None,
+            ca_file: None,
             prefix: "crmgate".to_owned(),
             wait: Duration::from_secs(2),
         }

@@ -39,20 +39,25 @@ impl Link {
     pub(crate) fn client(&self) -> Result<Client, StoreError> {
         let address = (self.settings.address)().map_err(StoreError::Unavailable)?;
         let address = address.expose_secret();
-        let client = match &self.settings.ca {
-            Some(ca) => Client::build_with_tls(
-                address,
-                TlsCertificates {
-                    client_tls: None,
-                    root_cert: Some(ca.clone()),
-                },
-            ),
+        let client = match &self.settings.ca_file {
+            Some(file) => {
+                let root = std::fs::read(file).map_err(|error| {
+                    StoreError::Unavailable(format!("redis: `{}`: {error}", file.display()))
+                })?;
+                Client::build_with_tls(
+                    address,
+                    TlsCertificates {
+                        client_tls: None,
+                        root_cert: Some(root),
+                    },
+                )
+            }
             None => Client::open(address),
         };
         // What the crate says of an address may quote it.
         client.map_err(|error| {
             StoreError::Unavailable(format!(
-                "redis: its address is not usable ({:?})",
+                "redis: its address or `ca_file` is not usable ({:?})",
                 error.kind()
             ))
         })

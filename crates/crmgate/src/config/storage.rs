@@ -1,5 +1,7 @@
 //! Where the record, operations and their wake-ups are kept.
 
+use std::path::PathBuf;
+
 use crmgate_connector::Secret;
 use crmgate_connector::secret::{ExposeSecret as _, SecretString};
 
@@ -138,6 +140,8 @@ fn prefix(v: &::config::Value) -> Result<String, String> {
 pub(crate) struct Queue {
     /// The server that several processes share; without one, they lie in the database.
     pub(crate) server: Option<Server>,
+    /// Whom to trust in place of the system's authorities, where it speaks TLS.
+    pub(crate) ca_file: Option<PathBuf>,
     /// What all its keys begin with.
     pub(crate) prefix: String,
     /// Operations that may wait, over all.
@@ -150,6 +154,7 @@ impl Queue {
     pub(super) fn read(mut section: Section<'_>, storage: &Storage) -> Self {
         let queue = Self {
             server: Server::read(&mut section, &["redis", "rediss"]),
+            ca_file: section.path("ca_file"),
             prefix: section.need("prefix", prefix),
             most: section.need("most", value::count),
             most_per_connection: section.need("most_per_connection", value::count),
@@ -159,6 +164,13 @@ impl Queue {
                 "url",
                 "goes with a database that several processes share: expected `storage.url`, too; \
                  with a file, wake-ups lie beside the operations",
+            );
+        }
+        let secured = |server: &Server| server.url.scheme() == "rediss";
+        if queue.ca_file.is_some() && !queue.server.as_ref().is_some_and(secured) {
+            section.fault(
+                "ca_file",
+                "goes with a server that speaks TLS: expected a `url` that begins with `rediss://`",
             );
         }
         section.finish();
@@ -190,6 +202,9 @@ mod tests {
         assert!(!told.contains("hunter2"), "{told}");
         let told = faults("[queue]\nurl = \"redis://cache:6379\"\n");
         assert!(told.contains("expected `storage.url`"), "{told}");
+        let told = faults("[queue]\nurl = \"redis://cache:6379\"\nca_file = \"ca.pem\"\n");
+        assert!(told.contains("queue.ca_file"), "{told}");
+        assert!(told.contains("`rediss://`"), "{told}");
     }
 
     #[test]

@@ -161,7 +161,7 @@ fn apart(config: &Config) -> Option<Apart> {
     let shown = server.shown.clone();
     let settings = crmgate_store_redis::Settings {
         address: Arc::new(move || server.address()),
-        ca: None,
+        ca_file: config.queue.ca_file.clone(),
         prefix: config.queue.prefix.clone(),
         wait: Duration::from_secs(2),
     };
