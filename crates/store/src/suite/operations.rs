@@ -35,7 +35,9 @@ pub(super) use self::ending::{
     backups_are_found_out_about_first, errors_of_policies_wait_for_others, overdue_ones_expire,
     what_is_stuck_is_found,
 };
-pub(super) use self::holding::held_ones_leave_their_lane;
+pub(super) use self::holding::{
+    held_ones_leave_their_lane, what_cannot_wait_elsewhere_is_taken_held,
+};
 pub(super) use self::looking::{
     listings_narrow_and_page, moves_are_heard_of, requests_can_be_erased, what_is_old_is_forgotten,
 };
