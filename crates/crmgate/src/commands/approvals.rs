@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use super::decisions::writer;
 use super::times::short_time;
 use crate::cli::{Approvals, ApprovalsAnswer, ApprovalsList, Remote};
 use crate::client::{Api, segment};
@@ -183,6 +184,7 @@ fn print(item: &Value) {
         ("purpose", text(item, "/purpose").to_owned()),
         ("until", short_time(text(item, "/expires_at"))),
         ("releases", text(item, "/release").to_owned()),
+        ("written as", writer(item)),
         ("asks again for", text(item, "/replaces").to_owned()),
         ("decision", text(item, "/decision").to_owned()),
     ] {

@@ -12,7 +12,7 @@ mod list;
 mod story;
 pub(crate) mod verify;
 
-pub(super) use story::{headline, print_reasons};
+pub(super) use story::{headline, print_reasons, writer};
 
 pub(super) async fn run(command: Decisions) -> Result<Exit, Failure> {
     match command {

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crmgate_domain::{ConnectionName, Kind, Mode};
+use crmgate_enforce::WriteAs;
 use crmgate_policy::Ungoverned;
+use crmgate_store::Release;
 
 use crmgate_app::IdentityMode;
 
@@ -130,6 +132,45 @@ fn a_connection_says_how_its_crm_is_reached() {
 }
 
 #[test]
+fn callbacks_are_signed_with_secrets_that_are_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = |byte: &str| format!("whsec_{}", byte.repeat(32));
+    for (name, text) in [
+        ("one", key("A")),
+        ("two", key("B")),
+        ("no", "hunter2".to_owned()),
+    ] {
+        std::fs::write(dir.path().join(name), text).unwrap();
+    }
+    let read = |text: &str| {
+        let text = format!("[operations.callbacks]\nhosts = [\"a.example\"]\n{text}");
+        let file = Path::new("crmgate.toml");
+        let loaded = load_text(Some((file, &text)), dir.path(), &[]);
+        loaded.map(|loaded| loaded.config.operations.callbacks)
+    };
+    let own = "[operations.callbacks.tokens.0123abcd]\nsecrets = [\"file:two\", \"file:one\"]\n";
+    let both = format!("secrets = [\"file:one\"]\n{own}");
+    let settings = read(&both).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(settings.secrets.len(), 1);
+    assert_eq!(settings.of_tokens["0123abcd"].len(), 2);
+    for (text, expected) in [
+        ("", "`operations.callbacks.secrets`: is missing"),
+        ("secrets = []\n", "one or two secrets"),
+        ("secrets = [\"file:no\"]\n", "expected `whsec_`"),
+        (own, "`operations.callbacks.secrets`: is missing"),
+        (
+            "secrets = [\"file:one\"]\n[operations.callbacks.tokens.0123abcd]\n",
+            "`operations.callbacks.tokens.0123abcd.secrets`: is missing",
+        ),
+    ] {
+        let told = read(text).unwrap_err().to_string();
+        assert!(told.contains(expected), "{text}: {told}");
+        assert!(!told.contains("hunter2"), "{told}");
+        assert_eq!(told.matches("secrets`:").count(), 1, "{told}");
+    }
+}
+
+#[test]
 fn all_faults_are_told_together_each_with_its_place() {
     let text = r#"
 data_dir = 7
@@ -184,6 +225,43 @@ host = "https://d.example.com"
             ("CRMGATE__LIMITS__COOKIES", "1")
         ]
     ),);
+}
+
+#[test]
+fn what_is_held_is_carried_out_where_the_gate_lends_its_credential() {
+    let text = |more: &str| format!("{CONNECTION}{more}\n");
+    let told = faults(&text("held_writes = \"execute\""), &[]);
+    assert!(
+        told.contains("connections.acme-sf.held_writes") && told.contains("brokered"),
+        "{told}"
+    );
+    let told = faults(&text("held_writes_as = \"service\""), &[]);
+    assert!(
+        told.contains("only goes with `held_writes = \"execute\"`"),
+        "{told}"
+    );
+    let told = faults(
+        &text("identity = \"brokered\"\nheld_writes = \"later\""),
+        &[],
+    );
+    assert!(
+        told.contains("expected one of \"ticket\", \"execute\""),
+        "{told}"
+    );
+    let released = |more: &str| {
+        let loaded = read(&text(more), &[]).unwrap_or_else(|error| panic!("{error}"));
+        let connection = loaded.config.connections.into_values().next().unwrap();
+        (connection.held_writes, connection.held_writes_as)
+    };
+    assert_eq!(released(""), (Release::Ticket, None));
+    assert_eq!(
+        released("identity = \"brokered\"\nheld_writes_as = \"service\""),
+        (Release::Execution, Some(WriteAs::Service))
+    );
+    assert_eq!(
+        released("identity = \"brokered\"\nheld_writes = \"ticket\""),
+        (Release::Ticket, None)
+    );
 }
 
 #[test]

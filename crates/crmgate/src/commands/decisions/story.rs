@@ -37,6 +37,7 @@ fn facts_of(shown: &Value) -> Vec<(&'static str, String)> {
         ("purpose", word(shown, "/operation/purpose")),
         ("mode", word(decision, "/mode")),
         ("let through by", word(shown, "/basis")),
+        ("written as", writer(shown)),
         ("changed", words(list(shown, "/changed"))),
         ("hold", word(shown, "/hold")),
         ("outcome", outcome(shown)),
@@ -94,6 +95,15 @@ fn print_input(shown: &Value) {
     match serde_json::from_str::<Value>(input) {
         Ok(input) => say_json(&input),
         Err(_) => say("what was judged is not there"),
+    }
+}
+
+/// Under whose name something is written, where it is not the caller's own token.
+pub(in crate::commands) fn writer(item: &Value) -> String {
+    match at(item, "/written_as") {
+        Value::Null => String::new(),
+        Value::String(_) => "the connection's own user".to_owned(),
+        _ => format!("the caller, user {}", text(item, "/written_as/user")),
     }
 }
 

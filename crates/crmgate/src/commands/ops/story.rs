@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::decisions::{headline, print_reasons};
+use super::super::decisions::{headline, print_reasons, writer};
 use super::super::times::short_time;
 use super::list::{actor, operation};
 use crate::json::{at, flag, list, text};
@@ -39,7 +39,9 @@ pub(super) fn print(life: &Value) {
     for decision in list(life, "/decisions") {
         let shown = at(decision, "/decision");
         let id = text(shown, "/id");
-        say(format!("decision {id}: {}", headline(shown)));
+        let writer = Some(writer(decision)).filter(|writer| !writer.is_empty());
+        let writer = writer.map_or_else(String::new, |writer| format!(", written as {writer}"));
+        say(format!("decision {id}: {}{writer}", headline(shown)));
         print_reasons(shown);
     }
     print_hold(at(life, "/hold"));
