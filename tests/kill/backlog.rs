@@ -80,7 +80,7 @@ impl Gate {
         for number in 0..count {
             let connection = self.site.crms[number % 2].connection;
             let operation = format!(
-                r#"{{"kind":"create","object":"contact","record":{{"name":"{name} {number}","description":"plain"}}}}"#
+                r#"{{"kind":"create","object":"contact","record":{{"last_name":"{name} {number}","description":"plain"}}}}"#
             );
             writeln!(
                 lines,
@@ -102,7 +102,12 @@ impl Gate {
     async fn work_off(&self, count: usize, seen: &mut [u64; 2]) -> Worked {
         let (mut at, mut last) = (Vec::with_capacity(count), Instant::now());
         while at.len() < count {
-            assert!(last.elapsed() < STILL, "stuck at {} of {count}", at.len());
+            if last.elapsed() > STILL {
+                let path = "/v1/operations?limit=1";
+                let newest = get(&self.site.client, &self.site.gates, &self.site.admin, path).await;
+                let said = self.fleet.said();
+                panic!("stuck at {} of {count}: {newest}\n{said}", at.len());
+            }
             for (crm, seen) in self.site.crms.iter().zip(seen.iter_mut()) {
                 let new = crm.effects(&self.site.client, *seen).await;
                 for effect in &new {
