@@ -36,10 +36,15 @@ fn examples() -> PathBuf {
 
 pub(crate) async fn site(more: &str) -> Site {
     let site = Site::new(&[("nobody", POLICY)]).await;
+    add(&site, more);
+    site
+}
+
+/// Adds to the configuration.
+fn add(site: &Site, more: &str) {
     let file = site.path().join("crmgate.toml");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{text}{more}")).unwrap();
-    site
 }
 
 /// Runs `crmgate ops`; its exit code and all that it said.
@@ -217,17 +222,22 @@ async fn ends_are_told_to_receivers_that_verify_them() {
             continue;
         };
         let mut receiver = Receiver::start(&interpreter, file);
-        let site = site(
-            "[operations.callbacks]\nhosts = [\"127.0.0.1\"]\nprivate = true\n\
-             secrets = [\"file:new.secret\", \"file:old.secret\"]\n",
-        )
-        .await;
+        let site = site("").await;
+        let token = site.admin.split('_').nth(1).unwrap();
+        add(
+            &site,
+            &format!(
+                "[operations.callbacks]\nhosts = [\"127.0.0.1\"]\nprivate = true\n\
+                 secrets = [\"file:others.secret\"]\n\
+                 [operations.callbacks.tokens.{token}]\n\
+                 secrets = [\"file:new.secret\", \"file:old.secret\"]\n"
+            ),
+        );
+        for (name, key) in [("others", "C"), ("new", "A")] {
+            let file = site.path().join(format!("{name}.secret"));
+            fs::write(file, format!("whsec_{}", key.repeat(32))).unwrap();
+        }
         // The receiver still has the old one.
-        fs::write(
-            site.path().join("new.secret"),
-            format!("whsec_{}", "A".repeat(32)),
-        )
-        .unwrap();
         fs::write(site.path().join("old.secret"), SECRET).unwrap();
         let _gate = site.start(&[]);
         let callback = format!(

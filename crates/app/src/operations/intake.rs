@@ -4,34 +4,29 @@
 //! bounded list of errors, and the line numbers of a bounded number of grouped operations.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crmgate_domain::{Actor, ConnectionName, OperationId, PayloadHash, SubmissionId, Timestamp};
-use crmgate_enforce::queued::Step;
-use crmgate_store::{NewOperation, Opened, Role, Staged, Submission};
+use crmgate_domain::{Actor, OperationId, PayloadHash, SubmissionId};
+use crmgate_store::{NewOperation, Opened, Submission};
 use futures::StreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::Operations;
-use super::form::Form;
 use super::grouped::Groups;
 use super::lines::{Line, Lines};
 use super::names::Names;
-use super::request::{self, About, LineError, OperationRequest, Placed, Wrong};
+use super::request::{LineError, OperationRequest, Wrong};
 use super::submit::{Incoming, OnError, Submit, SubmitError, Submitted};
 use crate::Principal;
 use crate::identify::actor_of;
+
+mod close;
+mod row;
 
 /// Rows that are staged together, and how many bytes of requests at most.
 const CHUNK: usize = 500;
 const CHUNK_BYTES: usize = 4 << 20;
 /// Errors that are told one by one.
 const MOST_ERRORS: usize = 1000;
-/// How often what stands against accepting is looked for anew, after lines were left out.
-const MOST_ROUNDS: usize = 100;
-/// After how long the store is asked again to drop what was not accepted, at first and later.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What is wrong, as far as it is told.
 #[derive(Default)]
@@ -258,283 +253,11 @@ impl Intake {
         }
         Ok(())
     }
-
-    async fn row(&mut self, request: OperationRequest, line: u64) -> Result<NewOperation, Wrong> {
-        let operations = Arc::clone(&self.operations);
-        request.check(self.submission.at)?;
-        let name = request
-            .connection
-            .as_ref()
-            .or(self.submit.connection.as_ref())
-            .cloned()
-            .ok_or_else(|| Wrong::at("no_connection", "connection", "is missing"))?;
-        let connection = operations
-            .connections
-            .visible(&self.by, &name)
-            .map_err(|_| {
-                let message = format!("there is no connection `{name}`");
-                Wrong::at("unknown_connection", "connection", message)
-            })?;
-        if !connection.connector().has_service_credential() {
-            let message = format!(
-                "connection `{name}` has no credential of its own, which queued operations are written with"
-            );
-            return Err(Wrong::at("no_service_credential", "connection", message));
-        }
-        let actor = self.speak_for(request.actor.as_ref())?;
-        if let Some(callback) = &request.callback {
-            operations.callbacks.check(&callback.url)?;
-        }
-        let form = Form::one(request.operation.clone(), request.request.clone())?;
-        let about = About::of(connection, &form)?;
-        let names = self.names.of(connection, &about.named).await?;
-        if let Some(group) = &request.group {
-            let most = operations.limits.group;
-            self.groups.join(group, &name, line, most)?;
-        }
-        let placed = Placed {
-            id: OperationId::fresh(operations.ambient.as_ref()),
-            line,
-            connection: &name,
-            object: names.canonical.clone(),
-            native: &names.native,
-            actor,
-            trace: self.submit.trace.clone(),
-        };
-        request::row(request, &form, &about, placed)
-    }
-
-    /// Who asks. Only some may speak for others; who spoke stays on record as the owner.
-    fn speak_for(&self, actor: Option<&Actor>) -> Result<Actor, Wrong> {
-        let Some(actor) = actor else {
-            return Ok(self.actor.clone());
-        };
-        if !self.by.has(Role::Admin) && !self.by.has(Role::Operator) {
-            let message = format!(
-                "token `{}` may not submit on behalf of another actor",
-                self.by.token.name
-            );
-            return Err(Wrong::at("not_for_others", "actor", message));
-        }
-        if actor.id.is_empty() {
-            return Err(Wrong::at("invalid_member", "actor.id", "is empty"));
-        }
-        let mut actor = actor.clone();
-        actor
-            .client
-            .get_or_insert_with(|| self.by.token.name.clone());
-        Ok(actor)
-    }
-
-    async fn keep(&mut self, row: NewOperation) -> Result<(), SubmitError> {
-        // When nothing will be taken, the rest is read for its errors alone.
-        if self.submit.on_error == OnError::Refuse && self.errors.count > 0 {
-            return Ok(());
-        }
-        self.chunk_bytes += row.request.len();
-        self.chunk.push(row);
-        if self.chunk.len() >= CHUNK || self.chunk_bytes >= CHUNK_BYTES {
-            self.stage().await?;
-        }
-        Ok(())
-    }
-
-    async fn stage(&mut self) -> Result<(), SubmitError> {
-        let rows = std::mem::take(&mut self.chunk);
-        self.chunk_bytes = 0;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let mut asked: Vec<&ConnectionName> = rows.iter().map(|row| &row.connection).collect();
-        asked.sort_unstable();
-        asked.dedup();
-        for connection in asked {
-            self.operations.pressure.check(Some(connection)).await?;
-        }
-        let kept: Vec<_> = rows
-            .iter()
-            .map(|row| (row.id, row.line, row.client_id.clone()))
-            .collect();
-        let step = Step::Stage.start();
-        let staged = self.operations.log.stage(self.submission.id, rows).await?;
-        step.stop();
-        for ((id, line, client_id), staged) in kept.into_iter().zip(staged) {
-            match staged {
-                Staged::New => {
-                    self.submission.count += 1;
-                    self.single = Some(id);
-                }
-                Staged::Same(known) => {
-                    self.submission.repeated += 1;
-                    self.single = Some(known);
-                    self.groups.repeat(line);
-                }
-                Staged::Differs(known) => {
-                    let message = format!(
-                        "was used with another content, for operation `{known}`: use another one for another content"
-                    );
-                    let wrong = Wrong::at("client_id_reused", "client_id", message);
-                    self.errors.add(wrong.on(line, client_id.as_deref()));
-                    self.groups.refuse_line(line);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn finish(&mut self) -> Result<Submitted, SubmitError> {
-        self.stage().await?;
-        if self.lines == 0 {
-            return Err(SubmitError::Empty);
-        }
-        self.leave_groups_out().await?;
-        self.leave_misfits_out().await?;
-        if self.submission.count + self.submission.repeated == 0 {
-            return Err(self.refused());
-        }
-        let submitted = Submitted {
-            submission: self.submission.id,
-            accepted: self.submission.count,
-            repeated: self.submission.repeated,
-            refused: self.errors.count,
-            truncated: self.errors.truncated(),
-            errors: std::mem::take(&mut self.errors.told),
-            operation: self.single.filter(|_| self.submit.single),
-            replayed: false,
-        };
-        let submission = &mut self.submission;
-        submission.refused = submitted.refused;
-        submission.accepted_at = Some(self.operations.ambient.now());
-        submission.content = Some(PayloadHash::of(&[&self.hash.clone().finalize()]));
-        submission.answer = serde_json::to_string(&submitted).ok();
-        let step = Step::Accept.start();
-        self.operations.log.accept(submission).await?;
-        step.stop();
-        self.operations.took(submission).await;
-        Ok(submitted)
-    }
-
-    /// Nothing is taken when a line is wrong, or (`skip`) only what belongs to no refused group.
-    async fn leave_groups_out(&mut self) -> Result<(), SubmitError> {
-        let refuse = self.submit.on_error == OnError::Refuse;
-        if refuse && self.errors.count > 0 {
-            return Err(self.refused());
-        }
-        let mut lines = Vec::new();
-        for (line, wrong) in self.groups.incomplete() {
-            self.errors.add(wrong.on(line, None));
-            lines.push(line);
-        }
-        if refuse && !lines.is_empty() {
-            return Err(self.refused());
-        }
-        self.leave_out(&lines).await
-    }
-
-    /// Dependencies and groups can only be looked at when everything is there.
-    async fn leave_misfits_out(&mut self) -> Result<(), SubmitError> {
-        let most = self.operations.limits.group;
-        for _ in 0..MOST_ROUNDS {
-            let misfits = self
-                .operations
-                .log
-                .misfits(self.submission.id, most)
-                .await?;
-            if misfits.is_empty() {
-                return Ok(());
-            }
-            let mut lines = Vec::new();
-            for misfit in misfits {
-                if lines.contains(&misfit.line) {
-                    continue;
-                }
-                lines.push(misfit.line);
-                let wrong = Wrong::at(misfit.code, field_of(misfit.code), misfit.message);
-                self.errors.add(wrong.on(misfit.line, None));
-                self.groups.refuse_line(misfit.line);
-            }
-            if self.submit.on_error == OnError::Refuse {
-                return Err(self.refused());
-            }
-            for (line, wrong) in self.groups.incomplete() {
-                if !lines.contains(&line) {
-                    lines.push(line);
-                    self.errors.add(wrong.on(line, None));
-                }
-            }
-            self.leave_out(&lines).await?;
-        }
-        Err(self.refused())
-    }
-
-    async fn leave_out(&mut self, lines: &[u64]) -> Result<(), SubmitError> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let log = &self.operations.log;
-        let dropped = log.drop_staged(self.submission.id, Some(lines)).await?;
-        self.submission.count = self.submission.count.saturating_sub(dropped);
-        Ok(())
-    }
-
-    fn refused(&mut self) -> SubmitError {
-        let errors = std::mem::take(&mut self.errors.told);
-        if self.submit.single
-            && let Some(error) = errors.first()
-        {
-            return SubmitError::Wrong(error.clone());
-        }
-        SubmitError::Refused {
-            lines: self.lines,
-            refused: self.errors.count,
-            truncated: self.errors.count > errors.len() as u64,
-            errors,
-        }
-    }
 }
 
 fn too_large(limit: usize) -> SubmitError {
     SubmitError::TooLarge {
         message: format!("the operation is longer than {limit} bytes"),
         limit: limit as u64,
-    }
-}
-
-fn field_of(code: &str) -> &'static str {
-    if code.contains("group") {
-        "group"
-    } else {
-        "depends_on"
-    }
-}
-
-impl Operations {
-    /// Drops what was begun and not accepted, so that its key is free again. What the store cannot
-    /// do now is done as soon as it can: until then the key is this process' and nobody else's.
-    async fn let_go(&self, id: SubmissionId) {
-        let Err(error) = self.log.drop_staged(id, None).await else {
-            return;
-        };
-        tracing::warn!(%error, submission = %id, "what was not accepted is dropped later");
-        let log = Arc::clone(&self.log);
-        tokio::spawn(async move {
-            let mut pause = FIRST_PAUSE;
-            loop {
-                tokio::time::sleep(pause).await;
-                if log.drop_staged(id, None).await.is_ok() {
-                    return;
-                }
-                pause = LONGEST_PAUSE.min(pause * 2);
-            }
-        });
-    }
-
-    /// Lets what was accepted begin at once where it is little; a sweeper does the rest.
-    async fn took(&self, submission: &Submission) {
-        super::meters::submitted(submission);
-        let at: Timestamp = self.ambient.now();
-        if let Err(error) = self.log.unfold(at, CHUNK).await {
-            tracing::warn!(%error, submission = %submission.id, "accepted operations begin later");
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! What may be submitted, who may be told of the end, how long what is kept.
 
 use crmgate_app::operations::Limits;
-use crmgate_app::operations::callbacks::{CallbackSettings, HostPattern};
+use crmgate_app::operations::callbacks::{CallbackSettings, HostPattern, key_of};
+use crmgate_connector::Secret;
 use crmgate_worker::Keeping;
 
 use super::record::kept;
@@ -49,32 +50,57 @@ impl Operations {
 }
 
 fn callbacks(mut section: Section<'_>) -> CallbackSettings {
-    let base = section.base().to_owned();
-    let setting = section.name("secrets");
-    let secrets = section.get("secrets", |v| {
-        value::list(v, |item| {
-            let reference = value::text(item)?;
-            let found = secret::resolve(&base, &setting, &reference);
-            found.map_err(|error| error.problem)
-        })
-    });
     let hosts = section.get("hosts", |v| {
         value::list(v, |item| value::text(item)?.parse::<HostPattern>())
     });
-    let settings = CallbackSettings {
-        hosts: hosts.unwrap_or_default(),
-        private: section.get("private", value::flag).unwrap_or_default(),
-        secrets: secrets.unwrap_or_default(),
-        links: section.get("links", value::web_url),
-        ..CallbackSettings::default()
+    let hosts = hosts.unwrap_or_default();
+    let secrets = if hosts.is_empty() {
+        signing(&mut section).unwrap_or_default()
+    } else {
+        needed(&mut section)
     };
-    if !settings.hosts.is_empty() && settings.secrets.is_empty() {
-        section.fault(
-            "secrets",
-            "is missing: expected references to one or two secrets that messages are signed with, \
-             such as [\"file:PATH\"]",
-        );
-    }
+    let tokens = section.section_or_empty("tokens").sections().into_iter();
+    let of_tokens = tokens.map(|(token, mut own)| {
+        let secrets = needed(&mut own);
+        own.finish();
+        (token, secrets)
+    });
+    let settings = CallbackSettings {
+        hosts,
+        private: section.get("private", value::flag).unwrap_or_default(),
+        secrets,
+        of_tokens: of_tokens.collect(),
+        links: section.get("links", value::web_url),
+    };
     section.finish();
     settings
+}
+
+/// What is expected where messages are to be signed.
+const EXPECTED: &str = "expected references to one or two secrets that messages are signed with, \
+     such as [\"file:PATH\"]";
+
+/// The secrets of a table, which must have some.
+fn needed(section: &mut Section<'_>) -> Vec<Secret> {
+    if !section.has("secrets") {
+        section.fault("secrets", format!("is missing: {EXPECTED}"));
+    }
+    signing(section).unwrap_or_default()
+}
+
+/// The secrets of a table. What they name must be there now, and be a key.
+fn signing(section: &mut Section<'_>) -> Option<Vec<Secret>> {
+    let (base, setting) = (section.base().to_owned(), section.name("secrets"));
+    section.get("secrets", |v| {
+        let secrets = value::list(v, |item| {
+            let found = secret::resolve(&base, &setting, &value::text(item)?);
+            let found = found.map_err(|error| error.problem)?;
+            key_of(&found).map_err(|error| error.problem)?;
+            Ok(found)
+        })?;
+        if (1..=2).contains(&secrets.len()) {
+            return Ok(secrets);
+        }
+        Err(EXPECTED.to_owned())
+    })
 }
