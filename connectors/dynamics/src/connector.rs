@@ -14,6 +14,7 @@ use crmgate_connector::{
 use crmgate_domain::{Ambient, ConnectionName, Object, Operation};
 use crmgate_store::{Permit, ReadBack};
 use http::HeaderMap;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::allowed::Allowed;
@@ -41,6 +42,8 @@ pub(crate) struct Dynamics {
     pub(crate) tenant: Option<String>,
     pub(crate) secured_columns: SecuredColumns,
     pub(crate) bulkless: Bulkless,
+    /// The user of the connection's own credential, once an answer told it.
+    pub(crate) own_user: OnceCell<String>,
 }
 
 /// The kind `dynamics`.
@@ -120,6 +123,7 @@ impl ConnectorKind for DynamicsKind {
             tenant: settings.tenant,
             secured_columns: settings.secured_columns,
             bulkless: Bulkless::default(),
+            own_user: OnceCell::new(),
         }))
     }
 }

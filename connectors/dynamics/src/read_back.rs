@@ -95,8 +95,12 @@ impl Dynamics {
 
     /// The connection's own user.
     async fn own_user(&self) -> Option<String> {
-        let me = self.who_am_i(&Credential::Service).await.ok()?;
-        Some(me.user_id.to_ascii_lowercase())
+        let asking = || async {
+            let me = self.who_am_i(&Credential::Service).await?;
+            Ok::<_, Failure>(me.user_id.to_ascii_lowercase())
+        };
+        let user = self.own_user.get_or_try_init(asking).await;
+        user.ok().cloned()
     }
 }
 

@@ -530,6 +530,18 @@ async fn a_lost_update_is_found_out() {
         found(&pinned, "another").await,
         unsure("the record holds these values; another user wrote last")
     );
+    // As the gate's own, for a queue: it knows its user after the first time.
+    for _ in 0..2 {
+        let queued = org.connector.read_back(&pinned.read_back(None)).await;
+        assert!(matches!(queued, Ok(ReadBackResult::Uncertain(_))));
+    }
+    let asked = org.journal(&["GET"]);
+    let asked = asked
+        .iter()
+        .filter(|call| call["path"].as_str().unwrap().ends_with("/WhoAmI"))
+        .count();
+    // The caller's own is another question.
+    assert_eq!(asked, 2);
     // Not pinned: the times tell, once they are far enough apart.
     let loose = org
         .resolve(update("+492"), &Reading::default())
