@@ -83,7 +83,7 @@ fn measure<S: QueuedStore>(
         });
     });
     group.bench_function(id("claim and settle"), |bencher| {
-        bencher.iter_custom(|each| runtime.block_on(claims(lives.store(), ambient, each)));
+        bencher.iter_custom(|each| runtime.block_on(claims(lives.store().as_ref(), ambient, each)));
     });
     group.throughput(Throughput::Elements(10_000));
     group.bench_function(id("submit 10000"), |bencher| {
@@ -113,7 +113,7 @@ fn queued(criterion: &mut Criterion) {
         let dir = dir.path().join(waiting.to_string());
         let shared = Arc::clone(&ambient) as _;
         let store = runtime.block_on(SqliteStore::open(&dir, &Settings::default(), shared));
-        let lives = Lives::new(store.unwrap(), Arc::clone(&ambient));
+        let lives = Lives::new(Arc::new(store.unwrap()), Arc::clone(&ambient));
         measure(
             &mut group,
             &runtime,
@@ -131,7 +131,7 @@ fn queued(criterion: &mut Criterion) {
         let process = ProcessId::fresh(ambient.as_ref());
         let shared = Arc::clone(&ambient) as _;
         let store = runtime.block_on(PostgresStore::open(&settings, process, shared));
-        let lives = Lives::new(store.unwrap(), Arc::clone(&ambient));
+        let lives = Lives::new(Arc::new(store.unwrap()), Arc::clone(&ambient));
         let what = ("postgres", waiting);
         measure(&mut group, &runtime, what, (&lives, &ambient));
         runtime.block_on(lives.store().close());

@@ -198,13 +198,4 @@ impl Pressure for Room {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_disk_tells_what_it_has_left() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(free(dir.path()).is_some_and(|free| free > 0));
-        assert_eq!(free(&dir.path().join("absent")), None);
-    }
-}
+mod tests;

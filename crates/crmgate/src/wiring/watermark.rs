@@ -176,22 +176,4 @@ impl Watermark {
 }
 
 #[cfg(test)]
-mod tests {
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_mark_is_kept_in_a_file_and_a_cut_one_says_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let keeper = Keeper::of_folder(dir.path());
-        assert_eq!(keeper.read().await.unwrap(), None);
-        let mark = Mark {
-            position: 7,
-            hash: Digest([3; 32]),
-        };
-        keeper.write(mark).await.unwrap();
-        assert_eq!(keeper.read().await.unwrap(), Some(mark));
-        std::fs::write(dir.path().join(NAME), "{\"posi").unwrap();
-        assert_eq!(keeper.read().await.unwrap(), None);
-    }
-}
+mod tests;

@@ -1,7 +1,6 @@
 //! Whole lives of queued operations, for measures.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crmgate_domain::{
@@ -20,10 +19,9 @@ const LONG: Duration = Duration::from_secs(1 << 20);
 
 /// A store, and one worker of it.
 pub struct Lives<S> {
-    store: S,
+    store: Arc<S>,
     ambient: Arc<Ticking>,
     worker: ProcessId,
-    made: AtomicU64,
 }
 
 /// An operation that the worker has.
@@ -32,33 +30,32 @@ pub struct Life(Move);
 impl<S: QueuedStore> Lives<S> {
     /// A worker of this store.
     #[must_use]
-    pub fn new(store: S, ambient: Arc<Ticking>) -> Self {
+    pub fn new(store: Arc<S>, ambient: Arc<Ticking>) -> Self {
         Self {
             store,
             worker: ProcessId::fresh(ambient.as_ref()),
             ambient,
-            made: AtomicU64::new(0),
         }
     }
 
     /// The store.
     #[must_use]
-    pub const fn store(&self) -> &S {
+    pub const fn store(&self) -> &Arc<S> {
         &self.store
     }
 
     fn operation(&self, connection: &str, line: u64) -> NewOperation {
-        let nth = self.made.fetch_add(1, Ordering::Relaxed);
+        let id = OperationId::fresh(self.ambient.as_ref());
         NewOperation {
-            id: OperationId::fresh(self.ambient.as_ref()),
+            id,
             connection: connection.parse().unwrap(),
-            client_id: Some(format!("n{nth}")),
+            client_id: Some(id.to_string()),
             line,
             actor: Actor::default(),
             kind: "update".to_owned(),
             object: "contact".to_owned(),
-            record_id: Some(format!("003{nth}")),
-            lane: Some(format!("contact/003{nth}")),
+            record_id: Some(id.to_string()),
+            lane: Some(format!("contact/{id}")),
             group: None,
             depends_on: Vec::new(),
             priority: 0,
@@ -67,7 +64,7 @@ impl<S: QueuedStore> Lives<S> {
             purpose: None,
             callback: None,
             request: "{\"record\":{\"email\":\"ada@example.com\"}}".to_owned(),
-            content: PayloadHash::of(&[&nth.to_be_bytes()]),
+            content: PayloadHash::of(&[id.uuid().as_bytes()]),
             trace: None,
         }
     }
