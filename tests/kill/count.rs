@@ -134,7 +134,7 @@ fn alone(books: &Books, one: &Planned) -> Vec<String> {
     match (state, effects) {
         ("absent", _) => faults.push("lost: accepted, and not there".to_owned()),
         ("succeeded", 0) => faults.push("lost: `succeeded` without an effect".to_owned()),
-        ("succeeded", 1) | ("uncertain", 0 | 1) | (_, 0) => {}
+        ("succeeded", 1) | ("uncertain" | "writing", 0 | 1) | (_, 0) => {}
         (_, 1) => faults.push(format!("unrecorded: `{state}`, with an effect")),
         (_, more) => faults.push(format!("doubled: `{state}`, with {more} effects")),
     }
@@ -148,9 +148,12 @@ fn alone(books: &Books, one: &Planned) -> Vec<String> {
         "stale",
         "unjudged",
     ];
+    if one.ends.contains(&state) {
+        return faults;
+    }
     if open.contains(&state) {
         faults.push(format!("stuck: `{state}`"));
-    } else if !one.ends.contains(&state) {
+    } else {
         faults.push(format!(
             "ended as `{state}`, expected one of {:?}",
             one.ends

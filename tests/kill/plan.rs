@@ -13,8 +13,9 @@ const DENIED: Ends = &["denied"];
 const ASKED: Ends = &["succeeded", "rejected"];
 const NOTHING: Ends = &["denied", "cancelled"];
 const REGRETTED: Ends = &["succeeded", "cancelled"];
-/// Without a key of its own a create whose answer is lost cannot always be found again.
-const UNKEYED: Ends = &["succeeded", "uncertain"];
+/// Without a key of its own a create whose answer is lost cannot always be found again, and may
+/// happen for as long as Salesforce lets a call run (ten minutes).
+const UNKEYED: Ends = &["succeeded", "uncertain", "writing"];
 const AFTER_ASKED: Ends = &["succeeded", "cancelled"];
 
 /// One operation.
