@@ -76,7 +76,10 @@ impl Dynamics {
         let over = since.saturating_add(OVER).unwrap_or(Timestamp::MAX);
         let left = over.duration_since(self.ambient.now());
         match alike.as_slice() {
-            [one] => Ok(ReadBackResult::Likely(id(one).to_owned())),
+            [one] => uncertain(format!(
+                "the record {} holds what was written, and another write may have made it",
+                id(one)
+            )),
             [] if left.is_positive() => Err(Failure::Repeatable {
                 code: "unavailable".to_owned(),
                 reason: "the create may still be under way".to_owned(),

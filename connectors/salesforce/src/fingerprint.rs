@@ -81,7 +81,10 @@ impl SalesforceConnector {
         let over = since.saturating_add(OVER).unwrap_or(Timestamp::MAX);
         let left = over.duration_since(self.ambient.now());
         match (alike.as_slice(), others.len()) {
-            ([one], _) => Ok(ReadBackResult::Likely((*one).to_owned())),
+            ([one], _) => uncertain(format!(
+                "the create carried no unique external id; the record {one} holds what was \
+                 written, and another write may have made it"
+            )),
             ([], _) if left.is_positive() => Err(Failure::Repeatable {
                 code: "unavailable".to_owned(),
                 reason: "the create may still be under way".to_owned(),

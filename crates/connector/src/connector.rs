@@ -49,13 +49,9 @@ pub struct Written {
 pub enum ReadBackResult {
     /// It happened; the record's id.
     Happened(Option<String>),
-    /// Exactly one record holds what was written, made by the same user at that time: it happened,
-    /// unless another write made that record. Counts as happened only for whoever knows that none
-    /// did.
-    Likely(String),
     /// It did not happen.
     DidNotHappen,
-    /// It cannot be told.
+    /// It cannot be told: why, for whoever must look, with the records that may be it.
     Uncertain(String),
 }
 

@@ -106,9 +106,7 @@ impl Gate {
                 self.learn(twin.decision, learned, under_way);
                 Twin::DidNotHappen
             }
-            ReadBackResult::DidNotHappen
-            | ReadBackResult::Likely(_)
-            | ReadBackResult::Uncertain(_) => Twin::Unknown,
+            ReadBackResult::DidNotHappen | ReadBackResult::Uncertain(_) => Twin::Unknown,
         }
     }
 

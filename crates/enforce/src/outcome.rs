@@ -179,11 +179,7 @@ impl Gate {
             Ok(ReadBackResult::DidNotHappen) if self.settings().settle.is_zero() => {
                 Some(Learned::coded(OutcomeKind::NotWritten, "read_back"))
             }
-            Ok(
-                ReadBackResult::DidNotHappen
-                | ReadBackResult::Likely(_)
-                | ReadBackResult::Uncertain(_),
-            ) => None,
+            Ok(ReadBackResult::DidNotHappen | ReadBackResult::Uncertain(_)) => None,
             Err(error) => {
                 tracing::warn!(connection = %self.connection(), %decision, %error, "reading back failed");
                 None

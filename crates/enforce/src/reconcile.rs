@@ -144,18 +144,7 @@ async fn look(gate: &Gate, write: &Unfinished) -> Option<Outcome> {
         },
         ReadBackResult::DidNotHappen => Learned::coded(OutcomeKind::NotWritten, "read_back"),
         // While an equal create can still join it, it stays open: a repeat must not pass.
-        ReadBackResult::Uncertain(_) | ReadBackResult::Likely(_) if joinable(gate, write.at) => {
-            return None;
-        }
-        ReadBackResult::Likely(id) => {
-            tracing::warn!(
-                connection = %write.connection,
-                decision = %write.decision,
-                record = id,
-                "a record holds what was to be written, and another write may have made it: a person must look"
-            );
-            Learned::coded(OutcomeKind::Uncertain, "read_back")
-        }
+        ReadBackResult::Uncertain(_) if joinable(gate, write.at) => return None,
         ReadBackResult::Uncertain(why) => {
             tracing::warn!(
                 connection = %write.connection,

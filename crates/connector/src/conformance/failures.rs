@@ -77,9 +77,7 @@ pub async fn lost_answers_are_found_out(subject: &dyn Subject) {
                     assert!(create.change.confirmed(id.as_deref()).status.is_success());
                 }
                 ReadBackResult::DidNotHappen => assert!(!happened),
-                ReadBackResult::Likely(other) | ReadBackResult::Uncertain(other) => {
-                    panic!("a keyed create: {other}")
-                }
+                ReadBackResult::Uncertain(other) => panic!("a keyed create: {other}"),
             }
         }
 

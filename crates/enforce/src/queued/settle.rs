@@ -101,9 +101,6 @@ impl Gate {
         match tokio::time::timeout(limit, asking).await {
             Ok(Ok(ReadBackResult::Happened(id))) => Found::Happened(id),
             Ok(Ok(ReadBackResult::DidNotHappen)) => Found::DidNotHappen,
-            Ok(Ok(ReadBackResult::Likely(id))) => Found::Unsure(format!(
-                "the record {id} holds what was to be written, and another write may have made it"
-            )),
             Ok(Ok(ReadBackResult::Uncertain(reason))) => Found::Unsure(reason),
             Ok(Err(Failure::Refused { code, message, .. })) => {
                 Found::Unsure(format!("the CRM refused the look-up: {code}: {message}"))
