@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crmgate_app::operations::form::{CanonicalForm, Form};
-use crmgate_connector::{Connector, Credential, Malformed, ParseFailure};
+use crmgate_connector::{Connector, Credential, Draft, Malformed, ParseFailure};
 use crmgate_domain::{
-    Ambient, ConnectionRef, Kind, Operation, OperationId, PayloadHash, Point, Timestamp,
+    Actor, Ambient, ConnectionRef, Kind, Operation, OperationId, PayloadHash, Point, Timestamp,
 };
 use crmgate_store::{Dependency, NewOperation, StoredOperation};
 use crmgate_worker::{Drafted, Drafts};
@@ -25,53 +25,64 @@ impl Drafts for TestDrafts {
         now: Timestamp,
     ) -> Result<Drafted, ParseFailure> {
         let text = stored.request.as_deref().unwrap_or_default();
-        let form: Form = serde_json::from_str(text)
-            .map_err(|error| Malformed::new("unreadable_request", error.to_string()))?;
-        let Form::Operation(CanonicalForm {
-            kind,
-            object,
-            id,
-            record,
-        }) = form
-        else {
-            panic!("only canonical forms here");
-        };
-        let mut mapped = self.0.mapped_objects().into_iter();
-        let native_object = mapped
-            .find(|(canonical, _)| *canonical == object)
-            .unwrap()
-            .1;
-        let operation = Operation {
-            id: stored.id,
-            kind,
-            requested: None,
-            point: Point::Queue,
-            at: now,
-            connection: ConnectionRef {
-                name: self.0.name().clone(),
-                system: self.0.system().to_owned(),
-                org: None,
-            },
-            object,
-            native_object,
-            record_id: id,
-            actor: stored.actor.clone(),
-            request: None,
-            purpose: None,
-            batch: None,
-            name: None,
-            arguments: None,
-            relation: None,
-        };
-        let mut draft = self.0.draft(&operation, record).await?;
-        draft.request = None;
-        draft.seed = Some(stored.id);
+        let draft = draft(self.0.as_ref(), (stored.id, &stored.actor), text, now).await?;
         Ok(Drafted {
             draft,
             point: Point::Queue,
             credential: Credential::Service,
         })
     }
+}
+
+/// The draft of a stored request, seeded by its operation.
+pub(crate) async fn draft(
+    connector: &dyn Connector,
+    (id, actor): (OperationId, &Actor),
+    text: &str,
+    now: Timestamp,
+) -> Result<Draft, ParseFailure> {
+    let form: Form = serde_json::from_str(text)
+        .map_err(|error| Malformed::new("unreadable_request", error.to_string()))?;
+    let Form::Operation(CanonicalForm {
+        kind,
+        object,
+        id: record_id,
+        record,
+    }) = form
+    else {
+        panic!("only canonical forms here");
+    };
+    let mut mapped = connector.mapped_objects().into_iter();
+    let native_object = mapped
+        .find(|(canonical, _)| *canonical == object)
+        .unwrap()
+        .1;
+    let operation = Operation {
+        id,
+        kind,
+        requested: None,
+        point: Point::Queue,
+        at: now,
+        connection: ConnectionRef {
+            name: connector.name().clone(),
+            system: connector.system().to_owned(),
+            org: None,
+        },
+        object,
+        native_object,
+        record_id,
+        actor: actor.clone(),
+        request: None,
+        purpose: None,
+        batch: None,
+        name: None,
+        arguments: None,
+        relation: None,
+    };
+    let mut draft = connector.draft(&operation, record).await?;
+    draft.request = None;
+    draft.seed = Some(id);
+    Ok(draft)
 }
 
 /// What is asked, made up step by step.

@@ -177,26 +177,33 @@ passing_on!(Deaf, {
     }
 });
 
+impl World {
+    /// Has a worker die at a step.
+    pub(crate) async fn dies_with(&self, at: State) {
+        let hanging = Hanging::over(self, at);
+        let doomed = self.worker_over(hanging.clone());
+        for _ in 0..500 {
+            if hanging.hangs() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(hanging.hangs(), "{:?} never came to {at}", self.system);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        doomed.die().await;
+    }
+}
+
 /// Has a worker die at a step, and another one end what it left.
 async fn dies_at(system: System, at: State, wanted_calls: usize) {
     let world = World::new(system).await;
     let record = world.made("Ada").await;
     let before = world.calls().len();
-    let hanging = Hanging::over(&world, at);
     let names: Vec<String> = (0..3).map(|nth| format!("Crash {nth}")).collect();
     let mut wishes: Vec<_> = names.iter().map(|name| world.create(name)).collect();
     wishes.push(world.update(&record, "9"));
     let ids = world.submit(wishes).await;
-    let doomed = world.worker_over(hanging.clone());
-    for _ in 0..500 {
-        if hanging.hangs() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    assert!(hanging.hangs(), "{system:?} never came to {at}");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    doomed.die().await;
+    world.dies_with(at).await;
     // Its leases end, and what it may have sent has arrived or never will.
     world.advance(Duration::from_secs(60));
     let working = world.worker();

@@ -110,31 +110,52 @@ async fn locks_and_throttles_do_not_count_as_failed_tries() {
     assert_eq!(world.count("Patient").await, 1);
 }
 
+/// Without a unique external id a create cannot be found by its key.
+async fn unkeyed() -> World {
+    let more = json!({"external_id_fields": {}});
+    World::with(System::Salesforce, crate::world::gate_settings(), &more).await
+}
+
 #[tokio::test]
 async fn what_cannot_be_found_out_waits_for_an_operator_with_all_that_is_known() {
-    // Without a unique external id a create cannot be found by its key.
-    let more = json!({"external_id_fields": {}});
-    let world = World::with(System::Salesforce, crate::world::gate_settings(), &more).await;
+    let world = unkeyed().await;
     world.faults(&json!([
         {"kind": "drop_after_commit", "path": "*/sobjects/*", "times": 1, "method": "POST"},
     ]));
     let ids = world.submit(vec![world.create("Lost")]).await;
     let working = world.worker();
-    world
-        .reach(&ids, |state| {
-            matches!(state, State::Uncertain | State::Succeeded)
-        })
-        .await;
+    world.reach(&ids, |state| state == State::Uncertain).await;
     working.stop().await;
-    let seen = world.see(ids[0]).await;
-    if seen.state == State::Uncertain {
-        let why = seen.why.unwrap();
-        assert_eq!(why.code, "outcome_unknown");
-        assert!(!why.message.is_empty());
-    }
-    assert_eq!(world.count("Lost").await, 1);
+    let why = world.see(ids[0]).await.why.unwrap();
+    assert_eq!(why.code, "outcome_unknown");
+    let contacts = world.contacts().await;
+    let id = contacts["Lost"][0]["Id"].as_str().unwrap();
+    assert!(why.message.contains(id), "{why:?}");
+    assert_eq!(contacts["Lost"].len(), 1);
     let posts = world.calls();
     assert_eq!(posts.len(), 1, "never sent twice: {posts:?}");
+}
+
+#[tokio::test]
+async fn an_unkeyed_create_that_did_not_arrive_is_made_again_once_nothing_more_can_come() {
+    let world = unkeyed().await;
+    world.faults(&json!([
+        {"kind": "drop_before_commit", "path": "*/sobjects/*", "times": 1, "method": "POST"},
+    ]));
+    let ids = world.submit(vec![world.create("Lost")]).await;
+    let working = world.worker();
+    world.reach(&ids, |state| state == State::Writing).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(
+        world.states(&ids).await,
+        [State::Writing],
+        "it may still come"
+    );
+    world.advance(Duration::from_secs(12 * 60));
+    world.end(&ids).await;
+    working.stop().await;
+    assert_eq!(world.states(&ids).await, [State::Succeeded]);
+    assert_eq!(world.count("Lost").await, 1);
 }
 
 #[tokio::test]

@@ -1,13 +1,18 @@
 //! Every way through the states.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crmgate_domain::{Ambient as _, Effect, Mode, State};
+use crmgate_enforce::Gate;
 use crmgate_enforce::Settings as GateSettings;
 use crmgate_store::{Basis, DecisionLog as _};
+use crmgate_store_sql::SqliteStore;
+use crmgate_testkit::{FakeConnector, FakeCrm};
+use crmgate_worker::LineParts;
 use serde_json::json;
 
-use crate::world::{BOTH, System, World, gate_settings, mended, set};
+use crate::world::{BOTH, Going, System, World, gate_settings, generous, mended, set};
 
 #[tokio::test]
 async fn what_is_allowed_is_written_once_and_knows_its_record() {
@@ -88,6 +93,38 @@ async fn a_policy_in_error_waits_for_other_policies() {
     working.stop().await;
     assert_eq!(world.states(&ids).await, [State::Succeeded]);
     assert_eq!(world.count("Broken").await, 1);
+}
+
+/// A connection of the same gate that comes before all others and has nothing to do.
+fn idle(world: &World) -> LineParts {
+    let clock = Arc::clone(&world.ambient);
+    let crm = Arc::new(FakeCrm::default());
+    let parts = crmgate_enforce::Parts {
+        connector: Arc::new(FakeConnector::new("aaa", crm, move || clock.now())),
+        policies: Arc::clone(&world.policies),
+        store: Arc::<SqliteStore>::clone(&world.store),
+        ambient: Arc::<Going>::clone(&world.ambient),
+    };
+    LineParts {
+        gate: Arc::new(Gate::new(parts, gate_settings())),
+        rules: generous(),
+    }
+}
+
+#[tokio::test]
+async fn other_policies_judge_again_whichever_connection_waits_for_them() {
+    let world = World::new(System::Dynamics).await;
+    let ids = world.submit(vec![world.create("Broken")]).await;
+    let working = world.worker_of(world.log(), vec![idle(&world)]);
+    world.reach(&ids, |state| state == State::Unjudged).await;
+    let judged = world.see(ids[0]).await.version;
+    // Several sweeps, under the policies that have judged it already.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(world.see(ids[0]).await.version, judged, "it waits");
+    world.policies.publish(&set(&mended()), world.ambient.now());
+    world.end(&ids).await;
+    working.stop().await;
+    assert_eq!(world.states(&ids).await, [State::Succeeded]);
 }
 
 #[tokio::test]

@@ -10,10 +10,13 @@
 
 mod asks;
 mod broken;
+mod buried;
+mod carried;
 mod fairness;
 mod faults;
 mod groups;
 mod life;
 mod many;
 mod order;
+mod relayed;
 mod world;

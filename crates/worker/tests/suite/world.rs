@@ -295,6 +295,15 @@ impl World {
     }
 
     pub(crate) fn worker_over(&self, operations: Arc<dyn OperationLog>) -> Working {
+        self.worker_of(operations, Vec::new())
+    }
+
+    /// One that works for other connections, too.
+    pub(crate) fn worker_of(
+        &self,
+        operations: Arc<dyn OperationLog>,
+        mut lines: Vec<LineParts>,
+    ) -> Working {
         // Every process has what it keeps in memory for itself.
         let ambient: Arc<dyn Ambient> = Arc::<Going>::clone(&self.ambient);
         let kept: Arc<dyn Store> = Arc::<SqliteStore>::clone(&self.store);
@@ -307,6 +316,10 @@ impl World {
             },
             self.gate.settings().clone(),
         );
+        lines.push(LineParts {
+            gate: Arc::new(gate),
+            rules: self.rules.clone(),
+        });
         let parts = Parts {
             process: ProcessId::fresh(ambient.as_ref()),
             operations,
@@ -314,10 +327,7 @@ impl World {
             cells: Arc::<SqliteStore>::clone(&self.store),
             ambient,
             drafts: Arc::new(TestDrafts(Arc::clone(&self.connector))),
-            lines: vec![LineParts {
-                gate: Arc::new(gate),
-                rules: self.rules.clone(),
-            }],
+            lines,
             others: Vec::new(),
         };
         let worker = Worker::new(parts, self.settings);
