@@ -19,6 +19,8 @@ fn the_tour_goes_as_told() {
     for told in [
         "denied",
         "held",
+        "handed over",
+        "1 write each",
         "E.164",
         "dry-run",
         "observe",

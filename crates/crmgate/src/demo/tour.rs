@@ -9,6 +9,7 @@ use crate::output::{say, table};
 mod changing;
 mod judging;
 mod observing;
+mod queued;
 mod record;
 mod stage;
 
@@ -43,7 +44,7 @@ macro_rules! step {
     };
 }
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     step!(
         "A good contact is created in Salesforce",
         judging::salesforce_create
@@ -68,6 +69,10 @@ const STEPS: [Step; 12] = [
     step!(
         "A large discount is held until people agree",
         changing::held
+    ),
+    step!(
+        "An import is handed over: decided, held, written once",
+        queued::handed_over
     ),
     step!(
         "A policy is edited on disk, and is in force at once",

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crmgate_outbound::{Client, Settings};
+use http::request::Builder;
 use http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
 
@@ -40,6 +41,14 @@ impl Answer {
             .unwrap_or_default()
     }
 
+    /// The body, if it is that of a success.
+    fn well(self, asked: impl FnOnce() -> String) -> Result<Value, String> {
+        expect((200..300).contains(&self.status), || {
+            format!("{} answered {}: {}", asked(), self.status, self.body)
+        })?;
+        Ok(self.body)
+    }
+
     /// The CRM's error message, as a client shows it.
     pub(super) fn message(&self) -> &str {
         let salesforce = self.body.pointer("/0/message");
@@ -71,6 +80,18 @@ impl Crm {
             Self::Dynamics => "/api/data/v9.2",
         }
     }
+}
+
+fn request(method: Method, url: &str, token: &str) -> Builder {
+    let request = Request::builder()
+        .method(method)
+        .uri(url)
+        .header("user-agent", "crmgate-tour/1.0")
+        .header("accept", "application/json");
+    if token.is_empty() {
+        return request;
+    }
+    request.header("authorization", format!("Bearer {token}"))
 }
 
 /// Fails with a sentence.
@@ -109,19 +130,17 @@ impl Stage {
         token: &str,
         body: Option<&Value>,
     ) -> Result<Answer, String> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(url)
-            .header("user-agent", "crmgate-tour/1.0")
-            .header("accept", "application/json");
-        if !token.is_empty() {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
+        let mut request = request(method, url, token);
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
-        let bytes = body.map(Value::to_string).unwrap_or_default().into_bytes();
-        let request = request.body(bytes).map_err(|error| error.to_string())?;
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.exchange(request, body).await
+    }
+
+    async fn exchange(&self, request: Builder, body: String) -> Result<Answer, String> {
+        let request = request.body(body.into_bytes());
+        let request = request.map_err(|error| error.to_string())?;
         let answer = self.http.execute(request, 16 << 20).await;
         let (head, bytes) = answer.map_err(|error| error.to_string())?.into_parts();
         Ok(Answer {
@@ -164,16 +183,32 @@ impl Stage {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, String> {
+        self.control_as("admin", method, path, body).await
+    }
+
+    /// The same by the token of that role.
+    pub(super) async fn control_as(
+        &self,
+        role: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, String> {
         let url = format!("{}{path}", self.fact("/control_url"));
-        let token = self.fact("/tokens/admin");
+        let token = self.fact(&format!("/tokens/{role}"));
         let answer = self.send(method.clone(), &url, token, body).await?;
-        expect((200..300).contains(&answer.status), || {
-            format!(
-                "{method} {path} answered {}: {}",
-                answer.status, answer.body
-            )
-        })?;
-        Ok(answer.body)
+        answer.well(|| format!("{method} {path}"))
+    }
+
+    /// Hands operations over, one a line, as a client of the queue does.
+    pub(super) async fn submit(&self, key: &str, lines: &[Value]) -> Result<Value, String> {
+        let url = format!("{}/v1/operations", self.fact("/control_url"));
+        let request = request(Method::POST, &url, self.fact("/tokens/client"))
+            .header("content-type", "application/x-ndjson")
+            .header("idempotency-key", key);
+        let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+        let answer = self.exchange(request, lines.join("\n")).await?;
+        answer.well(|| "POST /v1/operations".to_owned())
     }
 
     /// The recorded decision that an answer names, once it has the effect told.
