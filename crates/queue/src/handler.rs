@@ -15,19 +15,9 @@ pub struct Job {
     pub id: String,
     /// Tries that came to nothing before this one, run-out leases included.
     pub attempts: u32,
-    /// How many there may be.
-    pub most_attempts: u32,
     /// Cancelled once its lease was lost, or may have been: somebody else may have it now. What the
     /// handler says then counts only if nobody took it.
     pub lost: CancellationToken,
-}
-
-impl Job {
-    /// Whether this is the last try: when it fails, the job is dead.
-    #[must_use]
-    pub const fn is_last_try(&self) -> bool {
-        self.attempts.saturating_add(1) >= self.most_attempts
-    }
 }
 
 /// Looks at jobs. One that panics has failed; one that is dropped in the middle (its process drains,

@@ -10,8 +10,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::suspects::is_suspect;
-
 /// A lease of ours.
 #[derive(Debug)]
 struct Lease {
@@ -19,7 +17,7 @@ struct Lease {
     /// Until when it lasts by our own clock, which began to count before the store's did.
     safe_until: Instant,
     lost: CancellationToken,
-    suspect: bool,
+    attempts: u32,
 }
 
 /// Leases by the names of their jobs.
@@ -41,7 +39,7 @@ impl Held {
             number: claimed.lease,
             safe_until,
             lost: lost.clone(),
-            suspect: is_suspect(claimed),
+            attempts: claimed.attempts,
         };
         if let Some(older) = self.leases().insert(claimed.id.clone(), lease) {
             older.lost.cancel();
@@ -55,9 +53,9 @@ impl Held {
         held.get(id).is_some_and(|held| held.number == lease)
     }
 
-    /// Whether one of them may be what breaks off whoever looks at it.
-    pub(crate) fn has_suspect(&self) -> bool {
-        self.leases().values().any(|lease| lease.suspect)
+    /// Whether one of the jobs has so many tries behind it.
+    pub(crate) fn any(&self, is: impl Fn(u32) -> bool) -> bool {
+        self.leases().values().any(|lease| is(lease.attempts))
     }
 
     /// All leases, to be renewed.

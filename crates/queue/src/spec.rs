@@ -17,6 +17,9 @@ pub struct QueueSpec {
     pub lease: Duration,
     /// How often to look where nothing wakes: the longest time that a lost wake-up costs.
     pub poll: Duration,
+    /// After so many tries that came to nothing a job is looked at with no other such job beside
+    /// it: it may be what takes processes down. `None` where tries fail in the usual course, too.
+    pub suspect_after: Option<u32>,
 }
 
 impl QueueSpec {
@@ -29,6 +32,7 @@ impl QueueSpec {
             batch: 64,
             lease: Duration::from_secs(30),
             poll: Duration::from_secs(1),
+            suspect_after: None,
         }
     }
 }

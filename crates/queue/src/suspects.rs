@@ -14,16 +14,8 @@ use tokio::time::Instant;
 use crate::line::Shared;
 use crate::ticket::{Slip, Ticket};
 
-/// So many tries that came to nothing make a suspect. A process that dies once, as machines do,
-/// slows nothing down.
-const BROKEN_OFF: u32 = 2;
 /// How far apart suspects that wait for each other come back.
 const APART: Duration = Duration::from_millis(100);
-
-/// Whether a job may be what breaks off whoever looks at it.
-pub(crate) const fn is_suspect(claimed: &Claimed) -> bool {
-    claimed.attempts >= BROKEN_OFF
-}
 
 /// Takes claimed jobs in hand, of suspects no more than one at a time. Returns once the store has
 /// the others back.
@@ -32,16 +24,18 @@ pub(crate) async fn admit(
     claimed: Vec<Claimed>,
     safe_until: Instant,
 ) -> Vec<Ticket> {
-    let mut suspects = u32::from(line.held.has_suspect());
+    let after = line.spec.suspect_after.unwrap_or(u32::MAX);
+    let is_suspect = |attempts: u32| attempts >= after;
+    let mut suspects = u32::from(line.held.any(is_suspect));
     let mut tickets = Vec::with_capacity(claimed.len());
     let mut later = Vec::new();
     for one in claimed {
-        suspects += u32::from(is_suspect(&one));
-        let waits = is_suspect(&one) && suspects > 1;
+        let suspect = is_suspect(one.attempts);
+        suspects += u32::from(suspect);
         let lost = line.held.take(&one, safe_until);
         let name = (one.id.clone(), one.lease);
         let ticket = Arc::new(Slip::new(Arc::clone(line), one, lost));
-        if waits {
+        if suspect && suspects > 1 {
             ticket.settle(Verdict::Again(APART * (suspects - 1)));
             later.push(name);
         } else {

@@ -45,7 +45,6 @@ impl Slip {
             queue: self.line.spec.name.clone(),
             id: self.claimed.id.clone(),
             attempts: self.claimed.attempts,
-            most_attempts: self.claimed.most_attempts,
             lost: self.lost.clone(),
         }
     }

@@ -21,6 +21,10 @@ use crate::meters::WorkerMeters;
 use crate::sweep::Sweeper;
 use crate::{Drafts, Governor, Settings};
 
+/// So many processes that broke off over an operation make it a suspect. One that dies once, as
+/// machines do, slows nothing down.
+const SUSPECT_AFTER: u32 = 2;
+
 /// What a worker is made of.
 pub struct Parts {
     /// The process, in leases and histories.
@@ -93,6 +97,8 @@ impl Worker {
                 batch: settings.claim,
                 lease: settings.job_lease,
                 poll: settings.poll,
+                // Operations do not fail: their rows say when they are looked at again.
+                suspect_after: Some(SUSPECT_AFTER),
                 ..QueueSpec::new(Arc::clone(&queue))
             });
             let line = line(one, &parts, (&desk, settings), (&leases, &tasks));

@@ -68,30 +68,6 @@ async fn handlers_that_take_too_long_are_cut_off() {
     }
 }
 
-/// A queue can be taken out and put in again while others go on.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn queues_come_and_go() {
-    for bench in Bench::all().await {
-        let told = Told::after(Duration::ZERO);
-        let jobs = Arc::clone(&bench.jobs);
-        let workers = Workers::start(jobs, "p", vec![spec("operations/other")], told.clone());
-        assert!(workers.add(spec(QUEUE)));
-        assert!(!workers.add(spec(QUEUE)), "it is there already");
-        assert_eq!(workers.queues().len(), 2);
-        bench.push(&["a"]).await;
-        told.saw(1).await;
-        let removed = workers.remove(QUEUE, millis(500)).await;
-        assert_eq!(removed.map(|drained| drained.cut), Some(0));
-        assert_eq!(workers.remove(QUEUE, millis(500)).await, None);
-        bench.push(&["b"]).await;
-        tokio::time::sleep(millis(300)).await;
-        assert_eq!(told.seen(), ["a"]);
-        assert!(workers.add(spec(QUEUE)));
-        told.saw(2).await;
-        assert_eq!(workers.drain(millis(500)).await.cut, 0);
-    }
-}
-
 /// A store that is gone does not hold up the end for longer than agreed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_store_does_not_hold_up_the_end() {

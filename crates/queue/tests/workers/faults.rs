@@ -159,50 +159,53 @@ async fn a_job_that_loses_its_lease_each_time_is_dead() {
     }
 }
 
+/// How many of four jobs over which processes broke off are looked at at once, and in which order
+/// these and eight others are.
+async fn suspects(bench: &Bench, suspect_after: Option<u32>) -> (usize, Vec<String>) {
+    bench.push(&["s1", "s2", "s3", "s4"]).await;
+    for _ in 0..2 {
+        let claimed = bench.jobs.claim(QUEUE, "gone", 9, millis(30)).await;
+        assert_eq!(claimed.unwrap().len(), 4);
+        tokio::time::sleep(millis(60)).await;
+        bench.jobs.reap(QUEUE, 10).await.unwrap();
+    }
+    let fresh: Vec<String> = (0..8).map(|n| format!("fresh {n}")).collect();
+    let fresh: Vec<&str> = fresh.iter().map(String::as_str).collect();
+    bench.push(&fresh).await;
+    let (running, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let (now, seen) = (Arc::clone(&running), Arc::clone(&most));
+    let told = Told::new(move |job| {
+        let (now, seen) = (Arc::clone(&now), Arc::clone(&seen));
+        async move {
+            if job.id.starts_with('s') {
+                seen.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(millis(200)).await;
+                now.fetch_sub(1, Ordering::SeqCst);
+            }
+            Verdict::Done
+        }
+    });
+    let spec = QueueSpec {
+        suspect_after,
+        ..spec(QUEUE)
+    };
+    let workers = Workers::start(Arc::clone(&bench.jobs), "p", vec![spec], told.clone());
+    bench.emptied().await;
+    workers.drain(millis(500)).await;
+    (most.load(Ordering::SeqCst), told.seen())
+}
+
 /// Jobs over which processes broke off are looked at one at a time, and hold up no others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn suspects_go_one_at_a_time() {
     for bench in Bench::all().await {
-        let suspects = ["s1", "s2", "s3", "s4"];
-        bench.push(&suspects).await;
-        for _ in 0..2 {
-            let claimed = bench.jobs.claim(QUEUE, "gone", 9, millis(30)).await;
-            assert_eq!(claimed.unwrap().len(), 4);
-            tokio::time::sleep(millis(60)).await;
-            bench.jobs.reap(QUEUE, 10).await.unwrap();
-        }
-        let fresh: Vec<String> = (0..8).map(|n| format!("fresh {n}")).collect();
-        bench
-            .push(&fresh.iter().map(String::as_str).collect::<Vec<_>>())
-            .await;
-        let running = Arc::new(AtomicUsize::new(0));
-        let most = Arc::new(AtomicUsize::new(0));
-        let (now, seen) = (Arc::clone(&running), Arc::clone(&most));
-        let told = Told::new(move |job| {
-            let (now, seen) = (Arc::clone(&now), Arc::clone(&seen));
-            async move {
-                let one = usize::from(job.id.starts_with('s'));
-                let others = now.fetch_add(one, Ordering::SeqCst);
-                seen.fetch_max(others + one, Ordering::SeqCst);
-                tokio::time::sleep(millis(200) * u32::try_from(one).unwrap()).await;
-                now.fetch_sub(one, Ordering::SeqCst);
-                Verdict::Done
-            }
-        });
-        let workers = Workers::start(
-            Arc::clone(&bench.jobs),
-            "p",
-            vec![spec(QUEUE)],
-            told.clone(),
-        );
-        bench.emptied().await;
-        assert_eq!(most.load(Ordering::SeqCst), 1);
-        let seen = told.seen();
-        assert_eq!(seen.len(), 12, "{seen:?}");
+        let (at_once, seen) = suspects(&bench, Some(2)).await;
+        assert_eq!((at_once, seen.len()), (1, 12), "{seen:?}");
         let last_fresh = seen.iter().rposition(|id| id.starts_with('f'));
         assert!(last_fresh < Some(10), "{seen:?}");
-        workers.drain(millis(500)).await;
     }
+    let (at_once, seen) = suspects(&Bench::memory(), None).await;
+    assert_eq!((at_once, seen.len()), (4, 12), "a queue may have none");
 }
 
 /// A process whose leases are not renewed: another one takes over, the first one is told, and what

@@ -22,6 +22,7 @@ fn store(url: &str) -> Arc<RedisStore> {
 fn short() -> QueueSpec {
     QueueSpec {
         lease: millis(400),
+        suspect_after: Some(2),
         ..spec(QUEUE)
     }
 }
