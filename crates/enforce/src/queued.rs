@@ -19,8 +19,10 @@ use crmgate_store::{By, Move, Moved, OperationLog, RowLease, StoreError, StoredO
 
 use crate::{Ask, Gate};
 
+mod back;
 mod deliver;
 mod ended;
+mod learn;
 mod look;
 mod meters;
 mod restored;
