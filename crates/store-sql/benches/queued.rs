@@ -113,7 +113,7 @@ fn queued(criterion: &mut Criterion) {
         let dir = dir.path().join(waiting.to_string());
         let shared = Arc::clone(&ambient) as _;
         let store = runtime.block_on(SqliteStore::open(&dir, &Settings::default(), shared));
-        let lives = Lives::new(Arc::new(store.unwrap()), Arc::clone(&ambient));
+        let lives = Lives::new(Arc::new(store.unwrap()), Arc::clone(&ambient) as _);
         measure(
             &mut group,
             &runtime,
@@ -131,7 +131,7 @@ fn queued(criterion: &mut Criterion) {
         let process = ProcessId::fresh(ambient.as_ref());
         let shared = Arc::clone(&ambient) as _;
         let store = runtime.block_on(PostgresStore::open(&settings, process, shared));
-        let lives = Lives::new(Arc::new(store.unwrap()), Arc::clone(&ambient));
+        let lives = Lives::new(Arc::new(store.unwrap()), Arc::clone(&ambient) as _);
         let what = ("postgres", waiting);
         measure(&mut group, &runtime, what, (&lives, &ambient));
         runtime.block_on(lives.store().close());

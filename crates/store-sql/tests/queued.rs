@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crmgate_domain::{Ambient, Timestamp};
-use crmgate_store::suite::{self, Clock, Ticking};
+use crmgate_store::suite::{self, Clock, Lives, Ticking};
+use crmgate_store::{Begun, Jobs as _, Settlement, Verdict};
 use crmgate_store_sql::{Settings, SqliteStore};
 
 /// A clock that a test moves, which also goes by itself.
@@ -104,4 +105,73 @@ async fn cells() {
 #[tokio::test]
 async fn processes() {
     suite::run_processes(open(Arc::new(ticking())).await).await;
+}
+
+const LEASE: Duration = Duration::from_secs(60);
+
+fn lives(store: &Arc<SqliteStore>, clock: &Shared) -> Lives<SqliteStore> {
+    let ambient = Arc::clone(&clock.0) as _;
+    Lives::new(Arc::clone(store), ambient)
+}
+
+/// Who was there when the clock was set back does not wait for it to come round again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_back_stops_nobody() {
+    let (store, clock) = clocked().await;
+    let store = Arc::new(store);
+    clock.pass(Duration::from_secs(7_200)).await;
+    let world = lives(&store, &clock);
+    let ids = world.submit_in_lane("acme", 2).await;
+    clock.0.by.fetch_sub(3_600_000, Ordering::SeqCst);
+
+    let queue = "operations/acme";
+    for id in ids {
+        let claimed = store.claim(queue, "w", 9, LEASE).await.unwrap();
+        let names: Vec<_> = claimed.iter().map(|job| job.id.clone()).collect();
+        assert_eq!(names, [id.to_string()], "one after the other, at once");
+        world.live(id).await;
+        let done = claimed.into_iter().map(|job| Settlement {
+            id: job.id,
+            lease: job.lease,
+            verdict: Verdict::Done,
+        });
+        assert!(
+            store
+                .settle(queue, done.collect())
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    }
+}
+
+/// What a worker had when the clock was set forward may be another's then; what it may have sent is
+/// found out about, and it says nothing of it any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_set_forward_ends_leases_and_repeats_nothing() {
+    let (store, clock) = clocked().await;
+    let store = Arc::new(store);
+    let one = lives(&store, &clock).leasing(LEASE);
+    let other = lives(&store, &clock).leasing(LEASE);
+    let ids = one.submit("acme", 2).await;
+    let judged = one.permit(one.begin(ids[0]).await).await;
+    let sent = one.permit(one.begin(ids[1]).await).await;
+    let sent = one.write(sent).await;
+    clock.pass(Duration::from_secs(3_600)).await;
+
+    // Not sent: it is judged again, and the first worker cannot send it.
+    let again = other.begin(ids[0]).await;
+    assert!(matches!(
+        one.try_write(judged).await,
+        crmgate_store::Moved::Lost { .. }
+    ));
+    other
+        .end(other.write(other.permit(again).await).await)
+        .await;
+    // Perhaps sent: nobody judges it as if it were new.
+    assert!(matches!(other.try_begin(ids[1]).await, Begun::Settle(_)));
+    assert!(matches!(
+        one.try_write(sent).await,
+        crmgate_store::Moved::Lost { .. }
+    ));
 }

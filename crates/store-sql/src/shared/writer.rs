@@ -89,11 +89,15 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// What a step brings with it: nothing yet.
+    pub(crate) fn effects(&self) -> Effects {
+        Effects::at(nanoseconds(self.ambient.now()))
+    }
+
     /// Does what a step brings with it, at its end.
     pub(crate) async fn finish(&mut self, effects: Effects) -> Result<(), sqlx::Error> {
-        let now = nanoseconds(self.ambient.now());
         let elsewhere = self.bells.elsewhere();
-        let rung = effects.flush(&mut self.connection, elsewhere, now).await?;
+        let rung = effects.flush(&mut self.connection, elsewhere).await?;
         self.rung.add(rung);
         Ok(())
     }

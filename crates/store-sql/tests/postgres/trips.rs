@@ -110,7 +110,7 @@ async fn counted() -> Option<(Arc<Trips>, Lives<PostgresStore>)> {
     let store = PostgresStore::open(&settings(&address), process, shared).await;
     let store = store.unwrap();
     store.waken_through(Arc::new(Elsewhere));
-    let lives = Lives::new(Arc::new(store), ambient);
+    let lives = Lives::new(Arc::new(store), ambient as _);
     // From here on all statements are known to the server.
     let ids = lives.submit("warm", 300).await;
     lives.all_live(ids, 64).await;

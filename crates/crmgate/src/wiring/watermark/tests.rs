@@ -87,7 +87,7 @@ fn copy(from: &Path, to: &Path) {
 
 impl Life {
     async fn submit(&self) -> OperationId {
-        let lives = Lives::new(Arc::clone(&self.store), Arc::clone(&self.ambient));
+        let lives = Lives::new(Arc::clone(&self.store), Arc::clone(&self.ambient) as _);
         lives.submit("acme", 1).await.remove(0)
     }
 

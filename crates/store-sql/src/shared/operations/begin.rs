@@ -72,7 +72,7 @@ impl Taking {
     /// Whether one that was found so can be decided without a further look.
     pub(super) fn at_once(&self, row: &Seen, movable: bool) -> bool {
         let at = nanoseconds(self.at);
-        let due = row.due <= at && row.expires_at.is_none_or(|ends| ends > at);
+        let due = row.due_by(at) <= at && row.expires_at.is_none_or(|ends| ends > at);
         movable && due && row.group.is_none() && !row.restored && !row.is_leased(at)
     }
 
@@ -171,18 +171,15 @@ impl Taking {
             follow(connection, done, effects).await?;
             return Ok(Begun::Over(State::Expired));
         }
-        let due = open.iter().map(|(row, _)| row.due).max().unwrap_or(at);
+        let due = open.iter().map(|(row, _)| row.due_by(at)).max();
+        let due = due.unwrap_or(at);
         let free = open.iter().all(|(_, movable)| *movable);
         if !free || due > at {
             let waits = (free && due > at).then(|| moment(due));
             follow(connection, done, effects).await?;
             if let (Some((row, _)), Some(_)) = (open.first(), waits) {
-                effects.wake(
-                    row.group.unwrap_or(row.id),
-                    &row.connection,
-                    due,
-                    row.priority,
-                );
+                let name = row.group.unwrap_or(row.id);
+                effects.wake_group(name, open.iter().map(|(row, _)| row));
             }
             return Ok(Begun::NotYet(waits));
         }

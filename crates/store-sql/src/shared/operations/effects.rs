@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use super::super::many::{Kind, Many, Value};
 use super::super::steps::Slot;
 use super::super::writer::{Command, Step, Writer};
+use super::rows::Seen;
 use super::{Connection, Store, jobs, plain};
 use crate::bells::Rung;
 
@@ -30,8 +31,8 @@ pub(crate) struct Entry {
 }
 
 /// What is to be done at the end of a transaction, and after it.
-#[derive(Default)]
 pub(crate) struct Effects {
+    now: i64,
     moved: Vec<OperationId>,
     history: Vec<Entry>,
     counts: BTreeMap<(String, &'static str), i64>,
@@ -39,6 +40,22 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
+    /// None yet, of a step that is done now.
+    pub(crate) const fn at(now: i64) -> Self {
+        Self {
+            now,
+            moved: Vec::new(),
+            history: Vec::new(),
+            counts: BTreeMap::new(),
+            wakes: Vec::new(),
+        }
+    }
+
+    /// None yet, of the same step.
+    pub(crate) const fn more(&self) -> Self {
+        Self::at(self.now)
+    }
+
     /// An operation moved.
     pub(crate) fn moved(&mut self, id: OperationId, entry: Entry) {
         self.moved.push(id);
@@ -58,8 +75,25 @@ impl Effects {
         }
     }
 
-    /// Somebody should look at an operation.
-    pub(crate) fn wake(&mut self, id: OperationId, connection: &str, due: i64, priority: i64) {
+    /// Somebody should look at an operation, or at the group of that name, of which it is.
+    pub(crate) fn wake(&mut self, id: OperationId, row: &Seen) {
+        self.wake_group(id, std::iter::once(row));
+    }
+
+    /// Somebody should look at a group, of which these are open.
+    pub(crate) fn wake_group<'a>(
+        &mut self,
+        id: OperationId,
+        mut open: impl Iterator<Item = &'a Seen> + Clone,
+    ) {
+        let due = open.clone().map(|row| row.due_by(self.now)).max();
+        let priority = open.clone().map(|row| row.priority).max();
+        if let (Some(row), Some(due), Some(priority)) = (open.next(), due, priority) {
+            self.wake_at(id, &row.connection, due, priority);
+        }
+    }
+
+    fn wake_at(&mut self, id: OperationId, connection: &str, due: i64, priority: i64) {
         // A name that no connection can have leads to no queue.
         let (Ok(connection), Ok(due)) = (
             connection.parse(),
@@ -106,7 +140,6 @@ impl Effects {
         self,
         connection: &mut Connection,
         elsewhere: bool,
-        now: i64,
     ) -> Result<Rung, sqlx::Error> {
         let history = self.history.into_iter().map(Entry::values).collect();
         HISTORY.run(connection, history).await?;
@@ -118,7 +151,7 @@ impl Effects {
         if elsewhere {
             rung.elsewhere = self.wakes;
         } else if !self.wakes.is_empty() {
-            jobs::push(connection, &self.wakes, now).await?;
+            jobs::push(connection, &self.wakes, self.now).await?;
             rung.queues = self.wakes.into_iter().map(|job| job.queue).collect();
         }
         Ok(rung)
@@ -199,7 +232,7 @@ where
     T: Send,
 {
     async fn run(&mut self, writer: &mut Writer) -> Result<(), sqlx::Error> {
-        let mut effects = Effects::default();
+        let mut effects = writer.effects();
         self.slot.said = Some((self.work)(writer, &mut effects).await?);
         writer.finish(effects).await
     }

@@ -51,7 +51,7 @@ impl Candidates {
         } else if row.lane.is_some() {
             self.rows.insert(row.nr);
         } else if row.open == 0 {
-            effects.wake(row.id, &row.connection, row.due, row.priority);
+            effects.wake(row.id, row);
         }
     }
 
@@ -78,7 +78,7 @@ impl Candidates {
                     Some(group) => {
                         self.groups.insert(group);
                     }
-                    None => effects.wake(row.id, &row.connection, row.due, row.priority),
+                    None => effects.wake(row.id, &row),
                 }
             }
         }
@@ -123,15 +123,7 @@ async fn wake_group(
     if broken || open.all(|(_, movable)| *movable) {
         let rows = all.iter().map(|(row, _)| row);
         let open = rows.filter(|row| !row.state.is_final());
-        let due = open.clone().map(|row| row.due).max().unwrap_or_default();
-        let priority = open
-            .clone()
-            .map(|row| row.priority)
-            .max()
-            .unwrap_or_default();
-        if let Some(first) = open.clone().next() {
-            effects.wake(group, &first.connection, due, priority);
-        }
+        effects.wake_group(group, open);
     }
     Ok(())
 }
@@ -272,7 +264,8 @@ pub(super) const COUNT_DOWN: Many = Many {
     columns: &[("row_nr", Kind::Number), ("fewer", Kind::Number)],
     // Without their table, as `RETURNING` takes them everywhere.
     tail: " WHERE operations.nr = v.row_nr RETURNING nr, id, connection, lane, grp, state, version, \
-           priority, due, open_dependencies, expires_at, restored, lease_until, hold, calls_back",
+           priority, due, open_dependencies, expires_at, restored, lease_until, hold, calls_back, \
+           updated_at",
 };
 
 impl Told {

@@ -241,6 +241,7 @@ fn note(wanted: Wanted, effects: &mut Effects) -> Done {
     row.version += 1;
     row.due = due;
     row.restored = false;
+    row.updated_at = nanoseconds(then.at);
     row.lease_until = then.lease.as_ref().map(|lease| nanoseconds(lease.until));
     if let Some(hold) = then.hold {
         row.hold = Some(hold.uuid().as_bytes().to_vec());

@@ -59,6 +59,16 @@ impl Seen {
         }
     }
 
+    /// When it can go on, as told at this time. What could go on when it last moved can go on now,
+    /// even where the clock says that this is yet to come: it was set back, or is another machine's.
+    pub(crate) fn due_by(&self, now: i64) -> i64 {
+        if self.due <= self.updated_at {
+            self.due.min(now)
+        } else {
+            self.due
+        }
+    }
+
     /// Whether somebody holds it.
     pub(crate) fn is_leased(&self, at: i64) -> bool {
         self.lease_until.is_some_and(|until| until > at)

@@ -23,7 +23,8 @@ pub(super) const COLUMNS: &str = "SELECT o.nr, o.id, o.seq, s.id AS submission_i
 
 /// What moves go by.
 pub(super) const SEEN: &str = "o.nr, o.id, o.connection, o.lane, o.grp, o.state, o.version, \
-     o.priority, o.due, o.open_dependencies, o.expires_at, o.restored, o.lease_until, o.hold, o.calls_back";
+     o.priority, o.due, o.open_dependencies, o.expires_at, o.restored, o.lease_until, o.hold, \
+     o.calls_back, o.updated_at";
 
 /// Whether somebody could begin with it, but for its time and its group.
 ///
@@ -186,6 +187,8 @@ pub(crate) struct Seen {
     pub(crate) hold: Option<Vec<u8>>,
     /// Whether somebody is to be told of its end.
     pub(crate) calls_back: bool,
+    /// When it last moved.
+    pub(crate) updated_at: i64,
 }
 
 /// From a row that begins with [`SEEN`].
@@ -207,5 +210,6 @@ pub(super) fn seen(row: &Row) -> Result<Seen, sqlx::Error> {
         lease_until: row.get(12),
         hold: row.get(13),
         calls_back: row.get::<i64, _>(14) != 0,
+        updated_at: row.get(15),
     })
 }

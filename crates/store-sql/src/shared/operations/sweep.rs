@@ -73,14 +73,14 @@ async fn wake(
     elsewhere: bool,
     effects: &mut Effects,
 ) -> Result<Vec<OperationId>, sqlx::Error> {
-    let mut wanted = Effects::default();
+    let mut wanted = effects.more();
     let mut candidates = Candidates::default();
     for row in &found {
         match row.group {
             // Where all of it stands is looked at, unless a worker lost it.
             Some(group) if row.state == State::Received => candidates.group(group),
-            Some(group) => wanted.wake(group, &row.connection, row.due, row.priority),
-            None => wanted.wake(row.id, &row.connection, row.due, row.priority),
+            Some(group) => wanted.wake(group, row),
+            None => wanted.wake(row.id, row),
         }
     }
     candidates.wake(connection, &mut wanted).await?;

@@ -57,7 +57,7 @@ pub(crate) async fn together(
     if deeds.is_empty() {
         return Ok(());
     }
-    let mut effects = Effects::default();
+    let mut effects = writer.effects();
     let mut said = Vec::with_capacity(deeds.len());
     let mut wave = Vec::with_capacity(deeds.len());
     let mut named: HashSet<OperationId> = HashSet::new();
