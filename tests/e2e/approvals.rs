@@ -11,6 +11,7 @@ use crate::process::binary;
 use crate::served::{Site, contact};
 
 mod executed;
+mod grouped;
 
 /// Holds contacts whose last name begins with `Big`.
 const POLICY: &str = r#"# METADATA
