@@ -104,3 +104,74 @@ fn kept(
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use crmgate_testkit::{FakeConnector, FakeCrm, request};
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::operations::form::native_request;
+
+    const TOKEN: &str = "crmgate_0123456789abcdef_secret";
+
+    fn asked(path: &str, body: &str) -> NativeRequest {
+        let mut asked = request("PATCH", path, body);
+        let headers = &mut asked.head.headers;
+        for (name, value) in [
+            ("authorization", &*format!("Bearer {TOKEN}")),
+            ("x-sfdc-session", TOKEN),
+            ("cookie", "sid=1"),
+            ("content-length", "999"),
+            ("content-type", "application/json"),
+        ] {
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers.append("prefer", HeaderValue::from_static("return=minimal"));
+        headers.append("prefer", HeaderValue::from_static("x"));
+        asked
+    }
+
+    fn keep(asked: &NativeRequest) -> Result<String, Malformed> {
+        let connector = FakeConnector::new("a", Arc::<FakeCrm>::default(), || {
+            crmgate_domain::Timestamp::UNIX_EPOCH
+        });
+        let Body::Full(body) = &asked.body else {
+            panic!("it is whole");
+        };
+        kept(&connector, &asked.head, body, Some("u7"))
+    }
+
+    #[test]
+    fn what_is_kept_is_the_request_without_its_credential() {
+        let body = "{\"Name\": \"Ada\",  \"Score\":1.50}";
+        let text = keep(&asked("/records/Contact/c1?a=b", body)).unwrap();
+        assert!(!text.contains(TOKEN) && !text.contains("sid=1"), "{text}");
+        let Form::Gateway(form) = serde_json::from_str(&text).unwrap() else {
+            panic!("{text}");
+        };
+        assert!(matches!(form.credential(), Credential::OnBehalfOf(user) if user == "u7"));
+        let again = native_request(form.request).unwrap();
+        assert_eq!(again.head.method, "PATCH");
+        assert_eq!(again.head.uri, "/records/Contact/c1?a=b");
+        assert_eq!(again.head.headers["prefer"], "return=minimal, x");
+        assert!(!again.head.headers.contains_key("content-length"));
+        assert!(
+            matches!(again.body, Body::Full(kept) if kept == body),
+            "byte for byte"
+        );
+    }
+
+    #[test]
+    fn what_holds_a_credential_elsewhere_is_not_kept() {
+        for asked in [
+            asked("/records/Contact/c1", &format!("{{\"Name\":\"{TOKEN}\"}}")),
+            asked("/records/Contact/c1?access_token=1", "{}"),
+            asked(&format!("/records/Contact/{TOKEN}"), "{}"),
+        ] {
+            let refused = keep(&asked).unwrap_err();
+            assert_eq!(refused.code, "cannot_be_held");
+            assert!(!refused.message.contains(TOKEN), "{refused}");
+        }
+    }
+}
