@@ -67,7 +67,7 @@ pub(crate) async fn reign(site: &Site, fleet: &mut Fleet, mut dice: Dice, kills:
                     gates if at_gates.iter().any(|one| point.starts_with(one)) => victim % gates,
                     _ => victim,
                 };
-                let there = die_at(fleet, victim, &point, &mut toll).await;
+                let there = die_at((site, fleet), victim, &point, &mut toll).await;
                 let place = if there {
                     points.len()
                 } else {
@@ -106,12 +106,17 @@ async fn stop(fleet: &mut Fleet, victim: usize, toll: &mut Toll) {
 }
 
 /// Whether it died there.
-async fn die_at(fleet: &mut Fleet, victim: usize, point: &str, toll: &mut Toll) -> bool {
+async fn die_at(
+    (site, fleet): (&Site, &mut Fleet),
+    victim: usize,
+    point: &str,
+    toll: &mut Toll,
+) -> bool {
     let process = &mut fleet.processes[victim];
     process.kill();
     toll.at_random += 1;
     process.start(Some(point));
-    let (began, mut told) = (Instant::now(), false);
+    let began = Instant::now();
     while began.elapsed() < REACH {
         if process.ended() {
             let there = process.aborted();
@@ -121,10 +126,15 @@ async fn die_at(fleet: &mut Fleet, victim: usize, point: &str, toll: &mut Toll) 
             process.start(None);
             return there;
         }
-        // Work is handed back by those who shall stop.
-        if point.starts_with("queue.hand_back") && !told && began.elapsed() > REACH / 2 {
-            process.stop();
-            told = true;
+        // Work is handed back where the CRM has no time for it.
+        if point.starts_with("queue.hand_back") {
+            for crm in &site.crms {
+                crm.faults(
+                    &site.client,
+                    &json!([{"kind": "status", "status": 429, "retry_after": 1, "times": 2}]),
+                )
+                .await;
+            }
         }
         sleep(Duration::from_millis(20)).await;
     }
