@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crmgate_connector::assemble::native_names;
 use crmgate_connector::mapping::ObjectMap;
+use crmgate_connector::unkeyed;
 use crmgate_connector::{Body, NativeChange, NativeResponse, Outgoing, Target};
 use crmgate_domain::{
     Candidate, Document, FieldRef, Kind, Object, Patch, PatchError, PayloadHash, Views,
@@ -18,7 +19,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use crate::draft::Form;
 use crate::frame::{Frame, Precondition};
 use crate::write::{OWN_ID, STALE};
-use crate::{body, headers, key, links, read_back};
+use crate::{body, headers, key, links};
 
 pub(crate) const ENTITY_ID: HeaderName = HeaderName::from_static("odata-entityid");
 
@@ -141,11 +142,9 @@ impl DynamicsChange {
     /// without a key is looked for by its time.
     fn version(&self, locate: &Locate) -> Option<String> {
         match &self.frame.precondition {
-            Precondition::IfMatch(etag) if etag == "*" => Some(read_back::since(self.frame.at)),
+            Precondition::IfMatch(etag) if etag == "*" => Some(unkeyed::since(self.frame.at)),
             Precondition::IfMatch(etag) | Precondition::Stale(etag) => Some(etag.clone()),
-            Precondition::None if *locate == Locate::Nowhere => {
-                Some(read_back::since(self.frame.at))
-            }
+            Precondition::None if *locate == Locate::Nowhere => Some(unkeyed::since(self.frame.at)),
             Precondition::None | Precondition::IfNoneMatch => None,
         }
     }

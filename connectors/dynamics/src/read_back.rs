@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use crmgate_connector::unkeyed::{CLOCKS, looked_up};
 use crmgate_connector::{Credential, Failure, Fields, ReadBackResult, Target};
 use crmgate_domain::{Document, Object, Timestamp};
 use crmgate_store::ReadBack;
 use crmgate_store::attempt::Locate;
-use jiff::SignedDuration;
 
 use crate::connector::Dynamics;
 use crate::fingerprint;
@@ -17,14 +17,6 @@ use crate::value;
 
 const MODIFIED_BY: &str = "modifiedby";
 const MODIFIED_ON: &str = "modifiedon";
-
-/// How far the clocks of the gate and of the environment are taken to be apart at most.
-pub(crate) const CLOCKS: SignedDuration = SignedDuration::from_secs(60);
-
-/// The version of a write that was pinned to none: when it was looked up.
-pub(crate) fn since(at: Timestamp) -> String {
-    format!("*{at}")
-}
 
 /// Where to look, and whether a record found there can only be ours.
 struct Place {
@@ -74,7 +66,7 @@ impl Dynamics {
         read_back: &ReadBack,
         table: &Table,
     ) -> Result<ReadBackResult, Failure> {
-        let since = fingerprint::looked_up(read_back.version.as_ref());
+        let since = looked_up(read_back.version.as_deref());
         let told = !read_back.deleted && fingerprint::tells(&read_back.expect);
         let writer = self.writer(read_back).await;
         match (since, writer) {
@@ -141,10 +133,7 @@ fn is_ours(row: &Row, writer: Option<&str>) -> Option<bool> {
 
 /// Whether nobody has changed the record since an update that was pinned to no version.
 fn is_older(read_back: &ReadBack, row: &Row) -> bool {
-    let sent: Option<Timestamp> = read_back
-        .version
-        .as_ref()
-        .and_then(|version| version.strip_prefix('*')?.parse().ok());
+    let sent = looked_up(read_back.version.as_deref());
     let modified: Option<Timestamp> = row
         .fields
         .get(MODIFIED_ON)

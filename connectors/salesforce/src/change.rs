@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crmgate_connector::assemble::{Parts, native_names};
 use crmgate_connector::mapping::ObjectMap;
 use crmgate_connector::rewrite::Links;
+use crmgate_connector::unkeyed;
 use crmgate_connector::{NativeChange, NativeResponse, Outgoing};
 use crmgate_domain::{
     Candidate, ConnectionName, Document, FieldRef, Kind, Object, Patch, PatchError, PayloadHash,
@@ -18,7 +19,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
 use crate::draft::Version;
-use crate::fingerprint;
 use crate::headers;
 use crate::records::encode;
 use crate::resolve::key_value;
@@ -311,7 +311,7 @@ impl NativeChange for SalesforceChange {
         let expect = self.change.clone().unwrap_or_default();
         let locate = self.locate();
         let version = match locate {
-            Locate::Nowhere => Some(fingerprint::since(base.at)),
+            Locate::Nowhere => Some(unkeyed::since(base.at)),
             _ => base.row_version.clone(),
         };
         ReadBack {

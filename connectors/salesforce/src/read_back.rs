@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use crmgate_connector::unkeyed::looked_up;
 use crmgate_connector::{Credential, Failure, Fields, Locator, ReadBackResult};
 use crmgate_domain::{Document, Object};
 use crmgate_store::ReadBack;
 use crmgate_store::attempt::Locate;
 
 use crate::connector::SalesforceConnector;
-use crate::fingerprint::looked_up;
 use crate::own_key::{CREATED, MODIFIED, differing, is_own, was_changed};
 use crate::records::Row;
 

@@ -31,6 +31,7 @@ pub mod routes;
 pub mod secret;
 pub mod session;
 pub mod together;
+pub mod unkeyed;
 pub mod vocabulary;
 
 pub use allowance::Allowance;

@@ -63,7 +63,9 @@ async fn one_that_holds_the_values_may_be_it_and_is_named() {
     );
     made(&lost.org, "Lost").await;
     match lost.ask("Lost").await.unwrap() {
-        ReadBackResult::Uncertain(why) => assert!(why.contains("several records"), "{why}"),
+        ReadBackResult::Uncertain(why) => {
+            assert!(why.contains("2 records hold what was written"), "{why}");
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -81,7 +81,10 @@ async fn one_record_alike_may_be_the_one_and_is_named() {
     lost.lose(&change, "drop_after_commit").await;
     let id = lost.org.id_of("Lead", "LastName", "Likely").await;
     let may_be = |found: &ReadBackResult| {
-        assert!(matches!(found, ReadBackResult::Uncertain(why) if why.contains(&id)), "{found:?}");
+        assert!(
+            matches!(found, ReadBackResult::Uncertain(why) if why.contains(&id)),
+            "{found:?}"
+        );
     };
     may_be(&lost.ask(&change).await.unwrap());
     // Another user's is not ours, and deleted ones count.
