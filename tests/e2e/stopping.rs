@@ -1,14 +1,17 @@
 //! Submissions and queued operations over the end of the process that has them.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use crmgate_sim::serve;
 use http::Request;
 use serde_json::{Value, json};
 
 use crate::control::{Answer, call, http};
 use crate::operations::{contact, site, stored};
-use crate::process::Running;
+use crate::process::{Running, binary};
 use crate::served::Site;
 
 /// Submits lines under a key, over a connection of its own; the error when none answers.
@@ -27,6 +30,19 @@ async fn submit(site: &Site, key: &str, lines: &str) -> Result<Answer, String> {
         headers: head.headers,
         body: serde_json::from_slice(&body).unwrap(),
     })
+}
+
+async fn faults(simulator: &serve::Running, faults: &Value) {
+    let url = format!("{}/_sim/faults", simulator.url);
+    let answer = call(
+        &http(None),
+        "PUT",
+        &url,
+        "",
+        Some(&json!({"faults": faults})),
+    )
+    .await;
+    assert!(answer.unwrap().status < 300);
 }
 
 async fn until_dead(gate: &mut Running) {
@@ -86,15 +102,11 @@ async fn a_dead_process_keeps_no_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_told_to_stop_ends_what_is_sent_until_its_deadline() {
     let site = site("[limits]\nshutdown = \"2s\"\n").await;
-    let slow = |millis: u64| {
-        json!({"faults": [
-            {"kind": "delay", "method": "POST", "path": "*ontact*", "times": 1, "millis": millis},
-        ]})
-    };
     for (simulator, millis) in [(&site.salesforce, 900), (&site.dynamics, 60_000)] {
-        let url = format!("{}/_sim/faults", simulator.url);
-        let answer = call(&site.plain, "PUT", &url, "", Some(&slow(millis))).await;
-        assert!(answer.unwrap().status < 300);
+        let slow = json!([
+            {"kind": "delay", "method": "POST", "path": "*ontact*", "times": 1, "millis": millis},
+        ]);
+        faults(simulator, &slow).await;
     }
     let gate = site.start(&[]);
     let soon = contact("Soon", r#", "connection": "acme-sf""#);
@@ -139,4 +151,32 @@ async fn who_is_told_to_stop_ends_what_is_sent_until_its_deadline() {
     let records = call(&site.plain, "GET", &url, "", None).await.unwrap().body;
     let records = records.as_array().unwrap().iter();
     assert_eq!(records.filter(|one| one["LastName"] == "Soon").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_follows_a_submission_outlives_a_restart() {
+    let site = site("[worker]\nlease = \"2s\"\n").await;
+    faults(
+        &site.dynamics,
+        &json!([{"kind": "status", "method": "POST", "path": "*ontact*", "times": 1,
+            "status": 503, "retry_after": 2}]),
+    )
+    .await;
+    let mut gate = site.start(&[]);
+    let taken = submit(&site, "k", &contact("Ada", "")).await.unwrap();
+    let mut following = Command::new(binary())
+        .args(["ops", "watch", taken.body["submission"].as_str().unwrap()])
+        .args(["--url", &site.control_url(), "--token", &site.admin])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(following.stderr.take().unwrap()).lines();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    gate.kill();
+    let told = tokio::task::spawn_blocking(move || said.next().unwrap().unwrap());
+    assert!(told.await.unwrap().contains("asking again every second"));
+    let _gate = site.start(&[]);
+    let ended = tokio::task::spawn_blocking(move || following.wait().unwrap());
+    assert_eq!(ended.await.unwrap().code(), Some(0), "all succeeded");
 }

@@ -72,6 +72,7 @@ pub struct App {
     presence: Option<Arc<Presence>>,
     leading: Leading,
     ambient: Arc<dyn Ambient>,
+    winding_down: CancellationToken,
 }
 
 impl App {
@@ -112,13 +113,17 @@ impl App {
             let presence = Arc::clone(presence);
             health.look_at(Box::new(move || vec![presence.check()]));
         }
+        let winding_down = CancellationToken::new();
         let operations = operations.map(|parts| {
             let (store, ambient) = (Arc::clone(&store), Arc::clone(&ambient));
+            let connections = Arc::clone(&connections);
+            let winding_down = winding_down.clone();
             Arc::new(Operations::new(
                 parts,
                 store,
-                Arc::clone(&connections),
+                connections,
                 ambient,
+                winding_down,
             ))
         });
         Self {
@@ -132,6 +137,7 @@ impl App {
                 Arc::clone(&connections),
                 operations.as_ref().map(|all| Arc::clone(all.log())),
                 Arc::clone(&ambient),
+                winding_down.clone(),
             ),
             holds: Holds::new(Arc::clone(&store), Arc::clone(&ambient)),
             record: Arc::clone(&record),
@@ -145,6 +151,7 @@ impl App {
             sightings,
             operations,
             ambient,
+            winding_down,
         }
     }
 
@@ -304,9 +311,7 @@ impl App {
         if let Some(presence) = &self.presence {
             presence.drain();
         }
-        if let Some(operations) = &self.operations {
-            operations.wind_down();
-        }
+        self.winding_down.cancel();
     }
 
     /// Waits for the writes that were judged. Call it when no request comes in any more; bound it

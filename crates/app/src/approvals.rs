@@ -16,6 +16,7 @@ use crmgate_store::{
     Ballot, By, Cast, Hold, HoldStatus, Move, OperationLog, Store, StoredOperation, Why,
 };
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{Action, AppError, Connections, Principal};
 
@@ -45,6 +46,8 @@ pub struct Approvals {
     connections: Arc<Connections>,
     operations: Option<Arc<dyn OperationLog>>,
     ambient: Arc<dyn Ambient>,
+    /// From when on nobody is kept waiting.
+    winding_down: CancellationToken,
 }
 
 /// What became of an answer.
@@ -73,6 +76,7 @@ impl Approvals {
         connections: Arc<Connections>,
         operations: Option<Arc<dyn OperationLog>>,
         ambient: Arc<dyn Ambient>,
+        winding_down: CancellationToken,
     ) -> Self {
         meters::describe();
         Self {
@@ -80,6 +84,7 @@ impl Approvals {
             connections,
             operations,
             ambient,
+            winding_down,
         }
     }
 
@@ -263,13 +268,19 @@ impl Approvals {
         loop {
             let shown = self.show(by, id).await?;
             let left = end.saturating_duration_since(Instant::now());
-            if shown.is_settled() || left.is_zero() {
+            if shown.is_settled() || left.is_zero() || self.winding_down.is_cancelled() {
                 return Ok(shown);
             }
             let pause = left.min(LOOK_EVERY);
-            match (&self.operations, &shown.operation_state) {
-                (Some(log), Some(at)) => log.moved(at.id, at.version, pause).await,
-                _ => tokio::time::sleep(pause).await,
+            let news = async {
+                match (&self.operations, &shown.operation_state) {
+                    (Some(log), Some(at)) => log.moved(at.id, at.version, pause).await,
+                    _ => tokio::time::sleep(pause).await,
+                }
+            };
+            tokio::select! {
+                () = news => {}
+                () = self.winding_down.cancelled() => {}
             }
         }
     }

@@ -60,6 +60,7 @@ pub struct Operations {
     limits: Limits,
     callbacks: Arc<Callbacks>,
     places: Arc<submit::Places>,
+    /// From when on nobody is kept waiting: another process will do as well.
     winding_down: CancellationToken,
 }
 
@@ -69,6 +70,7 @@ impl Operations {
         store: Arc<dyn Store>,
         connections: Arc<Connections>,
         ambient: Arc<dyn Ambient>,
+        winding_down: CancellationToken,
     ) -> Self {
         meters::describe();
         Self {
@@ -78,17 +80,11 @@ impl Operations {
             pressure: parts.pressure,
             limits: parts.limits,
             places: Arc::default(),
-            winding_down: CancellationToken::new(),
+            winding_down,
             store,
             connections,
             ambient,
         }
-    }
-
-    /// Answers whoever waits for an operation, and lets nobody wait from now on: another process
-    /// will do as well.
-    pub fn wind_down(&self) {
-        self.winding_down.cancel();
     }
 
     /// Their rows.

@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::cli::Remote;
 use crate::exit::{Exit, Failure};
+use crate::output::complain;
 
 /// The longest answer taken.
 const MAX_ANSWER: usize = 64 << 20;
@@ -20,6 +21,8 @@ const UPLOAD: Duration = Duration::from_secs(4 * 3600);
 
 /// Where the demo leaves what a client needs.
 const DEMO: &str = ".crmgate-demo/demo.json";
+/// How soon crmgate is asked again where it could not be reached.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The control API of a running crmgate.
 pub(crate) struct Api {
@@ -184,6 +187,28 @@ impl Api {
                 self.url
             ),
         )
+    }
+}
+
+/// What asking gives, once crmgate can be asked: it may be restarting.
+///
+/// # Errors
+/// Any other than that it cannot be reached.
+pub(crate) async fn sometime<T>(
+    mut ask: impl AsyncFnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut told = false;
+    loop {
+        match ask().await {
+            Err(failure) if failure.exit == Exit::Unreachable => {
+                if !told {
+                    complain(format!("{failure}; asking again every second"));
+                    told = true;
+                }
+            }
+            answered => return answered,
+        }
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

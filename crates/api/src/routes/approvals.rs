@@ -17,6 +17,7 @@ use crmgate_store::HoldStatus;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::operations::Reasoned;
 use super::waiting;
 use crate::access::Caller;
 use crate::body::{Answer, Asked, Named, OrNothing};
@@ -51,14 +52,6 @@ pub(crate) struct Listed {
 pub(crate) struct Waited {
     /// Until it is decided and what it released has come to its end, at most so long: `30s`.
     wait: Option<String>,
-}
-
-/// Why.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with `reason`")]
-pub(crate) struct Because {
-    #[serde(default)]
-    reason: Option<String>,
 }
 
 /// What people are asked, newest first.
@@ -124,9 +117,9 @@ pub(crate) async fn approve(
     Caller(by): Caller,
     Named(id): Named<HoldId>,
     Asked(waited): Asked<Waited>,
-    OrNothing(because): OrNothing<Because>,
+    OrNothing(given): OrNothing<Reasoned>,
 ) -> Answer {
-    answer(&parts, &by, (id, Choice::Approve), &waited, &because).await
+    answer(&parts, &by, (id, Choice::Approve), &waited, &given).await
 }
 
 /// Refuses. One who is asked is enough.
@@ -139,9 +132,9 @@ pub(crate) async fn reject(
     Caller(by): Caller,
     Named(id): Named<HoldId>,
     Asked(waited): Asked<Waited>,
-    OrNothing(because): OrNothing<Because>,
+    OrNothing(given): OrNothing<Reasoned>,
 ) -> Answer {
-    answer(&parts, &by, (id, Choice::Reject), &waited, &because).await
+    answer(&parts, &by, (id, Choice::Reject), &waited, &given).await
 }
 
 async fn answer(
@@ -149,12 +142,12 @@ async fn answer(
     by: &Principal,
     (id, choice): (HoldId, Choice),
     waited: &Waited,
-    because: &Because,
+    given: &Reasoned,
 ) -> Answer {
     let most = waiting::time(waited.wait.as_deref())?;
     let approvals = parts.app.approvals();
     approvals.check_wait(most)?;
-    let reason = because.reason.as_deref();
+    let reason = given.reason.as_deref();
     let mut told = approvals.answer(by, id, choice, reason).await?;
     if !most.is_zero() && told.result != "counted" {
         told = VoteResult {

@@ -185,7 +185,7 @@ pub(crate) async fn history(
 #[serde(deny_unknown_fields, expecting = "an object with `reason`")]
 pub(crate) struct Reasoned {
     #[serde(default)]
-    reason: Option<String>,
+    pub(crate) reason: Option<String>,
 }
 
 /// Takes an operation back, and its group with it.

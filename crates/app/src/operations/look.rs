@@ -325,12 +325,15 @@ impl Operations {
             let began = Instant::now();
             let state = self.submission(by, id).await?;
             let left = end.saturating_duration_since(Instant::now());
-            if state.settled || left.is_zero() {
+            if state.settled || left.is_zero() || self.winding_down.is_cancelled() {
                 return Ok(state);
             }
             // Looking at a large one costs something: rarely enough that it is not noticed.
             let pause = (began.elapsed() * 10).max(LOOK_EVERY);
-            tokio::time::sleep(pause.min(left)).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause.min(left)) => {}
+                () = self.winding_down.cancelled() => {}
+            }
         }
     }
 }

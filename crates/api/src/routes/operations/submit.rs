@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use crmgate_app::operations::{BrokenOff, Incoming, OnError, Submit, Submitted};
 use crmgate_app::{Operations, Principal};
-use crmgate_domain::ConnectionName;
+use crmgate_domain::{ConnectionName, State as Stands};
 use crmgate_store::TraceRef;
 use futures::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -97,11 +97,18 @@ async fn answer(
     let submission = format!("/v1/submissions/{}", submitted.submission);
     let (body, location) = if let Some(id) = submitted.operation.filter(|_| single) {
         let path = format!("/v1/operations/{id}");
-        let state = operations.show(by, id).await.map(|found| found.state);
+        // One that was there before may have gone on.
+        let new = submitted.accepted > 0 && !submitted.replayed;
+        let state = if new {
+            Stands::Received
+        } else {
+            let found = operations.show(by, id).await;
+            found.map_or(Stands::Received, |found| found.state)
+        };
         let body = json!({
             "id": id,
             "submission": submitted.submission,
-            "state": state.unwrap_or(crmgate_domain::State::Received),
+            "state": state,
             "repeated": submitted.repeated > 0,
             "links": {"operation": path, "submission": submission},
         });

@@ -10,10 +10,10 @@ use super::super::narrowing::given;
 use super::super::times::short_time;
 use super::story;
 use crate::cli::{DecisionsList, DecisionsWanted};
-use crate::client::Api;
+use crate::client::{Api, sometime};
 use crate::exit::{Exit, Failure};
 use crate::json::{at, flag, list, text};
-use crate::output::{Output, complain, say, say_json, table};
+use crate::output::{Output, say, say_json, table};
 
 /// How often `--follow` asks.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
@@ -45,24 +45,8 @@ pub(super) async fn run(wanted: &DecisionsList) -> Result<Exit, Failure> {
             query.retain(|(name, _)| *name != "after");
             query.push(("after", last));
         }
-        shown = sometime(&api, &query).await?;
-    }
-}
-
-/// All that is newer, once the gate can be asked: it may be restarting.
-async fn sometime(api: &Api, query: &[(&'static str, String)]) -> Result<Vec<Value>, Failure> {
-    let mut told = false;
-    loop {
         tokio::time::sleep(FOLLOW_EVERY).await;
-        match newer(api, query).await {
-            Err(failure) if failure.exit == Exit::Unreachable => {
-                if !told {
-                    complain(format!("{failure}; asking again every second"));
-                    told = true;
-                }
-            }
-            answered => return answered,
-        }
+        shown = sometime(async || newer(&api, &query).await).await?;
     }
 }
 

@@ -1,10 +1,11 @@
 //! Waiting until nothing more happens.
 
+use crmgate_app::operations::is_settled;
 use serde_json::Value;
 
 use super::{exit_of, story, summary};
 use crate::cli::Remote;
-use crate::client::{Api, segment};
+use crate::client::{Api, segment, sometime};
 use crate::exit::{Exit, Failure};
 use crate::json::{at, flag, text};
 use crate::output::{Bar, Output, say, say_json};
@@ -16,12 +17,13 @@ pub(super) async fn run(id: &str, remote: &Remote) -> Result<Exit, Failure> {
     let api = Api::open(remote)?;
     let json = remote.form.output == Output::Json;
     let path = format!("/v1/operations/{}?wait={WAIT}", segment(id));
+    let mut asked = api.get(&path).await;
     loop {
-        match api.get(&path).await {
+        match asked {
             Ok(operation) => {
                 let state = text(&operation, "/state");
-                let waits = matches!(state, "held" | "stale" | "uncertain" | "unjudged");
-                if !flag(&operation, "/final") && !waits {
+                if !state.parse().is_ok_and(is_settled) {
+                    asked = sometime(async || api.get(&path).await).await;
                     continue;
                 }
                 if json {
@@ -50,7 +52,7 @@ pub(super) async fn submission(api: &Api, id: &str) -> Result<Value, Failure> {
     let path = format!("/v1/submissions/{}?wait={WAIT}", segment(id));
     let mut bar = Bar::new("ended");
     loop {
-        let state = api.get(&path).await?;
+        let state = sometime(async || api.get(&path).await).await?;
         if flag(&state, "/settled") {
             return Ok(state);
         }
