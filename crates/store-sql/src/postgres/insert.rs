@@ -1,15 +1,18 @@
-//! The statements that append: one for all entries of a batch, one for what its outcomes change.
+//! The statement that appends all entries of a batch, and changes what its outcomes change.
 //!
 //! Values go as arrays, one for each column, so that a batch of any size is the same statement.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use crmgate_domain::ProcessId;
 
 mod columns;
 
 use self::columns::{Entries, Filed, Open, Sealed};
 use super::places::{Part, PlacedDecision, PlacedOutcome};
 use super::writer::Writer;
-use super::{plain, sql};
+use super::{Statement, plain, sql};
 
 /// Whether [`Part::run`] can be a whole transaction.
 pub(crate) const BEGINS_AND_COMMITS: bool = false;
@@ -26,10 +29,11 @@ const APPEND: &str = "WITH entries AS (\
      ?::text[], ?::text[], ?::text[], ?::bigint[])), \
      open AS (INSERT INTO read_backs (seq, at, connection, join_key, body, owner, point) \
      SELECT * FROM unnest(?::bigint[], ?::bigint[], ?::text[], ?::bytea[], ?::text[], ?::bytea[], \
-     ?::text[])) \
-     INSERT INTO decision_reasons (code, decision) SELECT * FROM unnest(?::text[], ?::bigint[])";
+     ?::text[])), \
+     said AS (INSERT INTO decision_reasons (code, decision) \
+     SELECT * FROM unnest(?::text[], ?::bigint[]))";
 
-const END: &str = "WITH newest AS (\
+const END: &str = "newest AS (\
      UPDATE decisions SET outcome = new.outcome, outcome_seq = new.seq, \
      record_id = coalesce(decisions.record_id, new.record_id) \
      FROM unnest(?::bytea[], ?::text[], ?::bigint[], ?::text[]) AS new (id, outcome, seq, record_id) \
@@ -37,19 +41,36 @@ const END: &str = "WITH newest AS (\
      DELETE FROM read_backs USING decisions \
      WHERE read_backs.seq = decisions.seq AND decisions.id = ANY(?::bytea[])";
 
+static ONLY_APPEND: LazyLock<String> = LazyLock::new(|| format!("{APPEND} SELECT 1"));
+static ONLY_END: LazyLock<String> = LazyLock::new(|| format!("WITH {END}"));
+static BOTH: LazyLock<String> = LazyLock::new(|| format!("{APPEND}, {END}"));
+
 impl Part<'_> {
     /// Appends all, inside a transaction.
     pub(crate) async fn run(&self, writer: &mut Writer, _alone: bool) -> Result<(), sqlx::Error> {
-        if !self.decisions.is_empty() || !self.outcomes.is_empty() {
-            self.append(writer).await?;
+        if self.decisions.is_empty() && self.outcomes.is_empty() {
+            return Ok(());
         }
-        if !self.outcomes.is_empty() {
-            end(writer, &self.outcomes).await?;
+        let connection = &mut writer.connection;
+        if self.outcomes.is_empty() {
+            let append = self.append(writer.owner, sql(&ONLY_APPEND));
+            append.execute(connection).await?;
+            return Ok(());
+        }
+        // One statement sees nothing of what it inserts itself.
+        let own: HashSet<[u8; 16]> = self.decisions.iter().map(|d| d.row.id).collect();
+        if self.outcomes.iter().any(|o| own.contains(&o.row.decision)) {
+            let append = self.append(writer.owner, sql(&ONLY_APPEND));
+            append.execute(&mut *connection).await?;
+            self.end(sql(&ONLY_END)).execute(connection).await?;
+        } else {
+            let both = self.end(self.append(writer.owner, sql(&BOTH)));
+            both.execute(connection).await?;
         }
         Ok(())
     }
 
-    async fn append(&self, writer: &mut Writer) -> Result<(), sqlx::Error> {
+    fn append<'q>(&self, owner: ProcessId, query: Statement<'q>) -> Statement<'q> {
         let mut entries = Entries::default();
         for decision in &self.decisions {
             entries.push(decision.seq, &decision.place, &decision.row.draft);
@@ -64,40 +85,33 @@ impl Part<'_> {
         for decision in &self.decisions {
             sealed.push(decision);
             filed.push(decision);
-            open.push(decision, writer.owner);
+            open.push(decision, owner);
             for code in &decision.row.reasons {
                 said.0.push(plain(code).into_owned());
                 said.1.push(decision.seq);
             }
         }
-        let query = open.bind(filed.bind(sealed.bind(entries.bind(sql(APPEND)))));
-        let query = query.bind(said.0).bind(said.1);
-        query.execute(&mut writer.connection).await.map(|_| ())
+        let query = open.bind(filed.bind(sealed.bind(entries.bind(query))));
+        query.bind(said.0).bind(said.1)
     }
-}
 
-async fn end(writer: &mut Writer, outcomes: &[PlacedOutcome<'_>]) -> Result<(), sqlx::Error> {
-    // Of several outcomes of one decision, the last one holds.
-    let newest: HashMap<[u8; 16], i64> = outcomes.iter().map(|o| (o.row.decision, o.seq)).collect();
-    let (mut ids, mut kinds, mut seqs, mut records) = (vec![], vec![], vec![], vec![]);
-    for outcome in outcomes {
-        if newest.get(&outcome.row.decision) == Some(&outcome.seq) {
+    fn end<'q>(&self, query: Statement<'q>) -> Statement<'q> {
+        // Of several outcomes of one decision, the last one holds.
+        let outcomes = self.outcomes.iter();
+        let newest: HashMap<[u8; 16], i64> =
+            outcomes.clone().map(|o| (o.row.decision, o.seq)).collect();
+        let (mut ids, mut kinds, mut seqs, mut records) = (vec![], vec![], vec![], vec![]);
+        let holds = |o: &&PlacedOutcome<'_>| newest.get(&o.row.decision) == Some(&o.seq);
+        for outcome in outcomes.clone().filter(holds) {
             ids.push(outcome.row.decision.to_vec());
             kinds.push(outcome.row.kind);
             seqs.push(outcome.seq);
             let record = outcome.row.record_id.as_deref();
             records.push(record.map(|id| plain(id).into_owned()));
         }
+        let ended = outcomes.filter(|outcome| outcome.row.ends);
+        let ended: Vec<Vec<u8>> = ended.map(|o| o.row.decision.to_vec()).collect();
+        let query = query.bind(ids).bind(kinds).bind(seqs).bind(records);
+        query.bind(ended)
     }
-    let ended = outcomes.iter().filter(|outcome| outcome.row.ends);
-    let ended: Vec<Vec<u8>> = ended.map(|o| o.row.decision.to_vec()).collect();
-    sql(END)
-        .bind(ids)
-        .bind(kinds)
-        .bind(seqs)
-        .bind(records)
-        .bind(ended)
-        .execute(&mut writer.connection)
-        .await
-        .map(|_| ())
 }

@@ -3,9 +3,19 @@
 use super::Statement;
 use super::many::{Column, Kind, Value};
 
-/// The table `v` of the values.
-pub(crate) fn from(columns: &[Column], _rows: usize) -> String {
-    let arrays: Vec<String> = (1..)
+/// Statements as one.
+pub(crate) fn in_one(texts: &[String]) -> Option<String> {
+    let (last, others) = texts.split_last()?;
+    let others = (1..).zip(others);
+    let others: Vec<String> = others
+        .map(|(n, text)| format!("s{n} AS ({text})"))
+        .collect();
+    Some(format!("WITH {} {last}", others.join(", ")))
+}
+
+/// The table `v` of the values, behind so many others.
+pub(crate) fn from(columns: &[Column], _rows: usize, behind: usize) -> String {
+    let arrays: Vec<String> = (behind + 1..)
         .zip(columns)
         .map(|(n, (_, kind))| match kind {
             Kind::Number => format!("${n}::bigint[]"),

@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crmgate_store::{Claimed, DeadJob, Depth, Jobs, NewJob, Reaped, Settlement, StoreError};
 
-pub(crate) use self::push::{absent, bury_not, push};
+pub(crate) use self::push::{PUSH, absent, bury_not, push, pushed};
 use super::steps::with_record;
 use super::{
     ALONE, Connection, Db, FOR_UPDATE_SKIP_LOCKED, Row, Store, among, apart, clock, plain, scalar,

@@ -2,7 +2,7 @@
 
 use sqlx::AssertSqlSafe;
 
-use super::values::{bind, from};
+use super::values::{bind, from, in_one};
 use super::{Connection, Row};
 
 /// Most rows of one call.
@@ -78,9 +78,9 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    /// The statement over so many rows.
-    pub(crate) fn text(&self, rows: usize) -> String {
-        let values = from(self.columns, rows);
+    /// The statement over so many rows, behind so many values of others.
+    pub(crate) fn text(&self, rows: usize, behind: usize) -> String {
+        let values = from(self.columns, rows, behind);
         format!("{} {values}{}", self.head, self.tail)
     }
 
@@ -97,9 +97,35 @@ impl Many {
             if part.is_empty() {
                 return Ok(returned);
             }
-            let text = AssertSqlSafe(self.text(part.len()));
+            let text = AssertSqlSafe(self.text(part.len(), 0));
             let query = bind(sqlx::query(text), self.columns, part);
             returned.extend(query.fetch_all(&mut *connection).await?);
         }
     }
+}
+
+/// Runs statements of which none is about rows of another one, in one call where the database can.
+pub(crate) async fn run_all(
+    connection: &mut Connection,
+    mut all: Vec<(&Many, Vec<Vec<Value>>)>,
+) -> Result<(), sqlx::Error> {
+    all.retain(|(_, rows)| !rows.is_empty());
+    let mut texts = Vec::with_capacity(all.len());
+    let mut behind = 0;
+    for (many, rows) in &all {
+        texts.push(many.text(rows.len(), behind));
+        behind += many.columns.len();
+    }
+    let small = all.len() > 1 && all.iter().all(|(_, rows)| rows.len() <= MOST);
+    if let Some(text) = in_one(&texts).filter(|_| small) {
+        let mut query = sqlx::query(AssertSqlSafe(text));
+        for (many, rows) in all {
+            query = bind(query, many.columns, rows);
+        }
+        return query.execute(connection).await.map(|_| ());
+    }
+    for (many, rows) in all {
+        many.run(connection, rows).await?;
+    }
+    Ok(())
 }

@@ -71,7 +71,7 @@ pub(crate) fn statements(
         .map(|(text, index)| (text.to_owned(), index))
         .collect();
     for (many, index) in MANY {
-        all.push((write(many.text(1)), index));
+        all.push((write(many.text(1, 0)), index));
     }
     all.push((
         format!("SELECT nr FROM operations o WHERE o.nr = 1 AND {MOVABLE}"),

@@ -4,8 +4,13 @@
 use super::Statement;
 use super::many::{Column, Value};
 
+/// Statements as one: there would be too many texts to keep prepared.
+pub(crate) const fn in_one(_texts: &[String]) -> Option<String> {
+    None
+}
+
 /// The table `v` of the values.
-pub(crate) fn from(columns: &[Column], rows: usize) -> String {
+pub(crate) fn from(columns: &[Column], rows: usize, _behind: usize) -> String {
     let names: Vec<String> = (1..)
         .zip(columns)
         .map(|(n, (name, _))| format!("column{n} AS {name}"))

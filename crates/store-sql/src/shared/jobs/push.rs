@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crmgate_store::NewJob;
 use sqlx::{QueryBuilder, Row as _};
 
-use super::super::many::{Kind, Many};
+use super::super::many::{Kind, Many, Value};
 use super::{Connection, DUE, Db, WAITING, plain, sql};
 
 /// Most jobs of one statement.
 const PART: usize = 500;
 
 /// A dead job that is in its queue already stays dead.
-const PUSH: Many = Many {
+pub(crate) const PUSH: Many = Many {
     head: "INSERT INTO jobs (queue, id, state, due, rank, most_attempts) SELECT * FROM",
     columns: &[
         ("queue", Kind::Word),
@@ -70,12 +70,8 @@ fn once(jobs: &[NewJob]) -> Vec<((String, String), Wanted)> {
     wanted
 }
 
-/// Pushes inside a transaction of the task that appends to the record: how many were not there.
-pub(crate) async fn push(
-    connection: &mut Connection,
-    jobs: &[NewJob],
-    now: i64,
-) -> Result<u64, sqlx::Error> {
+/// The rows of [`PUSH`].
+pub(crate) fn pushed(jobs: &[NewJob], now: i64) -> Vec<Vec<Value>> {
     let rows = once(jobs).into_iter().map(|((queue, id), wanted)| {
         let state = if wanted.due <= now { DUE } else { WAITING };
         vec![
@@ -87,8 +83,17 @@ pub(crate) async fn push(
             wanted.most_attempts.into(),
         ]
     });
-    let pushed = PUSH.run(connection, rows.collect()).await?;
-    let new = pushed.iter().filter(|row| row.get::<i64, _>(0) == 1);
+    rows.collect()
+}
+
+/// Pushes inside a transaction of the task that appends to the record: how many were not there.
+pub(crate) async fn push(
+    connection: &mut Connection,
+    jobs: &[NewJob],
+    now: i64,
+) -> Result<u64, sqlx::Error> {
+    let rows = PUSH.run(connection, pushed(jobs, now)).await?;
+    let new = rows.iter().filter(|row| row.get::<i64, _>(0) == 1);
     Ok(new.count() as u64)
 }
 

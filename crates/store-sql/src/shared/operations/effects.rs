@@ -7,7 +7,7 @@ use crmgate_domain::{DecisionId, HoldId, OperationId, State, Timestamp};
 use crmgate_store::{By, CALLBACK_TRIES, CALLBACKS, NewJob, StoreError, Why, queue_of};
 use futures::future::BoxFuture;
 
-use super::super::many::{Kind, Many, Value};
+use super::super::many::{Kind, Many, Value, run_all};
 use super::super::steps::Slot;
 use super::super::writer::{Command, Step, Writer};
 use super::rows::Seen;
@@ -142,18 +142,18 @@ impl Effects {
         elsewhere: bool,
     ) -> Result<Rung, sqlx::Error> {
         let history = self.history.into_iter().map(Entry::values).collect();
-        HISTORY.run(connection, history).await?;
-        recount(connection, &self.counts).await?;
+        let mut all: Vec<(&Many, _)> = vec![(&HISTORY, history), (&RECOUNT, counted(&self.counts))];
         let mut rung = Rung {
             moved: self.moved,
             ..Rung::default()
         };
         if elsewhere {
             rung.elsewhere = self.wakes;
-        } else if !self.wakes.is_empty() {
-            jobs::push(connection, &self.wakes, self.now).await?;
+        } else {
+            all.push((&jobs::PUSH, jobs::pushed(&self.wakes, self.now)));
             rung.queues = self.wakes.into_iter().map(|job| job.queue).collect();
         }
+        run_all(connection, all).await?;
         Ok(rung)
     }
 }
@@ -211,11 +211,15 @@ pub(crate) async fn recount(
     connection: &mut Connection,
     counts: &BTreeMap<(String, &'static str), i64>,
 ) -> Result<(), sqlx::Error> {
+    RECOUNT.run(connection, counted(counts)).await.map(|_| ())
+}
+
+fn counted(counts: &BTreeMap<(String, &'static str), i64>) -> Vec<Vec<Value>> {
     let changed = counts.iter().filter(|(_, by)| **by != 0);
     let changed = changed.map(|((connection, state), by)| {
         vec![connection.as_str().into(), (*state).into(), (*by).into()]
     });
-    RECOUNT.run(connection, changed.collect()).await.map(|_| ())
+    changed.collect()
 }
 
 /// A write that moves operations.
