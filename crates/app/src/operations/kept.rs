@@ -9,7 +9,7 @@ use crmgate_domain::Document;
 use crmgate_enforce::Later;
 use crmgate_store::OperationLog;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HOST};
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -98,7 +98,7 @@ fn kept(
     });
     let text = serde_json::to_string(&form).map_err(|error| wrong(&error.to_string()))?;
     let token = connector.caller_token(head);
-    let token = token.as_ref().map(|token| token.expose_secret());
+    let token = token.as_ref().map(ExposeSecret::expose_secret);
     if token.is_some_and(|token| !token.is_empty() && text.contains(token)) {
         return Err(wrong("it holds the caller's credential"));
     }
