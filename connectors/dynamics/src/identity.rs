@@ -115,9 +115,13 @@ impl Dynamics {
         let query = utf8_percent_encode(&filter, NON_ALPHANUMERIC);
         let path = format!("systemusers?$select=systemuserid&$top=2&$filter={query}");
         let path = self.upstream.api(&path);
-        let answer = self.upstream.read(&path, None, &Credential::Service).await?;
-        let found: Users = serde_json::from_slice(&answer.body)
-            .map_err(|_| Failure::not_sent("the environment's answer about users cannot be read"))?;
+        let answer = self
+            .upstream
+            .read(&path, None, &Credential::Service)
+            .await?;
+        let found: Users = serde_json::from_slice(&answer.body).map_err(|_| {
+            Failure::not_sent("the environment's answer about users cannot be read")
+        })?;
         let mut users = found.value.into_iter();
         Ok(match (users.next(), users.next()) {
             (Some(only), None) => Some(only.systemuserid.to_ascii_lowercase()),

@@ -54,7 +54,9 @@ impl Dynamics {
             }
             Credential::Service => self.as_service(call, body).await?,
             Credential::OnBehalfOf(_) => {
-                return Err(Failure::not_sent("nothing passes on behalf of another user"));
+                return Err(Failure::not_sent(
+                    "nothing passes on behalf of another user",
+                ));
             }
         };
         self.flowing(&head, response).await

@@ -171,45 +171,6 @@ fn callbacks_are_signed_with_secrets_that_are_keys() {
 }
 
 #[test]
-fn callbacks_are_signed_with_secrets_that_are_keys() {
-    let dir = tempfile::tempdir().unwrap();
-    let key = |byte: &str| format!("whsec_{}", byte.repeat(32));
-    for (name, text) in [
-        ("one", key("A")),
-        ("two", key("B")),
-        ("no", "hunter2".to_owned()),
-    ] {
-        std::fs::write(dir.path().join(name), text).unwrap();
-    }
-    let read = |text: &str| {
-        let text = format!("[operations.callbacks]\nhosts = [\"a.example\"]\n{text}");
-        let file = Path::new("crmgate.toml");
-        let loaded = load_text(Some((file, &text)), dir.path(), &[]);
-        loaded.map(|loaded| loaded.config.operations.callbacks)
-    };
-    let own = "[operations.callbacks.tokens.0123abcd]\nsecrets = [\"file:two\", \"file:one\"]\n";
-    let both = format!("secrets = [\"file:one\"]\n{own}");
-    let settings = read(&both).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(settings.secrets.len(), 1);
-    assert_eq!(settings.of_tokens["0123abcd"].len(), 2);
-    for (text, expected) in [
-        ("", "`operations.callbacks.secrets`: is missing"),
-        ("secrets = []\n", "one or two secrets"),
-        ("secrets = [\"file:no\"]\n", "expected `whsec_`"),
-        (own, "`operations.callbacks.secrets`: is missing"),
-        (
-            "secrets = [\"file:one\"]\n[operations.callbacks.tokens.0123abcd]\n",
-            "`operations.callbacks.tokens.0123abcd.secrets`: is missing",
-        ),
-    ] {
-        let told = read(text).unwrap_err().to_string();
-        assert!(told.contains(expected), "{text}: {told}");
-        assert!(!told.contains("hunter2"), "{told}");
-        assert_eq!(told.matches("secrets`:").count(), 1, "{told}");
-    }
-}
-
-#[test]
 fn all_faults_are_told_together_each_with_its_place() {
     let text = r#"
 data_dir = 7
