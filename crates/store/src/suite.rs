@@ -134,6 +134,7 @@ pub async fn run_operations<S: QueuedStore, F: Future<Output = S>>(make: impl Fn
     operations::what_cannot_wait_elsewhere_is_taken_held(&make().await).await;
     operations::overdue_ones_expire(&make().await).await;
     operations::ends_are_told(&make().await).await;
+    operations::many_at_once_are_as_one_after_another(&make().await).await;
     operations::errors_of_policies_wait_for_others(&make().await).await;
     operations::what_is_stuck_is_found(&make().await).await;
     operations::backups_are_found_out_about_first(&make().await).await;

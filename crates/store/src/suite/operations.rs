@@ -3,6 +3,7 @@
 mod abandoned;
 mod blocked;
 mod callbacks;
+mod crowd;
 mod ending;
 mod holding;
 mod looking;
@@ -31,6 +32,7 @@ pub(super) use self::blocked::{
     dependants_wait_for_success, lanes_keep_their_order, many_dependants_are_told_in_steps,
 };
 pub(super) use self::callbacks::ends_are_told;
+pub(super) use self::crowd::many_at_once_are_as_one_after_another;
 pub(super) use self::ending::{
     backups_are_found_out_about_first, errors_of_policies_wait_for_others, overdue_ones_expire,
     what_is_stuck_is_found,
