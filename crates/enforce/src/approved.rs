@@ -67,12 +67,13 @@ impl Prior {
 
     /// Who can agree, and what still stands of what was agreed.
     pub(crate) fn approvers(&self, gate: &Gate, ask: &Ask, views: &Views) -> Approvers {
-        let payload = hash::asked(&ask.caller.actor, &ask.draft);
+        // Nobody was asked before most judgements: then there is nothing to be compared.
+        let asked = (!self.links.is_empty()).then(|| hash::asked(&ask.caller.actor, &ask.draft));
         let standing = self
             .links
             .iter()
             .rev()
-            .filter(|(hold, _)| hold.payload_hash == payload && fits(hold, views));
+            .filter(|(hold, _)| Some(hold.payload_hash) == asked && fits(hold, views));
         let settings = gate.settings();
         Approvers {
             people: settings.people.clone().unwrap_or_default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crmgate_decision_log::REDACTED;
 use crmgate_decision_log::mask::{Hint, hint};
 use crmgate_domain::{Document, HoldId, Mode, Operation, OperationId};
-use crmgate_store::{Hold, HoldStatus, Release};
+use crmgate_store::{Hold, HoldStatus, Release, WrittenAs};
 use jiff::ToSpan as _;
 
 use crate::approved::requester;
@@ -27,10 +27,21 @@ const MOST_SECONDS: u64 = 366 * 24 * 60 * 60;
 impl Gate {
     /// Stores the operation as held, or joins the hold of an equal one.
     pub(crate) async fn hold(&self, ask: &Ask, assessment: Assessment, round: u32) -> Answer {
+        self.hold_as(ask, assessment, None, round).await
+    }
+
+    /// The same; `writer`: whose name it is written under, where that is known already.
+    pub(crate) async fn hold_as(
+        &self,
+        ask: &Ask,
+        assessment: Assessment,
+        writer: Option<WrittenAs>,
+        round: u32,
+    ) -> Answer {
         let executes = self.settings().held_writes == Release::Execution;
         let carried = match ask.later.as_deref().filter(|_| executes) {
             None => None,
-            Some(later) => match self.carried_out(ask, later).await {
+            Some(later) => match self.carried_out(ask, later, writer).await {
                 Ok(carried) => Some(carried),
                 Err(obstacle) => return self.obstructed(obstacle, assessment, round).await,
             },

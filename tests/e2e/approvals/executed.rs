@@ -178,6 +178,15 @@ async fn the_gate_writes_what_people_agreed_to_once_in_its_callers_name() {
         }
         let again = crm.create(&site, &imke, "Big One").await;
         assert_eq!(taken(&again), (operation.clone(), hold.clone()));
+        let journal = site.journal(&simulator.url, 0).await;
+        let users = journal
+            .iter()
+            .filter(|call| call["path"].as_str().unwrap().contains("systemusers?"));
+        assert_eq!(
+            users.count(),
+            usize::from(!crm.salesforce),
+            "looked up once"
+        );
         let life = shown(&site, &["ops", "show", &operation]);
         assert_eq!(life["operation"]["state"], "held", "{life}");
         assert!(!life.to_string().contains(&imke), "no token is kept");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crmgate_connector::Refusal;
 use crmgate_domain::approval::{End, Ended};
 use crmgate_domain::{DecisionId, Effect, Kind, Mode, OperationId, Reason};
-use crmgate_store::{Hold, HoldStatus, OutcomeKind, Recorded, StoreError, request_key};
+use crmgate_store::{Hold, HoldStatus, OutcomeKind, Recorded, StoreError, WrittenAs, request_key};
 use jiff::ToSpan as _;
 
 use super::Prior;
@@ -44,8 +44,9 @@ impl Gate {
             Err(error) => return self.not_recorded(&error).into(),
         };
         if let Some(operation) = last.queued.filter(|_| last.status != HoldStatus::Rejected) {
+            let writer = last.written_as;
             return self
-                .carried_before(ask, first, operation, round)
+                .carried_before(ask, first, (operation, writer), round)
                 .await
                 .into();
         }
@@ -86,11 +87,12 @@ impl Gate {
         self: &Arc<Self>,
         ask: &Ask,
         first: Assessment,
-        operation: OperationId,
+        (operation, writer): (OperationId, Option<WrittenAs>),
         round: u32,
     ) -> Answer {
         let record_id = match self.carrying(ask, operation).await {
             Ok(Carrying::Happened(id)) if is_there(&first) => id,
+            Ok(Carrying::UnderWay) => return self.hold_as(ask, first, writer, round).await,
             Ok(_) => return self.hold(ask, first, round).await,
             Err(error) => return self.not_recorded(&error),
         };

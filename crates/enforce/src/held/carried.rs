@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crmgate_connector::{Credential, Malformed, Refusal};
 use crmgate_domain::{Effect, Mode, OperationId, PayloadHash, State, SubmissionId};
-use crmgate_store::{DecisionRecord, HeldOperation, Hold, NewOperation, OperationLog, StoreError};
+use crmgate_store::{
+    DecisionRecord, HeldOperation, Hold, NewOperation, OperationLog, StoreError, WrittenAs,
+};
 use jiff::ToSpan as _;
 
 use crate::ask::Later;
@@ -43,10 +45,16 @@ pub(crate) enum Carrying {
 
 impl Gate {
     /// What it takes to write it later.
-    pub(super) async fn carried_out(&self, ask: &Ask, later: &Later) -> Result<Carried, Obstacle> {
-        let credential = match self.settings().held_writes_as {
-            WriteAs::Service => Credential::Service,
-            WriteAs::Caller => Credential::OnBehalfOf(self.caller_in_crm(ask).await?),
+    pub(super) async fn carried_out(
+        &self,
+        ask: &Ask,
+        later: &Later,
+        writer: Option<WrittenAs>,
+    ) -> Result<Carried, Obstacle> {
+        let credential = match (writer, self.settings().held_writes_as) {
+            (Some(WrittenAs::User(user)), WriteAs::Caller) => Credential::OnBehalfOf(user),
+            (_, WriteAs::Service) => Credential::Service,
+            (_, WriteAs::Caller) => Credential::OnBehalfOf(self.caller_in_crm(ask).await?),
         };
         let user = match &credential {
             Credential::OnBehalfOf(user) => Some(user.as_str()),

@@ -171,7 +171,7 @@ async fn a_lost_answer_is_for_workers_to_find_out_and_for_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_thousand_repeats_wait_in_one_hold() {
+async fn repeats_wait_in_one_hold() {
     let world = World::with(System::Dynamics, carrying(), &json!({})).await;
     let first = world.big().await;
     for _ in 0..20 {
