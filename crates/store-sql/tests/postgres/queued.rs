@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crmgate_domain::{Ambient as _, ProcessId, SubmissionId, Timestamp};
+use crmgate_domain::{
+    Actor, Ambient as _, OperationId, PayloadHash, ProcessId, SubmissionId, Timestamp,
+};
 use crmgate_store::suite::{self, Clock, Ticking};
-use crmgate_store::{Opened, OperationLog as _, Processes as _, SILENT_AFTER, Submission};
+use crmgate_store::{
+    NewOperation, Opened, OperationLog as _, Processes as _, SILENT_AFTER, Submission,
+};
 use crmgate_store_sql::PostgresStore;
 use crmgate_testkit::Postgres;
 
@@ -24,6 +28,21 @@ impl Clock for Real {
 
     async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
+    }
+}
+
+fn submission(ambient: &Ticking, owner: &str) -> Submission {
+    Submission {
+        id: SubmissionId::fresh(ambient),
+        owner: owner.to_owned(),
+        key: Some("k".to_owned()),
+        at: ambient.now(),
+        accepted_at: None,
+        content: None,
+        count: 0,
+        repeated: 0,
+        refused: 0,
+        answer: None,
     }
 }
 
@@ -68,18 +87,7 @@ async fn a_submission_is_its_process_own_while_that_one_is_heard_of() {
     let address = server.database();
     let (one, other) = (open(&address).await, open(&address).await);
     let ambient = ambient();
-    let submission = |owner: &str| Submission {
-        id: SubmissionId::fresh(ambient.as_ref()),
-        owner: owner.to_owned(),
-        key: Some("k".to_owned()),
-        at: ambient.now(),
-        accepted_at: None,
-        content: None,
-        count: 0,
-        repeated: 0,
-        refused: 0,
-        answer: None,
-    };
+    let submission = |owner: &str| submission(ambient.as_ref(), owner);
     let (begun, again) = (submission("importer"), submission("importer"));
     let opened = one.open_submission(&begun).await.unwrap();
     assert_eq!(opened, Opened::New);
@@ -108,6 +116,57 @@ async fn a_submission_is_its_process_own_while_that_one_is_heard_of() {
     assert_eq!(server.run(&address, nobodys), "");
     let opened = other.open_submission(&submission("another")).await.unwrap();
     assert_eq!(opened, Opened::UnderWay(nameless.id));
+}
+
+/// Rows that came in after their submission was dropped would belong to nothing, and whoever brings
+/// the same ids would be told that they are there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_staged_into_what_is_taken_over_meanwhile() {
+    let Some(server) = Postgres::shared() else {
+        return;
+    };
+    let address = server.database();
+    let store = open(&address).await;
+    let ambient = ambient();
+    let submission = submission(ambient.as_ref(), "importer");
+    store.open_submission(&submission).await.unwrap();
+    let taking_over = tokio::task::spawn_blocking({
+        let address = address.clone();
+        move || {
+            let slowly = "UPDATE submissions SET broken = 1; SELECT pg_sleep(0.8)";
+            server.run(&address, slowly)
+        }
+    });
+    let locked = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.8)' \
+                  AND wait_event = 'PgSleep' AND datname = current_database()";
+    while server.run(&address, locked) != "1" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let operation = NewOperation {
+        id: OperationId::fresh(ambient.as_ref()),
+        connection: "acme-sf".parse().unwrap(),
+        client_id: Some("a".to_owned()),
+        line: 1,
+        actor: Actor::default(),
+        kind: "update".to_owned(),
+        object: "contact".to_owned(),
+        record_id: None,
+        lane: None,
+        group: None,
+        depends_on: Vec::new(),
+        priority: 0,
+        not_before: None,
+        expires_at: None,
+        purpose: None,
+        callback: None,
+        request: "{}".to_owned(),
+        content: PayloadHash::of(&[b"a"]),
+        trace: None,
+    };
+    assert!(store.stage(submission.id, vec![operation]).await.is_err());
+    taking_over.await.unwrap();
+    let staged = server.run(&address, "SELECT count(*) FROM operations");
+    assert_eq!(staged, "0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
