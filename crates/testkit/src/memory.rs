@@ -6,17 +6,16 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use crmgate_domain::approval::Vote;
-use crmgate_domain::{
-    ConnectionName, DecisionId, HoldId, PayloadHash, Point, RevisionId, Timestamp,
-};
+use crmgate_domain::{ConnectionName, DecisionId, HoldId, PayloadHash, Point, Timestamp};
 use crmgate_store::{
-    AttemptLog, ConnectionLog, DecisionFilter, DecisionLog, DecisionRecord, EntryKind, Hold,
-    HoldFilter, HoldLog, HoldStatus, ModeChange, NewToken, Outcome, Page, Pulse, RawEntry,
-    ReadBack, RevisionLog, Sighting, SightingKey, StoreError, StoredDecision, StoredRevision,
-    TokenInfo, TokenLog, Unfinished,
+    AttemptLog, DecisionFilter, DecisionLog, DecisionRecord, EntryKind, Hold, ModeChange, NewToken,
+    Outcome, Page, Pulse, RawEntry, ReadBack, Sighting, SightingKey, StoreError, StoredDecision,
+    StoredRevision, Unfinished,
 };
 
 mod erase;
+mod holds;
+mod kept;
 mod record;
 mod votes;
 
@@ -144,28 +143,6 @@ impl Inner {
             })
         })
     }
-
-    fn join(&mut self, hold: Hold) -> Hold {
-        let now = hold.created_at;
-        if let Some(old) = hold.replaces {
-            self.supersede(old, now);
-        }
-        let key = hold.request_key();
-        let same = self
-            .holds
-            .iter_mut()
-            .find(|other| other.status == HoldStatus::Waiting && other.request_key() == key);
-        if let Some(other) = same {
-            other.version += 1;
-            if other.expires_at > now {
-                other.requests += 1;
-                return other.clone();
-            }
-            votes::expire(other);
-        }
-        self.holds.push(hold.clone());
-        hold
-    }
 }
 
 /// Pages over items numbered from 1, newest first.
@@ -192,12 +169,6 @@ fn page<T>(
         items: items.into_iter().map(|(_, item)| item).collect(),
         next,
     })
-}
-
-fn add(sum: &mut Sighting, more: &Sighting) {
-    sum.count += more.count;
-    sum.first_at = sum.first_at.min(more.first_at);
-    sum.last_at = sum.last_at.max(more.last_at);
 }
 
 fn matches(filter: &DecisionFilter, stored: &StoredDecision) -> bool {
@@ -316,210 +287,6 @@ impl AttemptLog for MemoryStore {
                 && found.read_back.join_key == join_key
                 && found.at >= since
         }))
-    }
-}
-
-#[async_trait]
-impl HoldLog for MemoryStore {
-    async fn hold(&self, hold: Hold) -> Result<Hold, StoreError> {
-        Ok(self.open()?.join(hold))
-    }
-
-    async fn hold_decided(&self, hold: Hold, record: DecisionRecord) -> Result<Hold, StoreError> {
-        let mut inner = self.open()?;
-        let in_force = inner.join(hold);
-        inner.append(DecisionRecord {
-            hold: Some(in_force.id),
-            ..record
-        })?;
-        Ok(in_force)
-    }
-
-    async fn held(&self, id: HoldId) -> Result<Option<Hold>, StoreError> {
-        Ok(self.open()?.holds.iter().find(|h| h.id == id).cloned())
-    }
-
-    async fn last_asked(&self, request_key: &str) -> Result<Option<Hold>, StoreError> {
-        let inner = self.open()?;
-        let mut newest = inner.holds.iter().rev();
-        Ok(newest.find(|h| h.request_key() == request_key).cloned())
-    }
-
-    async fn holds_waiting(
-        &self,
-        now: Timestamp,
-    ) -> Result<BTreeMap<ConnectionName, u64>, StoreError> {
-        let mut waiting = BTreeMap::new();
-        for hold in &self.open()?.holds {
-            if hold.status == HoldStatus::Waiting && hold.expires_at > now {
-                *waiting.entry(hold.connection.clone()).or_default() += 1;
-            }
-        }
-        Ok(waiting)
-    }
-
-    async fn holds_waiting_since(
-        &self,
-        now: Timestamp,
-    ) -> Result<BTreeMap<ConnectionName, Timestamp>, StoreError> {
-        let mut since: BTreeMap<ConnectionName, Timestamp> = BTreeMap::new();
-        for hold in &self.open()?.holds {
-            if hold.status == HoldStatus::Waiting && hold.expires_at > now {
-                let first = since
-                    .entry(hold.connection.clone())
-                    .or_insert(hold.created_at);
-                *first = (*first).min(hold.created_at);
-            }
-        }
-        Ok(since)
-    }
-
-    async fn holds(
-        &self,
-        filter: &HoldFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Hold>, StoreError> {
-        let inner = self.open()?;
-        let numbered = inner.holds.iter().enumerate().rev();
-        let found = numbered
-            .filter(|(_, hold)| {
-                let named = filter.connection.as_ref();
-                named.is_none_or(|name| hold.connection == *name)
-                    && (filter.statuses.is_empty() || filter.statuses.contains(&hold.status))
-                    && filter
-                        .actor
-                        .as_ref()
-                        .is_none_or(|actor| hold.operation.actor.id == *actor)
-                    && filter
-                        .visible
-                        .as_ref()
-                        .is_none_or(|names| names.contains(&hold.connection))
-            })
-            .map(|(index, hold)| (index as u64 + 1, hold.clone()));
-        page(found, cursor, limit)
-    }
-}
-
-#[async_trait]
-impl TokenLog for MemoryStore {
-    async fn add_token(&self, token: NewToken) -> Result<(), StoreError> {
-        let mut inner = self.open()?;
-        if inner.tokens.iter().any(|t| t.info.id == token.info.id) {
-            return Err(StoreError::Exists(format!("token `{}`", token.info.id)));
-        }
-        inner.tokens.push(token);
-        Ok(())
-    }
-
-    async fn token(&self, id: &str) -> Result<Option<NewToken>, StoreError> {
-        let inner = self.open()?;
-        Ok(inner.tokens.iter().find(|t| t.info.id == id).cloned())
-    }
-
-    async fn tokens(&self) -> Result<Vec<TokenInfo>, StoreError> {
-        let inner = self.open()?;
-        Ok(inner.tokens.iter().rev().map(|t| t.info.clone()).collect())
-    }
-
-    async fn revoke_token(&self, id: &str, at: Timestamp) -> Result<bool, StoreError> {
-        let mut inner = self.open()?;
-        let found = inner
-            .tokens
-            .iter_mut()
-            .find(|t| t.info.id == id && t.info.revoked_at.is_none());
-        Ok(found.is_some_and(|token| {
-            token.info.revoked_at = Some(at);
-            true
-        }))
-    }
-}
-
-#[async_trait]
-impl ConnectionLog for MemoryStore {
-    async fn add_sightings(
-        &self,
-        connection: &ConnectionName,
-        seen: Vec<Sighting>,
-    ) -> Result<(), StoreError> {
-        let mut inner = self.open()?;
-        for sighting in seen {
-            let hour = sighting.first_at.as_second().div_euclid(3600);
-            let key = (connection.clone(), sighting.key.clone(), hour);
-            match inner.sightings.get_mut(&key) {
-                Some(known) => add(known, &sighting),
-                None => {
-                    inner.sightings.insert(key, sighting);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn sightings(
-        &self,
-        connection: &ConnectionName,
-        since: Option<Timestamp>,
-    ) -> Result<Vec<Sighting>, StoreError> {
-        let inner = self.open()?;
-        let mut sums: BTreeMap<SightingKey, Sighting> = BTreeMap::new();
-        for ((name, key, _), sighting) in &inner.sightings {
-            if name != connection || since.is_some_and(|since| sighting.last_at < since) {
-                continue;
-            }
-            match sums.get_mut(key) {
-                Some(sum) => add(sum, sighting),
-                None => {
-                    sums.insert(key.clone(), sighting.clone());
-                }
-            }
-        }
-        Ok(sums.into_values().collect())
-    }
-
-    async fn append_mode(
-        &self,
-        connection: &ConnectionName,
-        change: ModeChange,
-    ) -> Result<(), StoreError> {
-        let mut inner = self.open()?;
-        let note = record::text(&(connection, &change))?;
-        inner.record.append(EntryKind::Mode, change.at, note, None);
-        inner.modes.push((connection.clone(), change));
-        Ok(())
-    }
-
-    async fn modes(&self, connection: &ConnectionName) -> Result<Vec<ModeChange>, StoreError> {
-        let inner = self.open()?;
-        let changes = inner.modes.iter().rev();
-        Ok(changes
-            .filter(|(name, _)| name == connection)
-            .map(|(_, change)| change.clone())
-            .collect())
-    }
-}
-
-#[async_trait]
-impl RevisionLog for MemoryStore {
-    async fn accept_revision(&self, revision: StoredRevision) -> Result<(), StoreError> {
-        let mut inner = self.open()?;
-        inner.revisions.retain(|r| r.revision != revision.revision);
-        let note = record::text(&revision.revision)?;
-        inner
-            .record
-            .append(EntryKind::Revision, revision.at, note, None);
-        inner.revisions.push(revision);
-        Ok(())
-    }
-
-    async fn latest_revision(&self) -> Result<Option<StoredRevision>, StoreError> {
-        Ok(self.open()?.revisions.last().cloned())
-    }
-
-    async fn revision(&self, revision: &RevisionId) -> Result<Option<StoredRevision>, StoreError> {
-        let inner = self.open()?;
-        let found = inner.revisions.iter().find(|r| r.revision == *revision);
-        Ok(found.cloned())
     }
 }
 
