@@ -378,10 +378,7 @@ impl Case {
         let said = vote.reason.as_ref();
         let said = said.map_or_else(String::new, |reason| format!(": {reason}"));
         let mut then = Move::new(operation, to, vote.at, by);
-        then.why = Some(Why {
-            code: code.to_owned(),
-            message: format!("{code} by {}{said}", vote.person),
-        });
+        then.why = Some(Why::new(code, format!("{code} by {}{said}", vote.person)));
         then.due = (to == State::Received).then_some(vote.at);
         Some(then)
     }

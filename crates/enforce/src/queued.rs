@@ -120,26 +120,18 @@ impl Desk {
             let tries = stored.attempts.saturating_add(1);
             let message = format!("given up after {tries} tries: {}", setback.message);
             return Move {
-                why: Some(why(&setback.code, message)),
+                why: Some(Why::new(&setback.code, message)),
                 failed_try: true,
                 ..self.step(stored, State::Dead, now)
             };
         }
         let pause = self.tries.pause(stored, &setback, random);
         Move {
-            why: Some(why(&setback.code, setback.message)),
+            why: Some(Why::new(&setback.code, setback.message)),
             failed_try: counts,
             due: now.checked_add(pause).ok(),
             ..self.step(stored, State::Received, now)
         }
-    }
-}
-
-/// A reason with its code.
-pub(crate) fn why(code: &str, message: impl Into<String>) -> Why {
-    Why {
-        code: code.to_owned(),
-        message: message.into(),
     }
 }
 

@@ -193,6 +193,17 @@ pub struct Why {
     pub message: String,
 }
 
+impl Why {
+    /// A reason with its code.
+    #[must_use]
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+        }
+    }
+}
+
 /// A worker's hold on an operation. Not the job's lease: this one guards the row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowLease {

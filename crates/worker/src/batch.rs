@@ -278,10 +278,7 @@ impl Line {
         let pause = Duration::try_from(wait.until.duration_since(self.now())).unwrap_or_default();
         let spread = (pause / 10).max(Duration::from_millis(20));
         let [byte, ..] = self.ambient.random();
-        let why = Why {
-            code: wait.why.as_str().to_owned(),
-            message: wait.why.message().to_owned(),
-        };
+        let why = Why::new(wait.why.as_str(), wait.why.message());
         (pause + spread * u32::from(byte) / 256, why)
     }
 }

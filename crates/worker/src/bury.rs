@@ -65,11 +65,7 @@ impl Line {
             Begun::NotYet(_) | Begun::Busy(_) => return Ok(false),
         };
         let message = "the processes that worked on it died or lost it each time";
-        let why = Why {
-            code: POISON.to_owned(),
-            message: message.to_owned(),
-        };
-        let dead = (State::Dead, why);
+        let dead = (State::Dead, Why::new(POISON, message));
         self.gate
             .end_undecided(&self.desk, rows.iter().collect(), dead)
             .await?;

@@ -122,7 +122,7 @@ impl Line {
         }
         if !ready.is_empty() {
             let message = "another operation of its group was taken by another worker";
-            let back = (std::time::Duration::ZERO, why("group_waits", message));
+            let back = (std::time::Duration::ZERO, Why::new("group_waits", message));
             ended.extend(self.gate.put_by(&self.desk, ready, back).await?);
         }
         Ok(ended)
@@ -165,12 +165,12 @@ impl Line {
             };
             if own.is_none() {
                 let malformed = connector.cannot_be_atomic(change);
-                return Some(why(malformed.code, malformed.message));
+                return Some(Why::new(malformed.code, malformed.message));
             }
             if !fits {
                 let message = "the CRM cannot write these operations all together or not at all; \
                                submit them without a group, or with `depends_on`";
-                return Some(why("not_atomic", message));
+                return Some(Why::new("not_atomic", message));
             }
             form = own;
         }
@@ -183,7 +183,7 @@ impl Line {
                 form.most_bytes,
                 findings.len()
             );
-            return Some(why("group_too_large", message));
+            return Some(Why::new("group_too_large", message));
         }
         None
     }
@@ -223,16 +223,9 @@ impl Fate {
 
 fn refused_with(other: OperationId) -> Why {
     let message = format!("{other} of its group was refused, so nothing of the group is written");
-    why("group_refused", message)
+    Why::new("group_refused", message)
 }
 
 fn waits_for(other: OperationId) -> Why {
-    why("group_waits", format!("{other} of its group has to wait"))
-}
-
-fn why(code: &str, message: impl Into<String>) -> Why {
-    Why {
-        code: code.to_owned(),
-        message: message.into(),
-    }
+    Why::new("group_waits", format!("{other} of its group has to wait"))
 }

@@ -89,10 +89,8 @@ impl Line {
         round: u32,
     ) -> Result<Queued, Box<(StoredOperation, NotAsked)>> {
         if !self.gate.connector().has_service_credential() {
-            let why = Why {
-                code: "no_credential".to_owned(),
-                message: "the connection has no credential of its own to write with".to_owned(),
-            };
+            let message = "the connection has no credential of its own to write with";
+            let why = Why::new("no_credential", message);
             return Err(Box::new((stored, NotAsked::Refused(why))));
         }
         match self.ask(&stored).await {
@@ -144,10 +142,9 @@ impl Line {
 
 fn not_asked(failure: ParseFailure) -> NotAsked {
     match failure {
-        ParseFailure::Malformed(malformed) => NotAsked::Refused(Why {
-            code: malformed.code.to_owned(),
-            message: malformed.message,
-        }),
+        ParseFailure::Malformed(malformed) => {
+            NotAsked::Refused(Why::new(malformed.code, malformed.message))
+        }
         ParseFailure::Failure(Failure::Refused { code, message, .. }) => {
             NotAsked::Refused(Why { code, message })
         }

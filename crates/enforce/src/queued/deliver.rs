@@ -6,12 +6,12 @@ use std::time::Duration;
 use crmgate_connector::{Credential, Delivered, Failure, NativeChange, Outgoing, Parcel, Written};
 use crmgate_domain::{DecisionId, OperationId, State, Timestamp};
 use crmgate_store::permit::LIFETIME_SECONDS;
-use crmgate_store::{Moved, Permit, ReadBack, StoreError, StoredOperation};
+use crmgate_store::{Moved, Permit, ReadBack, StoreError, StoredOperation, Why};
 use crmgate_telemetry::SPANS;
 use jiff::ToSpan as _;
 use tracing::Span;
 
-use super::{Desk, Ended, Step, why};
+use super::{Desk, Ended, Step};
 use crate::Gate;
 
 /// Seconds of a permit's life that a call must have left when it begins.
@@ -142,7 +142,7 @@ impl Gate {
         if !stale.is_empty() {
             let message = "there was no place at the CRM before the permit ended";
             let rows = stale.iter().map(|ready| &ready.stored);
-            let reason = why("permit_ended", message);
+            let reason = Why::new("permit_ended", message);
             let back = self.hand_back(desk, rows.collect(), (Duration::ZERO, reason));
             call.ended.extend(back.await?);
         }

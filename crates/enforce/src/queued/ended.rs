@@ -6,7 +6,7 @@ use crmgate_connector::{Failure, Written};
 use crmgate_domain::{DecisionId, State, Timestamp};
 use crmgate_store::{Move, Outcome, OutcomeKind, StoredOperation, Why};
 
-use super::{Desk, Setback, until, why};
+use super::{Desk, Setback, until};
 use crate::Gate;
 use crate::outcome::Learned;
 
@@ -99,7 +99,7 @@ impl Known<'_> {
             return self.again(desk, setback, (random, learned));
         }
         let mut then = desk.step(self.stored, State::Received, self.now);
-        then.why = Some(why(CHANGED, message));
+        then.why = Some(Why::new(CHANGED, message));
         then.due = Some(self.now);
         then.millicalls = self.millicalls;
         then.outcome = Some(self.outcome(learned));
@@ -125,7 +125,7 @@ impl Gate {
         Some(match result {
             Ok(_) => known.over(desk, State::Succeeded, (None, learned)),
             Err(Failure::Refused { code, message, .. }) => {
-                let reason = Some(why(code, message.clone()));
+                let reason = Some(Why::new(code, message.clone()));
                 known.over(desk, State::Refused, (reason, learned))
             }
             Err(Failure::Repeatable {

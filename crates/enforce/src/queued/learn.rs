@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use crmgate_connector::{Delivered, Failure, Written};
 use crmgate_domain::{DecisionId, OperationId, State};
-use crmgate_store::{Moved, OutcomeKind};
+use crmgate_store::{Moved, OutcomeKind, Why};
 
 use super::deliver::Row;
 use super::ended::{Ending, Known};
-use super::{Desk, Ended, Step, why};
+use super::{Desk, Ended, Step};
 use crate::Gate;
 use crate::outcome::Learned;
 use crate::write::ROUNDS;
@@ -182,7 +182,7 @@ impl Fate {
         let message = format!("nothing of its group was written: {other} was refused: {reason}");
         let mut then = desk.step(known.stored, State::Cancelled, known.now);
         then.seen = first.seen + 1;
-        then.why = Some(why("group_refused", message));
+        then.why = Some(Why::new("group_refused", message));
         Ending {
             moves: vec![first, then],
             ended: Ended::Over(State::Cancelled),

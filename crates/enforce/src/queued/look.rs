@@ -6,7 +6,7 @@ use crmgate_connector::NativeChange;
 use crmgate_domain::{Effect, ErrorClass, Judgement, Kind, Mode};
 use crmgate_store::{Basis, Why};
 
-use super::{Queued, Setback, Signal, Step, why};
+use super::{Queued, Setback, Signal, Step};
 use crate::decide::Verdict;
 use crate::judge::Unable;
 use crate::{Assessment, Gate, NotJudged, words};
@@ -90,7 +90,7 @@ impl Finding {
     #[must_use]
     pub fn refused(code: &str, message: impl Into<String>) -> Self {
         Self {
-            kind: FindingKind::Refused(why(code, message)),
+            kind: FindingKind::Refused(Why::new(code, message)),
         }
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crmgate_connector::{Fields, Locator, Needs, Target};
 use crmgate_domain::{Kind, OperationId, Reads, State, Timestamp};
-use crmgate_store::{Locate, Move, ReadBack, StoreError, StoredOperation};
+use crmgate_store::{Locate, Move, ReadBack, StoreError, StoredOperation, Why};
 
 use super::ended::Ending;
 use super::settle::Found;
-use super::{Desk, Ended, Queued, Step, why};
+use super::{Desk, Ended, Queued, Step};
 use crate::Gate;
 
 /// Nothing is judged: what is written is all that is looked for.
@@ -144,14 +144,17 @@ pub(super) fn ending(
         Found::DidNotHappen => (State::Received, None, None),
         Found::Unsure(reason) => {
             let message = format!("a backup was put back while it was open: {reason}");
-            (State::Uncertain, Some(why("restored", message)), None)
+            (State::Uncertain, Some(Why::new("restored", message)), None)
         }
     };
     let mut moves: Vec<Move> = Vec::new();
     for (index, state) in (0..).zip(way(stored.state, to)) {
         let mut then = desk.step(stored, state, now);
         then.seen = stored.version + index;
-        then.why = Some(why("restored", "a backup was put back while it was open"));
+        then.why = Some(Why::new(
+            "restored",
+            "a backup was put back while it was open",
+        ));
         moves.push(then);
     }
     if let Some(last) = moves.last_mut() {

@@ -6,7 +6,7 @@ use crmgate_store::{Basis, DecisionRecord, Move, Moved, Moving, StoreError, Why}
 use crmgate_telemetry::SPANS;
 
 use super::look::{FindingKind, How, look_up_millicalls};
-use super::{Desk, Finding, Queued, Ready, Step, until, why};
+use super::{Desk, Finding, Queued, Ready, Step, until};
 use crate::decide::{Verdict, tell};
 use crate::remember::Entry;
 use crate::write::{writer, written_as};
@@ -272,5 +272,5 @@ pub(crate) fn reason(decision: &Decision) -> Option<Why> {
         Effect::Error => words::sentences(judgement.errors.iter().map(|one| one.message.clone())),
         Effect::Allow => String::new(),
     };
-    Some(why(&code, message))
+    Some(Why::new(&code, message))
 }

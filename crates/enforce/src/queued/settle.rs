@@ -5,11 +5,13 @@ use std::time::Duration;
 use crmgate_connector::{Failure, ReadBackResult};
 use crmgate_domain::{OperationId, State, Timestamp};
 use crmgate_store::permit::LIFETIME_SECONDS;
-use crmgate_store::{Moved, OutcomeKind, ReadBack, StoreError, StoredDecision, StoredOperation};
+use crmgate_store::{
+    Moved, OutcomeKind, ReadBack, StoreError, StoredDecision, StoredOperation, Why,
+};
 use jiff::ToSpan as _;
 
 use super::ended::{Ending, Known};
-use super::{Desk, Ended, Setback, Step, restored, why};
+use super::{Desk, Ended, Setback, Step, restored};
 use crate::Gate;
 use crate::outcome::Learned;
 
@@ -183,7 +185,7 @@ impl Gate {
                 known.again(desk, not_written(), (self.random(), learned))
             }
             Found::Unsure(reason) => {
-                let reason = Some(why("outcome_unknown", reason));
+                let reason = Some(Why::new("outcome_unknown", reason));
                 let learned = written(OutcomeKind::Uncertain);
                 known.over(desk, State::Uncertain, (reason, learned))
             }
