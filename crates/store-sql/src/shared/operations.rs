@@ -32,6 +32,8 @@ mod stage;
 mod submit;
 #[path = "operations/sweep.rs"]
 mod sweep;
+#[path = "operations/tell.rs"]
+mod tell;
 #[path = "operations/together.rs"]
 mod together;
 #[path = "operations/unfold.rs"]
@@ -70,8 +72,8 @@ use crate::convert::nanoseconds;
 #[cfg(test)]
 pub(crate) const MANY: [(&super::many::Many, &str); 6] = [
     (&follow::LANE_HEADS, "operations_in_lanes"),
-    (&follow::CLOSE, "operation_dependencies_by_target"),
-    (&follow::COUNT_DOWN, ""),
+    (&tell::CLOSE, "operation_dependencies_by_target"),
+    (&tell::COUNT_DOWN, ""),
     (&make::MOVE, ""),
     (&unfold::OPEN, ""),
     (&unfold::OPEN_COUNTS, ""),

@@ -6,10 +6,11 @@ use sqlx::{QueryBuilder, Row as _};
 
 use super::begin::overdue;
 use super::effects::Effects;
-use super::follow::{Candidates, follow, work_off};
+use super::follow::{Candidates, follow};
 use super::make::{Done, Wanted, make};
 use super::moves::because;
 use super::rows::{MOVABLE, SEEN, Seen, seen};
+use super::tell::work_off;
 use super::{Connection, Db, among, among_ids, jobs, nanoseconds};
 
 /// Most rows of one transaction.

@@ -8,9 +8,10 @@ use sqlx::{QueryBuilder, Row as _};
 
 use super::super::many::{Kind, Many};
 use super::effects::Effects;
-use super::follow::{Candidates, follow, missing, work_off};
+use super::follow::{Candidates, follow};
 use super::make::{Done, Wanted, make};
 use super::rows::{SEEN, Seen, seen};
+use super::tell::{missing, work_off};
 use super::{Connection, Db, among, nanoseconds, scalar, sql};
 
 /// Most operations of one transaction.
