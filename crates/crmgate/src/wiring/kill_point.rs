@@ -2,6 +2,7 @@
 //! tests prove that no write goes out without its decision on disk, and none twice.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crmgate_telemetry::SPANS;
 use tracing::field::{Field, Visit};
@@ -17,6 +18,9 @@ const VARIABLES: [(&str, bool); 2] = [
     ("CRMGATE_TEST_KILL_AT", false),
     ("CRMGATE_TEST_PAUSE_AT", true),
 ];
+
+/// Whoever misses so much time stood still.
+const MISSED: Duration = Duration::from_millis(500);
 
 /// Kills or stops the process at its point.
 pub(crate) struct KillPoint {
@@ -36,7 +40,7 @@ impl KillPoint {
     #[cfg(debug_assertions)]
     pub(crate) fn from_environment() -> Option<Self> {
         let mut points = VARIABLES.into_iter();
-        points.find_map(|(variable, stops)| Self::at(&std::env::var(variable).ok()?, stops))
+        points.find_map(|(variable, stops)| Self::at(std::env::var_os(variable)?.to_str()?, stops))
     }
 
     /// The point that the environment names; never one in a release build.
@@ -67,13 +71,23 @@ impl KillPoint {
             std::process::abort();
         }
         if !self.reached.swap(true, Ordering::Relaxed) {
-            let own = std::process::id().to_string();
-            let stop = std::process::Command::new("kill")
-                .args(["-STOP", &own])
-                .status();
-            // Whoever waits for the process to stand still waits in vain.
-            drop(stop);
+            stand_still();
         }
+    }
+}
+
+/// Stops the process, and returns once it was let go on.
+fn stand_still() {
+    let own = std::process::id().to_string();
+    let mut stop = std::process::Command::new("kill");
+    if stop.args(["-STOP", &own]).status().is_err() {
+        return;
+    }
+    // The signal reaches each thread in its own time: this one waits until it has missed some.
+    let mut last = Instant::now();
+    while last.elapsed() < MISSED {
+        last = Instant::now();
+        std::thread::sleep(MISSED / 50);
     }
 }
 
