@@ -79,12 +79,12 @@ impl KillPoint {
 /// Stops the process, and returns once it was let go on.
 fn stand_still() {
     let own = std::process::id().to_string();
+    let mut last = Instant::now();
     let mut stop = std::process::Command::new("kill");
     if stop.args(["-STOP", &own]).status().is_err() {
         return;
     }
     // The signal reaches each thread in its own time: this one waits until it has missed some.
-    let mut last = Instant::now();
     while last.elapsed() < MISSED {
         last = Instant::now();
         std::thread::sleep(MISSED / 50);
