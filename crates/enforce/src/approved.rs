@@ -21,6 +21,8 @@ use crate::{Ask, Assessment, Gate, NotJudged, hash};
 mod fields;
 mod ticket;
 
+pub(crate) use ticket::came_to_nothing;
+
 /// How many holds that build on each other are looked at.
 const MOST_LINKS: usize = 16;
 

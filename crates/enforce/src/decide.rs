@@ -112,6 +112,7 @@ impl Gate {
             operation: Some(verdict.operation),
             input_hash: Some(verdict.judged.seen.hash),
             payload_hash: None,
+            asked: None,
             basis: None,
             written_as: None,
             changed: Vec::new(),

@@ -38,8 +38,7 @@ impl Gate {
         writer: Option<WrittenAs>,
         round: u32,
     ) -> Answer {
-        let executes = self.settings().held_writes == Release::Execution;
-        let carried = match ask.later.as_deref().filter(|_| executes) {
+        let carried = match ask.later.as_deref().filter(|_| self.carries_out()) {
             None => None,
             Some(later) => match self.carried_out(ask, later, writer).await {
                 Ok(carried) => Some(carried),

@@ -15,7 +15,7 @@ use crate::outcome::Learned;
 use crate::remember::Entry;
 use crate::times::Times;
 use crate::write::told;
-use crate::{Answer, Ask, Caller, Gate, NotJudged, Reply, words};
+use crate::{Answer, Ask, Caller, Gate, NotJudged, Reply, hash, words};
 
 /// The code of a request whose route, method or form the gate does not know.
 const NOT_UNDERSTOOD: &str = "not_understood";
@@ -79,6 +79,9 @@ impl Gate {
         };
         record.basis = Some(basis);
         record.payload_hash = Some(request.head.passing_hash());
+        record.asked = self
+            .carries_out()
+            .then(|| hash::asked(&ask.caller.actor, &ask.draft));
         self.record_and_pass(record, request, &ask.caller).await
     }
 
@@ -149,6 +152,7 @@ impl Gate {
             decision: self.decision(operation, judgement, self.mode()),
             input_hash: Some(PayloadHash::of(&[seen.as_bytes()])),
             payload_hash: None,
+            asked: None,
             basis: None,
             written_as: None,
             changed: Vec::new(),

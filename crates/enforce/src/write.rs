@@ -167,6 +167,7 @@ impl Gate {
         read_back.join_key = key;
         let mut record = self.entry(Verdict::of(assessment, Mode::Enforce, round));
         record.payload_hash = Some(outgoing.hash());
+        record.asked = self.carries_out().then_some(key);
         record.basis = Some(Basis::Judged);
         record.written_as = written_as(&ask.caller.credential);
         record.changed = change.changed_fields();

@@ -25,6 +25,10 @@ pub struct DecisionRecord {
     pub input_hash: Option<PayloadHash>,
     /// What would be sent, when something would be.
     pub payload_hash: Option<PayloadHash>,
+    /// What was asked for, where an equal request may wait for people and be written by the gate:
+    /// only what passed has one. Never shown; it goes with the payload.
+    #[serde(skip)]
+    pub asked: Option<PayloadHash>,
     /// What lets it pass; `None` when it does not pass.
     pub basis: Option<Basis>,
     /// Under whose name it is written; `None` for the caller's own token, and for what is not

@@ -143,6 +143,8 @@ struct Erasable<'a> {
     opaque: Option<String>,
     input_hash: Option<PayloadHash>,
     payload_hash: Option<PayloadHash>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<PayloadHash>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     erased: Cow<'a, [String]>,
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
@@ -338,6 +340,7 @@ impl<'a> Envelope<'a> {
         record.opaque = rest.opaque;
         record.input_hash = rest.input_hash;
         record.payload_hash = rest.payload_hash;
+        record.asked = rest.asked;
         record.payload.input = input;
         record.payload.erased = rest.erased.into_owned();
         record.payload.masked = rest.masked.into_owned();
@@ -377,6 +380,7 @@ impl<'a> Envelope<'a> {
             },
             input_hash: None,
             payload_hash: None,
+            asked: None,
             basis: self.basis,
             written_as: self.written_as.map(Cow::into_owned),
             changed: self.changed.into_owned(),
@@ -410,6 +414,7 @@ impl<'a> Erasable<'a> {
             opaque: record.opaque.clone(),
             input_hash: record.input_hash,
             payload_hash: record.payload_hash,
+            asked: record.asked,
             erased: Cow::Borrowed(&record.payload.erased),
             masked: Cow::Borrowed(&record.payload.masked),
         }

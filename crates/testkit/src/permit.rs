@@ -43,6 +43,7 @@ pub async fn permit(
         decision,
         input_hash: Some(PayloadHash::of(&[])),
         payload_hash: Some(payload),
+        asked: None,
         basis: Some(Basis::Judged),
         written_as: None,
         changed: Vec::new(),

@@ -266,7 +266,7 @@ fn is_there(asked: &Assessment) -> bool {
         || changes.all(|change| change.from.as_ref() == Some(&change.to))
 }
 
-const fn came_to_nothing(kind: OutcomeKind) -> bool {
+pub(crate) const fn came_to_nothing(kind: OutcomeKind) -> bool {
     matches!(
         kind,
         OutcomeKind::NotWritten | OutcomeKind::Refused | OutcomeKind::VersionMismatch

@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use crmgate_connector::{Credential, Malformed, Refusal};
-use crmgate_domain::{Effect, Mode, OperationId, PayloadHash, State, SubmissionId};
+use crmgate_domain::{Effect, Mode, OperationId, PayloadHash, Point, State, SubmissionId};
 use crmgate_store::{
-    DecisionRecord, HeldOperation, Hold, NewOperation, OperationLog, StoreError, WrittenAs,
+    DecisionFilter, DecisionRecord, HeldOperation, Hold, NewOperation, OperationLog, Release,
+    StoreError, StoredDecision, Why, WrittenAs,
 };
 use jiff::ToSpan as _;
 
+use crate::approved::came_to_nothing;
 use crate::ask::Later;
 use crate::join::WINDOW_SECONDS;
-use crate::queued::reason;
+use crate::queued::{Queued, reason};
 use crate::settings::WriteAs;
 use crate::write::written_as;
-use crate::{Answer, Ask, Assessment, Gate, Reply, words};
+use crate::{Answer, Ask, Assessment, Gate, Reply, hash, words};
+
+/// How many decisions are looked through at a time.
+const PAGE: usize = 200;
 
 /// What is to be stored of a request, and under whose name it will be written.
 pub(super) struct Carried {
@@ -44,6 +49,11 @@ pub(crate) enum Carrying {
 }
 
 impl Gate {
+    /// Whether the gate itself writes what is held here, once people agree.
+    pub(crate) fn carries_out(&self) -> bool {
+        self.settings().held_writes == Release::Execution
+    }
+
     /// What it takes to write it later.
     pub(super) async fn carried_out(
         &self,
@@ -181,5 +191,53 @@ impl Gate {
             state if state.is_final() => Carrying::Over,
             _ => Carrying::UnderWay,
         })
+    }
+
+    /// Why what was held is not to be written any more: policies stopped asking while people were
+    /// asked, so that an equal request of its caller passed.
+    pub(crate) async fn written_meanwhile(
+        &self,
+        queued: &Queued,
+    ) -> Result<Option<Why>, StoreError> {
+        let (stored, ask) = (&queued.stored, &queued.ask);
+        if ask.point != Point::Gateway {
+            return Ok(None);
+        }
+        let key = hash::asked(&ask.caller.actor, &ask.draft);
+        let filter = DecisionFilter {
+            connection: Some(stored.connection.clone()),
+            object: Some(stored.object.clone()),
+            actor: Some(stored.actor.id.clone()),
+            since: Some(stored.created_at),
+            ..DecisionFilter::default()
+        };
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.store().decisions(&filter, cursor.as_deref(), PAGE);
+            let page = self.in_time(page).await?;
+            let mut equal = page.items.iter().filter(|one| {
+                one.record.asked == Some(key) && one.record.decision.operation != stored.id
+            });
+            if let Some(other) = equal.find(|one| self.may_have_been_written(one)) {
+                let id = other.record.decision.id;
+                let message = format!(
+                    "an equal request passed while people were asked, and was or may have been \
+                     written (decision {id}); this one is not written as well"
+                );
+                return Ok(Some(Why::new("written_meanwhile", message)));
+            }
+            match page.next {
+                Some(next) => cursor = Some(next),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// What passed counts as written until it is known that it was not.
+    fn may_have_been_written(&self, passed: &StoredDecision) -> bool {
+        let stored = passed.outcome.as_ref().map(|outcome| outcome.kind);
+        // What this process knows already may not be stored yet.
+        let known = stored.or_else(|| self.in_flight().ended_as(passed.record.decision.id));
+        !known.is_some_and(came_to_nothing)
     }
 }

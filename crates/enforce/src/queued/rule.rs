@@ -15,7 +15,7 @@ use crate::{Gate, hash, words};
 /// What becomes of a member of a group that cannot go, whatever was found about it alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Instead {
-    /// Another one of its group was refused.
+    /// Another one of its group was refused, or an equal request was written.
     Cancelled(Why),
     /// Another one of its group cannot go yet.
     Waits(Why),
@@ -83,6 +83,13 @@ impl Gate {
                 then.why = Some(reason);
                 return self.refuse(desk, queued, then).await;
             }
+        };
+        let instead = match (&how, instead) {
+            (How::Passes(..), None) => self
+                .written_meanwhile(queued)
+                .await?
+                .map(Instead::Cancelled),
+            (_, instead) => instead,
         };
         let mut then = match (instead, how) {
             (Some(instead), _) => instead.of(desk.step(stored, State::Received, now)),

@@ -63,6 +63,7 @@ pub fn full_record(ambient: &dyn Ambient) -> DecisionRecord {
         },
         input_hash: Some(PayloadHash::of(&[b"input"])),
         payload_hash: Some(PayloadHash::of(&[b"payload"])),
+        asked: Some(PayloadHash::of(&[b"asked"])),
         basis: Some(Basis::Judged),
         written_as: Some(crate::WrittenAs::User("005-real".to_owned())),
         changed: vec!["Amount".to_owned()],

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::world::actor;
 
-/// Makes drafts as the application does.
-pub(crate) struct TestDrafts(pub(crate) Arc<dyn Connector>);
+/// Makes drafts as the application does, of what was asked there.
+pub(crate) struct TestDrafts(pub(crate) Arc<dyn Connector>, pub(crate) Point);
 
 #[async_trait]
 impl Drafts for TestDrafts {
@@ -28,7 +28,7 @@ impl Drafts for TestDrafts {
         let draft = draft(self.0.as_ref(), (stored.id, &stored.actor), text, now).await?;
         Ok(Drafted {
             draft,
-            point: Point::Queue,
+            point: self.1,
             credential: Credential::Service,
         })
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crmgate_domain::{
-    Ambient as _, OperationId, ProcessId, RevisionId, State, SubmissionId, Timestamp,
+    Ambient as _, OperationId, Point, ProcessId, RevisionId, State, SubmissionId, Timestamp,
 };
 use crmgate_enforce::queued::{Desk, Ended};
 use crmgate_store::{
@@ -288,13 +288,13 @@ async fn what_a_backup_forgot_is_looked_for_before_it_is_written() {
         let written = world.create("Written");
         let ids = world.submit(vec![written, world.create("Open")]).await;
         // What the lost time had done is done by the gate of the same seed.
-        let drafts = TestDrafts(Arc::clone(&world.connector));
+        let drafts = TestDrafts(Arc::clone(&world.connector), Point::Queue);
         let stored = world.see(ids[0]).await;
         let draft = drafts.draft(&stored, world.ambient.now()).await;
         let ask = crmgate_enforce::Ask {
             draft: draft.unwrap().draft,
             caller: crmgate_enforce::Caller::unknown(crmgate_connector::Credential::Service),
-            point: crmgate_domain::Point::Gateway,
+            point: Point::Gateway,
             at: world.ambient.now(),
             purpose: None,
             parsing: Duration::ZERO,

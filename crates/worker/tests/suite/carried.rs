@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use crmgate_connector::{Credential, Refusal};
 use crmgate_domain::approval::{Agreement, Choice, End, Ended, Vote};
-use crmgate_domain::{Ambient as _, HoldId, OperationId, Point, State};
+use crmgate_domain::{Ambient as _, DecisionId, HoldId, OperationId, Point, State};
 use crmgate_enforce::{Answer, Ask, Caller, Later, Settings, Sweeper, Swept, WriteAs};
 use crmgate_store::{
-    Ballot, By, Cast, HoldLog as _, HoldStatus, Move, OperationLog as _, Release, Store,
-    VoteLog as _,
+    Ballot, By, Cast, DecisionLog as _, HoldLog as _, HoldStatus, Move, OperationLog as _, Release,
+    Store, VoteLog as _,
 };
 use crmgate_store_sql::SqliteStore;
 use serde_json::{Value, json};
 
 use crate::asks::draft;
-use crate::world::{BOTH, System, World, actor, gate_settings};
+use crate::world::{BOTH, POLICY, System, World, actor, gate_settings, set};
 
 fn carrying() -> Settings {
     Settings {
@@ -88,6 +88,24 @@ impl World {
             vote,
         });
         assert_eq!(cast.await.unwrap(), Cast::Done);
+    }
+
+    /// Policies ask nobody about those who were big.
+    fn stop_asking(&self) {
+        let policy = POLICY.replace("\"Big\"", "\"Bigger\"");
+        self.policies.publish(&set(&policy), self.ambient.now());
+    }
+
+    /// Waits until what came of a write is stored.
+    async fn learned(&self, id: DecisionId) {
+        let learned = async {
+            let stored = || async { self.store.decision(id).await.unwrap().unwrap() };
+            while stored().await.outcome.is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let limit = Duration::from_secs(10);
+        tokio::time::timeout(limit, learned).await.unwrap();
     }
 
     async fn status(&self, id: HoldId) -> HoldStatus {
@@ -182,4 +200,62 @@ async fn repeats_wait_in_one_hold() {
     let filter = crmgate_store::OperationFilter::default();
     let all = world.store.operations(&filter, None, 10).await.unwrap();
     assert_eq!(all.items.len(), 1);
+}
+
+#[tokio::test]
+async fn what_passed_meanwhile_is_not_written_again() {
+    for system in BOTH {
+        let world = World::with(system, carrying(), &json!({})).await;
+        let (operation, hold) = world.big().await;
+        // Policies stop asking, and its caller sends it once more.
+        world.stop_asking();
+        let form =
+            |name| json!({"kind": "create", "object": "contact", "record": {"last_name": name}});
+        let other = world.at_gateway(&form("Other")).await;
+        assert!(other.native().unwrap().status.is_success(), "{other:?}");
+        let passed = world.at_gateway(&form("Big")).await;
+        assert!(passed.native().unwrap().status.is_success(), "{passed:?}");
+        world.answer(hold, End::Approved).await;
+        let working = world.worker();
+        world.end(&[operation]).await;
+        working.stop().await;
+        let ended = world.see(operation).await;
+        assert_eq!(ended.state, State::Cancelled, "{system:?}");
+        let why = ended.why.unwrap();
+        assert_eq!(why.code, "written_meanwhile");
+        let named = passed.decision.unwrap().to_string();
+        assert!(why.message.contains(&named), "{}", why.message);
+        assert_eq!(world.count("Big").await, 1, "{system:?}");
+        let writes = world.calls().len();
+        assert_eq!(writes, 2, "one of each name: {:?}", world.calls());
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_meanwhile_does_not_stand_in_for_it() {
+    for system in BOTH {
+        let world = World::with(system, carrying(), &json!({})).await;
+        let (operation, hold) = world.big().await;
+        world.stop_asking();
+        world.faults(&json!([
+            {"kind": "status", "status": 400, "method": "POST", "path": "*ontact*", "times": 1},
+        ]));
+        let form = json!({"kind": "create", "object": "contact", "record": {"last_name": "Big"}});
+        let refused = world.at_gateway(&form).await;
+        assert!(
+            !refused.native().unwrap().status.is_success(),
+            "{refused:?}"
+        );
+        world.learned(refused.decision.unwrap()).await;
+        world.answer(hold, End::Approved).await;
+        let working = world.worker();
+        world.end(&[operation]).await;
+        working.stop().await;
+        assert_eq!(
+            world.see(operation).await.state,
+            State::Succeeded,
+            "{system:?}"
+        );
+        assert_eq!(world.count("Big").await, 1, "{system:?}");
+    }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crmgate_connector::{BuildContext, Connector, ConnectorKind as _, Secret, SecretError};
-use crmgate_domain::{Actor, Ambient, OperationId, ProcessId, State, SubmissionId, Timestamp};
+use crmgate_domain::{
+    Actor, Ambient, OperationId, Point, ProcessId, State, SubmissionId, Timestamp,
+};
 use crmgate_enforce::queued::Tries;
 use crmgate_enforce::{Gate, Settings as GateSettings, UngovernedRules};
 use crmgate_policy::{Active, PolicySet, Sources};
 use crmgate_sim::Clock;
 use crmgate_sim::serve::Running;
-use crmgate_store::{OperationLog, Store, StoredOperation, Submission};
+use crmgate_store::{OperationLog, Release, Store, StoredOperation, Submission};
 use crmgate_store_sql::SqliteStore;
 use crmgate_testkit::TestAmbient;
 use crmgate_worker::fair::Rules;
@@ -304,6 +306,11 @@ impl World {
         operations: Arc<dyn OperationLog>,
         mut lines: Vec<LineParts>,
     ) -> Working {
+        // What the gate itself carries out came by it, and all else by the queue.
+        let asked_at = match self.gate.settings().held_writes {
+            Release::Execution => Point::Gateway,
+            Release::Ticket => Point::Queue,
+        };
         // Every process has what it keeps in memory for itself.
         let ambient: Arc<dyn Ambient> = Arc::<Going>::clone(&self.ambient);
         let kept: Arc<dyn Store> = Arc::<SqliteStore>::clone(&self.store);
@@ -326,7 +333,7 @@ impl World {
             jobs: Arc::<SqliteStore>::clone(&self.store),
             cells: Arc::<SqliteStore>::clone(&self.store),
             ambient,
-            drafts: Arc::new(TestDrafts(Arc::clone(&self.connector))),
+            drafts: Arc::new(TestDrafts(Arc::clone(&self.connector), asked_at)),
             lines,
             others: Vec::new(),
         };
