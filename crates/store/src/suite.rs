@@ -130,6 +130,7 @@ pub async fn run_operations<S: QueuedStore, F: Future<Output = S>>(make: impl Fn
     operations::many_dependants_are_told_in_steps(&make().await).await;
     operations::circles_and_strangers_are_misfits(&make().await).await;
     operations::groups_happen_together_or_not_at_all(&make().await).await;
+    operations::what_moves_twice_at_once_is_met_at_its_end(&make().await).await;
     operations::held_ones_leave_their_lane(&make().await).await;
     operations::what_cannot_wait_elsewhere_is_taken_held(&make().await).await;
     operations::overdue_ones_expire(&make().await).await;

@@ -50,7 +50,9 @@ pub(super) use self::submitting::{
 pub(super) use self::taking::{
     a_broken_worker_loses_what_it_had, a_life_is_recorded, lost_races_change_nothing,
 };
-pub(super) use self::together::groups_happen_together_or_not_at_all;
+pub(super) use self::together::{
+    groups_happen_together_or_not_at_all, what_moves_twice_at_once_is_met_at_its_end,
+};
 
 /// What the suite asks of a store.
 pub trait QueuedStore: Store + OperationLog + Jobs {}

@@ -3,6 +3,9 @@
 //! Deeds that name different operations are done as one: all are found, all are moved, and then all
 //! that follows is done. That is as if those that take operations had come first: of several that
 //! wait for each other in a lane, at most one could be begun with.
+//!
+//! INVARIANT: what follows from a deed is done once all of it is made: nobody meets an operation
+//! midway that one deed moves several times.
 
 use std::collections::{HashMap, HashSet};
 
@@ -61,18 +64,40 @@ pub(crate) async fn together(
     let mut said = Vec::with_capacity(deeds.len());
     let mut wave = Vec::with_capacity(deeds.len());
     let mut named: HashSet<OperationId> = HashSet::new();
-    for part in deeds.iter().flat_map(|deed| parts(deed)) {
+    for deed in &deeds {
+        let own = waves(parts(deed));
+        let met = |part: &Part<'_>| named.contains(&part.id());
+        if own.len() > 1 || own.iter().flatten().any(met) {
+            said.extend(as_one(writer, &[std::mem::take(&mut wave)], &mut effects).await?);
+            named.clear();
+        }
+        match <[Vec<Part<'_>>; 1]>::try_from(own) {
+            Ok([own]) => {
+                named.extend(own.iter().map(Part::id));
+                wave.extend(own);
+            }
+            Err(own) => said.extend(as_one(writer, &own, &mut effects).await?),
+        }
+    }
+    said.extend(as_one(writer, &[wave], &mut effects).await?);
+    answer(deeds, said);
+    writer.finish(effects).await
+}
+
+/// Parts of one deed in their order, each wave of which names different operations.
+fn waves(parts: Vec<Part<'_>>) -> Vec<Vec<Part<'_>>> {
+    let mut waves = Vec::new();
+    let mut wave = Vec::with_capacity(parts.len());
+    let mut named: HashSet<OperationId> = HashSet::new();
+    for part in parts {
         if !named.insert(part.id()) {
-            said.extend(as_one(writer, &wave, &mut effects).await?);
-            wave.clear();
+            waves.push(std::mem::take(&mut wave));
             named = HashSet::from([part.id()]);
         }
         wave.push(part);
     }
-    said.extend(as_one(writer, &wave, &mut effects).await?);
-    drop(wave);
-    answer(deeds, said);
-    writer.finish(effects).await
+    waves.push(wave);
+    waves
 }
 
 fn parts(deed: &Deed) -> Vec<Part<'_>> {
@@ -110,12 +135,30 @@ fn answer(deeds: Vec<&mut Deed>, said: Vec<Said>) {
     }
 }
 
-/// Does parts that name different operations: what each came to.
+/// Does waves of parts, and then all that follows from them: what each part came to.
 async fn as_one(
     writer: &mut Writer,
-    parts: &[Part<'_>],
+    waves: &[Vec<Part<'_>>],
     effects: &mut Effects,
 ) -> Result<Vec<Said>, sqlx::Error> {
+    let mut ways = Ways::default();
+    let mut so = Vec::new();
+    for wave in waves.iter().filter(|wave| !wave.is_empty()) {
+        so.extend(made(writer, wave, &mut ways, effects).await?);
+    }
+    revive(&mut writer.connection, &ways.done).await?;
+    follow(&mut writer.connection, ways.done, effects).await?;
+    let parts: Vec<&Part<'_>> = waves.iter().flatten().collect();
+    said(writer, &parts, so, effects).await
+}
+
+/// Does parts that name different operations, without what follows.
+async fn made(
+    writer: &mut Writer,
+    parts: &[Part<'_>],
+    ways: &mut Ways,
+    effects: &mut Effects,
+) -> Result<Vec<So>, sqlx::Error> {
     let ids: Vec<OperationId> = parts.iter().map(Part::id).collect();
     let mut found = find(&mut writer.connection, &ids).await?;
     let mut wanted = Vec::with_capacity(parts.len());
@@ -130,9 +173,29 @@ async fn as_one(
         so.push(stand.tell(writer, part, &mut entries).await?);
     }
     entries.run(writer, false).await?;
-    revive(&mut writer.connection, &stand.done).await?;
-    follow(&mut writer.connection, stand.done, effects).await?;
-    said(writer, parts, so, effects).await
+    stand.done.into_iter().for_each(|done| ways.go(done));
+    Ok(so)
+}
+
+/// The ways of operations, each from where it stood to where it came.
+#[derive(Default)]
+struct Ways {
+    done: Vec<Done>,
+    places: HashMap<i64, usize>,
+}
+
+impl Ways {
+    fn go(&mut self, step: Done) {
+        let at = *self.places.entry(step.row.nr).or_insert(self.done.len());
+        let Some(way) = self.done.get_mut(at) else {
+            self.done.push(step);
+            return;
+        };
+        // What was brought back from there is to be looked after, wherever else it was.
+        let back = step.was.is_final() || step.was == State::Uncertain;
+        let was = if back { step.was } else { way.was };
+        *way = Done { was, ..step };
+    }
 }
 
 impl Part<'_> {
@@ -246,7 +309,7 @@ impl Stand {
 /// What each is told. Those that have to look for themselves do so now.
 async fn said(
     writer: &mut Writer,
-    parts: &[Part<'_>],
+    parts: &[&Part<'_>],
     so: Vec<So>,
     effects: &mut Effects,
 ) -> Result<Vec<Said>, sqlx::Error> {

@@ -3,7 +3,7 @@
 use crmgate_domain::State;
 
 use super::{QueuedStore, World, at, by};
-use crate::{Begun, Move, NewOperation, StoredOperation};
+use crate::{Begun, Dependency, Move, Moved, NewOperation, StoredOperation};
 
 fn states(all: &[StoredOperation]) -> Vec<State> {
     all.iter().map(|operation| operation.state).collect()
@@ -14,7 +14,7 @@ pub(in super::super) async fn groups_happen_together_or_not_at_all(store: &impl 
     let all = vec![
         world.in_group("a", "g"),
         NewOperation {
-            depends_on: vec![crate::Dependency::ClientId("x".to_owned())],
+            depends_on: vec![Dependency::ClientId("x".to_owned())],
             ..world.in_group("b", "g")
         },
         world.in_lane("x", "l"),
@@ -88,5 +88,52 @@ pub(in super::super) async fn groups_happen_together_or_not_at_all(store: &impl 
         panic!("it may have been written");
     };
     assert_eq!(states(&all), [State::Writing; 2]);
+    world.counts_fit().await;
+}
+
+pub(in super::super) async fn what_moves_twice_at_once_is_met_at_its_end(store: &impl QueuedStore) {
+    let world = World::new(store);
+    let waits = NewOperation {
+        depends_on: vec![Dependency::ClientId("a".to_owned())],
+        ..world.operation("b")
+    };
+    let all = vec![
+        world.operation("a"),
+        waits,
+        world.in_group("c", "g"),
+        world.in_group("d", "g"),
+    ];
+    let ids = world.submit(all).await;
+    world.wakes(&[ids[0], ids[2]]).await;
+    // Two of them end, and are tried once more in the same breath; another one just ends.
+    let other = world.submit(vec![world.operation("e")]).await[0];
+    world.wakes(&[other]).await;
+    let mut moves = Vec::new();
+    for id in [ids[0], ids[2]] {
+        let one = world.get(id).await;
+        moves.push(Move::new(&one, State::Dead, at(20), by()));
+        let mut again = Move::new(&one, State::Received, at(20), by());
+        again.seen += 1;
+        moves.push(again);
+    }
+    let ends = Move::new(&world.get(other).await, State::Cancelled, at(20), by());
+    moves.push(ends);
+    let moved = store.shift(moves).await.unwrap();
+    assert!(
+        moved.iter().all(|one| matches!(one, Moved::Done(_))),
+        "{moved:?}"
+    );
+    assert_eq!(moved.len(), 5);
+    for id in &ids {
+        assert_eq!(
+            world.state(*id).await,
+            State::Received,
+            "nobody saw it dead"
+        );
+    }
+    assert_eq!(world.state(other).await, State::Cancelled);
+    world.wakes(&[ids[0], ids[2]]).await;
+    world.live(ids[0], State::Succeeded).await;
+    world.wakes(&[ids[1]]).await;
     world.counts_fit().await;
 }
