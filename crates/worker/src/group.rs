@@ -68,6 +68,7 @@ impl Line {
             .map(|member| trace::span(&member.stored))
             .collect();
         for (member, span) in members.iter().zip(&spans) {
+            trace::judged_at(span, member.ask.point);
             match self.look_up(member).instrument(span.clone()).await {
                 Ok((finding, reserve)) => {
                     findings.push(finding);

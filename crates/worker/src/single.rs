@@ -6,10 +6,12 @@ use crmgate_connector::{Failure, ParseFailure};
 use crmgate_domain::{OperationId, State};
 use crmgate_enforce::queued::{Ended, Finding, Queued, Ruled, Setback};
 use crmgate_store::{Begun, StoreError, StoredOperation, Why};
+use tracing::Span;
 
 use crate::fair::Wait;
 use crate::governor::{Purpose, Reserve};
 use crate::line::{Line, OnItsWay};
+use crate::trace;
 
 /// Why a request cannot be judged: for good, or for now.
 pub(crate) enum NotAsked {
@@ -61,6 +63,9 @@ impl Line {
                 return self.not_asked(&stored, why).await.ok();
             }
         };
+        if round == 0 {
+            trace::judged_at(&Span::current(), queued.ask.point);
+        }
         let (finding, _reserve) = match self.look_up(&queued).await {
             Ok(found) => found,
             Err(wait) => {

@@ -1,5 +1,6 @@
 //! The span of an operation in hand: the trace goes on where it was submitted.
 
+use crmgate_domain::Point;
 use crmgate_enforce::queued::Ended;
 use crmgate_store::StoredOperation;
 use crmgate_telemetry::{SPANS, trace};
@@ -15,6 +16,11 @@ pub(crate) fn tell(span: &tracing::Span, ended: Ended) {
     });
 }
 
+/// Tells the span where its operation is judged: what it asks says so, once that is read.
+pub(crate) fn judged_at(span: &tracing::Span, point: Point) {
+    span.record("point", point.as_str());
+}
+
 /// The span; names and ids, never values.
 pub(crate) fn span(stored: &StoredOperation) -> tracing::Span {
     let span = tracing::info_span!(
@@ -24,7 +30,7 @@ pub(crate) fn span(stored: &StoredOperation) -> tracing::Span {
         operation = %stored.id,
         object = stored.object,
         kind = stored.kind,
-        point = "queue",
+        point = tracing::field::Empty,
         trace_id = tracing::field::Empty,
         decision = tracing::field::Empty,
         effect = tracing::field::Empty,

@@ -203,6 +203,7 @@ async fn what_is_queued_is_one_trace_from_submission_to_the_crms_answer() {
         }
         for (key, value) in [
             ("connection", "acme-dv"),
+            ("point", "queue"),
             ("effect", "allow"),
             ("state", "succeeded"),
         ] {

@@ -1,6 +1,7 @@
 //! Writes that were held at a gateway and that workers write once people agree.
 
-use std::sync::Arc;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crmgate_connector::{Credential, Refusal};
@@ -13,6 +14,11 @@ use crmgate_store::{
 };
 use crmgate_store_sql::SqliteStore;
 use serde_json::{Value, json};
+use tracing::Subscriber;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
 
 use crate::asks::draft;
 use crate::world::{BOTH, POLICY, System, World, actor, gate_settings, set};
@@ -258,4 +264,42 @@ async fn what_was_refused_meanwhile_does_not_stand_in_for_it() {
         );
         assert_eq!(world.count("Big").await, 1, "{system:?}");
     }
+}
+
+/// The points that spans of operations name.
+#[derive(Clone, Default)]
+struct Points(Arc<Mutex<Vec<String>>>);
+
+impl Visit for Points {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "point" {
+            self.0.lock().unwrap().push(format!("{value:?}"));
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Points {
+    fn on_new_span(&self, attributes: &Attributes<'_>, _: &Id, _: Context<'_, S>) {
+        if attributes.metadata().name() == "queued_operation" {
+            attributes.record(&mut self.clone());
+        }
+    }
+
+    fn on_record(&self, _: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        values.record(&mut self.clone());
+    }
+}
+
+#[tokio::test]
+async fn its_span_says_where_it_is_judged() {
+    let points = Points::default();
+    let heard = tracing_subscriber::registry().with(points.clone());
+    let _heard = tracing::subscriber::set_default(heard);
+    let world = World::with(System::Dynamics, carrying(), &json!({})).await;
+    let (operation, hold) = world.big().await;
+    world.answer(hold, End::Approved).await;
+    let working = world.worker();
+    world.end(&[operation]).await;
+    working.stop().await;
+    assert_eq!(*points.0.lock().unwrap(), ["\"gateway\""]);
 }
