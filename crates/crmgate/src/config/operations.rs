@@ -61,6 +61,11 @@ fn callbacks(mut section: Section<'_>) -> CallbackSettings {
     };
     let tokens = section.section_or_empty("tokens").sections().into_iter();
     let of_tokens = tokens.map(|(token, mut own)| {
+        // A token's name would be nobody's secret, and its messages signed with another one.
+        if !token.chars().all(|digit| digit.is_ascii_hexdigit()) {
+            let problem = "is for no token: expected the id of one, as `crmgate token list` tells";
+            own.fault("secrets", problem);
+        }
         let secrets = needed(&mut own);
         own.finish();
         (token, secrets)
@@ -93,9 +98,11 @@ fn signing(section: &mut Section<'_>) -> Option<Vec<Secret>> {
     let (base, setting) = (section.base().to_owned(), section.name("secrets"));
     section.get("secrets", |v| {
         let secrets = value::list(v, |item| {
-            let found = secret::resolve(&base, &setting, &value::text(item)?);
+            let reference = value::text(item)?;
+            let found = secret::resolve(&base, &setting, &reference);
             let found = found.map_err(|error| error.problem)?;
-            key_of(&found).map_err(|error| error.problem)?;
+            key_of(&found)
+                .map_err(|error| format!("`{reference}` holds no key: {}", error.problem))?;
             Ok(found)
         })?;
         if (1..=2).contains(&secrets.len()) {

@@ -156,7 +156,14 @@ fn callbacks_are_signed_with_secrets_that_are_keys() {
     for (text, expected) in [
         ("", "`operations.callbacks.secrets`: is missing"),
         ("secrets = []\n", "one or two secrets"),
-        ("secrets = [\"file:no\"]\n", "expected `whsec_`"),
+        (
+            "secrets = [\"file:no\"]\n",
+            "`file:no` holds no key: expected `whsec_`",
+        ),
+        (
+            "secrets = [\"file:one\"]\ntokens.importer.secrets = [\"file:one\"]\n",
+            "`operations.callbacks.tokens.importer.secrets`: is for no token",
+        ),
         (own, "`operations.callbacks.secrets`: is missing"),
         (
             "secrets = [\"file:one\"]\n[operations.callbacks.tokens.0123abcd]\n",

@@ -84,10 +84,13 @@ impl Gate {
             Obstacle::Now(format!("who the caller is cannot be looked up: {error}"))
         })?;
         let Some(person) = token.and_then(|token| token.info.person) else {
-            let message = "what is held here is written in its caller's name, and the caller's \
-                           token names no person; make one with `token create --person`, or set \
-                           the connection's `held_writes_as` to `service`";
-            return Err(Obstacle::Nobody(message.to_owned()));
+            let name = self.connection();
+            return Err(Obstacle::Nobody(format!(
+                "people must agree to it, and it is then written in its caller's name, but the \
+                 token that it came with names no person; send it with one that does (`crmgate \
+                 token create --person ADDRESS`), or set `connections.{name}.held_writes_as` to \
+                 `service`"
+            )));
         };
         let limit = self.settings().judge_within;
         let asking = self.connector().user_named(&person);

@@ -15,7 +15,9 @@ pub fn key_of(secret: &Secret) -> Result<Vec<u8>, SecretError> {
     let text = secret.get()?;
     let bad = || SecretError {
         setting: "operations.callbacks.secrets".to_owned(),
-        problem: "expected `whsec_` and 24 to 64 bytes in Base64".to_owned(),
+        problem: "expected `whsec_` and 24 to 64 bytes in Base64, as `echo \
+                  whsec_$(openssl rand -base64 32)` makes them"
+            .to_owned(),
     };
     let text = text.expose_secret().trim();
     let encoded = text.strip_prefix("whsec_").ok_or_else(bad)?;
