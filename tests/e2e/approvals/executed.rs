@@ -327,6 +327,16 @@ async fn nobody_is_written_for_whom_the_crm_does_not_know() {
         let text = refused.body.to_string();
         assert!(text.contains("exactly one active user"), "{text}");
     }
+    // One that names nobody at all.
+    let arguments = ["token", "create", "--name", "robot", "--role", "client"];
+    let robot = shown(&site, &arguments);
+    let robot = robot["token"].as_str().unwrap();
+    let refused = crm.create(&site, robot, "Big Nobody").await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    let text = refused.body.to_string();
+    for told in ["--person", "connections.acme-dv.held_writes_as"] {
+        assert!(text.contains(told), "{text}");
+    }
     let listed = site.control("/v1/operations").await.body;
     assert_eq!(listed["items"], json!([]), "nothing waits");
     assert!(site.writes(&site.dynamics).await.is_empty());
