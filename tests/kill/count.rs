@@ -1,6 +1,6 @@
 //! What the gate says, held against what the CRMs did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -110,10 +110,20 @@ pub(crate) fn print(toll: &Toll, books: &Books, rest: Duration) {
 }
 
 /// All that is wrong, each with the life of the operation.
-pub(crate) async fn wrong(site: &Site, parcels: &[Parcel], books: &Books) -> Vec<String> {
+/// `raised`: what had been dead, so that what waited for it was cancelled.
+pub(crate) async fn wrong(
+    site: &Site,
+    parcels: &[Parcel],
+    (books, raised): (&Books, &BTreeSet<String>),
+) -> Vec<String> {
     let mut found = Vec::new();
-    for one in parcels.iter().flat_map(|parcel| &parcel.operations) {
-        let mut faults = alone(books, one);
+    let all = parcels.iter().flat_map(|parcel| {
+        let mut own = parcel.operations.iter();
+        let forsaken = own.any(|one| raised.contains(&one.client_id));
+        parcel.operations.iter().map(move |one| (one, forsaken))
+    });
+    for (one, forsaken) in all {
+        let mut faults = alone(books, one, forsaken);
         faults.extend(in_turn(books, parcels, one));
         if books.state(&one.client_id) == "succeeded" && !recorded(site, books, one).await {
             faults.push("unrecorded: no decision with the outcome `succeeded`".to_owned());
@@ -127,7 +137,7 @@ pub(crate) async fn wrong(site: &Site, parcels: &[Parcel], books: &Books) -> Vec
     found
 }
 
-fn alone(books: &Books, one: &Planned) -> Vec<String> {
+fn alone(books: &Books, one: &Planned, forsaken: bool) -> Vec<String> {
     let state = books.state(&one.client_id);
     let effects = books.effects_of(one).len();
     let mut faults = Vec::new();
@@ -148,7 +158,7 @@ fn alone(books: &Books, one: &Planned) -> Vec<String> {
         "stale",
         "unjudged",
     ];
-    if one.ends.contains(&state) {
+    if one.ends.contains(&state) || forsaken && state == "cancelled" {
         return faults;
     }
     if open.contains(&state) {
