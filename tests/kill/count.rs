@@ -124,7 +124,10 @@ pub(crate) async fn wrong(
     });
     for (one, forsaken) in all {
         let mut faults = alone(books, one, forsaken);
-        faults.extend(in_turn(books, parcels, one));
+        // What an operator brought back comes after what had waited behind it.
+        if !raised.contains(&one.client_id) {
+            faults.extend(in_turn(books, parcels, one));
+        }
         if books.state(&one.client_id) == "succeeded" && !recorded(site, books, one).await {
             faults.push("unrecorded: no decision with the outcome `succeeded`".to_owned());
         }
