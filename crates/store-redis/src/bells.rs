@@ -126,10 +126,9 @@ async fn listen(
         match tokio::time::timeout(ALIVE, messages.next()).await {
             Ok(Some(message)) => {
                 let queue = message.get_payload::<String>().unwrap_or_default();
-                let bells = bells.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(bell) = bells.get(&queue) {
-                    ring(bell);
-                }
+                let mut bells = bells.lock().unwrap_or_else(PoisonError::into_inner);
+                // Also where nobody waits yet: whoever looked before the push may be about to.
+                ring(bells.entry(queue).or_default());
             }
             Ok(None) => return StoreError::Unavailable("redis: the subscription ended".into()),
             Err(_) => match tokio::time::timeout(link.wait(), sink.ping::<redis::Value>()).await {
